@@ -1,0 +1,1 @@
+"""The m365gw command: everything that is not the service itself."""

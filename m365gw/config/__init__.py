@@ -1,0 +1,1 @@
+"""Settings: from TOML files and the environment to frozen values, with every error at once."""

@@ -1,0 +1,226 @@
+"""Every setting of the gateway: its name, type, default and meaning, said once, here.
+
+The classes mirror the tables of `m365gw.toml`. The loader builds them, the sample file and the
+reference are held against them by tests. Durations are seconds, sizes are octets; both may be
+written with units ("5d", "25M") in the file. A field named `x_file` is a file that holds the
+secret `x`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import Attribute, field, fields, frozen
+
+Seconds = float
+Octets = int
+
+TlsMode = Literal["none", "starttls", "require", "implicit"]
+AuthMode = Literal["off", "offer", "require"]
+Flow = Literal["certificate", "secret", "device"]
+
+
+def setting(default: Any, meaning: str) -> Any:
+    """A setting with its default and its meaning in words."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
+def required(meaning: str) -> Any:
+    """A setting that has no default and must be given."""
+    return field(metadata={"meaning": meaning})
+
+
+def meaning_of(attribute: Attribute[Any]) -> str:
+    """What a setting is for, in words."""
+    return str(attribute.metadata.get("meaning", ""))
+
+
+@frozen(kw_only=True)
+class Tls:
+    certificate: str = setting(
+        "", "PEM file: certificate and chain. Empty: a self-signed one is made in state_dir/tls."
+    )
+    key: str = setting("", "PEM file: the private key. Empty only together with certificate.")
+
+
+@frozen(kw_only=True)
+class Listener:
+    name: str = required("Name in logs and rules.")
+    endpoint: str = required(
+        'Where to listen, as a Twisted endpoint: "tcp:587", "tcp:25:interface=10.0.0.1".'
+    )
+    tls: TlsMode = setting(
+        "starttls",
+        "none, starttls (offered), require (STARTTLS before mail) or implicit (TLS from the first octet).",
+    )
+    auth: AuthMode = setting(
+        "require", "off, offer, or require (a login before mail, unless the client is in networks)."
+    )
+    networks: tuple[str, ...] = setting(
+        (), "Trusted networks that may relay here without AUTH; each also needs a [[network]] rule."
+    )
+    quirks: tuple[str, ...] = setting(
+        (), 'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS.'
+    )
+
+
+@frozen(kw_only=True)
+class Mailbox:
+    address: str = required("The Microsoft 365 mailbox that signs in.")
+    flow: Flow = required("How it signs in: certificate, secret or device.")
+    tenant: str = required("Tenant id or a verified domain of the tenant.")
+    client_id: str = required("Application (client) id of the app registration.")
+    client_secret: str = setting(
+        "", "The client secret, for flow secret. Better: client_secret_file."
+    )
+    client_secret_file: str = setting("", "File that holds the client secret.")
+    certificate_file: str = setting(
+        "", "PEM file with private key and certificate, for flow certificate."
+    )
+    cloud: str = setting(
+        "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
+    )
+    exit: Literal["smtp"] = setting("smtp", "How mail leaves: smtp.")
+
+
+@frozen(kw_only=True)
+class CustomCloud:
+    smtp: str = required('Submission host and port: "127.0.0.1:2587".')
+    authority: str = required(
+        'Sign-in authority; TENANT is replaced: "https://127.0.0.1:8443/TENANT".'
+    )
+    scope: str = setting(
+        "https://outlook.office365.com/.default", "Scope asked for by flows without a user."
+    )
+    user_scope: str = setting(
+        "https://outlook.office.com/SMTP.Send", "Scope asked for by flows with a user."
+    )
+    graph: str = setting("", "Base address of Graph; not used by exit smtp.")
+    ca_file: str = setting("", "PEM file: trust only this authority, for SMTP and sign-in.")
+    rehearsal: bool = setting(
+        False, "True: this is a rehearsal on loopback, not Microsoft. Needed for any loopback host."
+    )
+
+
+@frozen(kw_only=True)
+class Client:
+    login: str = required("SMTP login name.")
+    password_hash: str = required("As printed by: m365gw client add --print LOGIN")
+    senders: tuple[str, ...] = required(
+        'Addresses it may send as; "*@example.com" and "*" are allowed.'
+    )
+    mailbox: str = required("The mailbox its mail leaves by.")
+
+
+@frozen(kw_only=True)
+class Network:
+    cidr: str = required('The network: "10.1.0.0/16", "2001:db8::/48", "127.0.0.1".')
+    senders: tuple[str, ...] = required(
+        'Addresses it may send as; "*@example.com" and "*" are allowed.'
+    )
+    mailbox: str = required("The mailbox its mail leaves by.")
+
+
+@frozen(kw_only=True)
+class Queue:
+    queue_run_delay: Seconds = setting(
+        300.0, "How often the spool is looked through for what memory does not know."
+    )
+    minimal_backoff_time: Seconds = setting(300.0, "Shortest time between two attempts.")
+    maximal_backoff_time: Seconds = setting(4000.0, "Longest time between two attempts.")
+    maximal_queue_lifetime: Seconds = setting(
+        432000.0, "A message that could not be sent for so long is returned. 0: one attempt."
+    )
+    bounce_queue_lifetime: Seconds = setting(
+        432000.0, "The same for reports; never longer than maximal_queue_lifetime."
+    )
+    on_uncertain: Literal["retry", "hold"] = setting(
+        "retry",
+        "When it is unknown whether Microsoft took a message: retry (may arrive twice) or hold (an operator decides).",
+    )
+    delivery: bool = setting(True, "false: accept and keep, deliver nothing.")
+    postmaster: str = setting(
+        "", "Where reports go that have no sender to go to. Empty: they are held."
+    )
+
+
+@frozen(kw_only=True)
+class Limits:
+    message_size_limit: Octets = setting(
+        36700160, "Largest message taken, in octets (35 MiB: what Microsoft 365 takes by default)."
+    )
+    header_size_limit: Octets = setting(262144, "Largest message header, in octets.")
+    line_length_limit: Octets = setting(
+        2048, "Longest command line, in octets; AUTH lines may have 12,288."
+    )
+    recipient_limit: int = setting(1000, "Most recipients of one message.")
+    connection_limit: int = setting(1000, "Most connections at a time.")
+    client_connection_limit: int = setting(50, "Most connections at a time from one address.")
+    hard_error_limit: int = setting(20, "Errors after which a session ends.")
+    command_limit: int = setting(1000, "Commands a session may give without sending a message.")
+    hopcount_limit: int = setting(50, "Received fields after which a message is taken to loop.")
+    command_timeout: Seconds = setting(300.0, "Longest wait for a command.")
+    data_timeout: Seconds = setting(180.0, "Longest wait for the next piece of a message.")
+    tls_timeout: Seconds = setting(30.0, "Longest wait for a TLS handshake.")
+    shutdown_timeout: Seconds = setting(
+        30.0, "How long a stop waits for messages in hand, in and out."
+    )
+    minimal_free_space: Octets = setting(
+        104857600, "Free space of the spool below which no mail is taken (452)."
+    )
+
+
+@frozen(kw_only=True)
+class Governor:
+    connections: int = setting(
+        2, "Connections to Microsoft a mailbox may have at a time; Microsoft allows 3."
+    )
+    messages_per_minute: float = setting(
+        30.0, "Messages a minute a mailbox may send; Microsoft allows 30."
+    )
+    burst: int = setting(3, "Messages that may go at once after a quiet time.")
+    recipients_per_day: int = setting(
+        10000, "Recipients a mailbox may send to in 24 hours; Microsoft allows 10,000."
+    )
+    recipients_per_message: int = setting(100, "Recipients of one transaction; more are split.")
+    messages_per_connection: int = setting(20, "Messages after which a connection is closed.")
+    connection_age: Seconds = setting(240.0, "Age after which a connection is closed.")
+    connection_idle: Seconds = setting(30.0, "Idle time after which a connection is closed.")
+
+
+@frozen(kw_only=True)
+class Log:
+    format: Literal["plain", "json"] = setting(
+        "plain", "plain (lines as Postfix writes them) or json (one object a line)."
+    )
+    level: Literal["debug", "info", "warn", "error"] = setting(
+        "info", "The least important level that is written."
+    )
+
+
+@frozen(kw_only=True)
+class Settings:
+    """The whole configuration, checked. Relative file names are relative to the file's folder."""
+
+    hostname: str = setting(
+        "", "Name in the greeting, EHLO and trace headers. Empty: the host's own name."
+    )
+    state_dir: str = setting("/var/lib/m365gw", "Keys, certificates and sealed tokens.")
+    spool_dir: str = setting("/var/spool/m365gw", "The queue.")
+    tls: Tls = setting(Tls(), "The certificate clients see.")
+    listener: tuple[Listener, ...] = setting((), "Where mail comes in.")
+    mailbox: tuple[Mailbox, ...] = setting((), "Microsoft 365 mailboxes mail leaves by.")
+    cloud: dict[str, CustomCloud] = field(
+        factory=dict, metadata={"meaning": "Clouds of your own, for rehearsal and tests."}
+    )
+    client: tuple[Client, ...] = setting((), "SMTP logins.")
+    network: tuple[Network, ...] = setting((), "Networks that may relay without a login.")
+    queue: Queue = setting(Queue(), "When to try, when to give up.")
+    limits: Limits = setting(Limits(), "Bounds of what is accepted.")
+    governor: Governor = setting(Governor(), "Microsoft's limits, kept before they bite.")
+    log: Log = setting(Log(), "What is logged and how.")
+
+
+def meanings(kind: type[Any]) -> dict[str, str]:
+    """Setting name to meaning, for one settings class."""
+    return {attribute.name: meaning_of(attribute) for attribute in fields(kind)}

@@ -1,0 +1,1 @@
+"""Mail coming in: listeners, sessions, who may relay, and the commit before the 250."""

@@ -1,0 +1,1 @@
+"""Mail going out: tokens, connections, pace, verdicts, bounces."""
