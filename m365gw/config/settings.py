@@ -8,16 +8,18 @@ secret `x`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from attrs import Attribute, field, fields, frozen
 
-Seconds = float
-Octets = int
+Seconds = Annotated[float, "duration"]
+Octets = Annotated[int, "size"]
+FileName = Annotated[str, "file name"]
 
 TlsMode = Literal["none", "starttls", "require", "implicit"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
+Quirk = Literal["plaintext-auth"]
 
 
 def setting(default: Any, meaning: str) -> Any:
@@ -30,6 +32,11 @@ def required(meaning: str) -> Any:
     return field(metadata={"meaning": meaning})
 
 
+def secret(meaning: str) -> Any:
+    """A setting that no log, message or listing may show."""
+    return field(default="", repr=False, metadata={"meaning": meaning, "secret": True})
+
+
 def meaning_of(attribute: Attribute[Any]) -> str:
     """What a setting is for, in words."""
     return str(attribute.metadata.get("meaning", ""))
@@ -37,10 +44,10 @@ def meaning_of(attribute: Attribute[Any]) -> str:
 
 @frozen(kw_only=True)
 class Tls:
-    certificate: str = setting(
+    certificate: FileName = setting(
         "", "PEM file: certificate and chain. Empty: a self-signed one is made in state_dir/tls."
     )
-    key: str = setting("", "PEM file: the private key. Empty only together with certificate.")
+    key: FileName = setting("", "PEM file: the private key. Empty only together with certificate.")
 
 
 @frozen(kw_only=True)
@@ -51,7 +58,7 @@ class Listener:
     )
     tls: TlsMode = setting(
         "starttls",
-        "none, starttls (offered), require (STARTTLS before mail) or implicit (TLS from the first octet).",
+        "none, starttls (offered), require (STARTTLS before mail) or implicit (TLS at once).",
     )
     auth: AuthMode = setting(
         "require", "off, offer, or require (a login before mail, unless the client is in networks)."
@@ -59,7 +66,7 @@ class Listener:
     networks: tuple[str, ...] = setting(
         (), "Trusted networks that may relay here without AUTH; each also needs a [[network]] rule."
     )
-    quirks: tuple[str, ...] = setting(
+    quirks: tuple[Quirk, ...] = setting(
         (), 'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS.'
     )
 
@@ -70,11 +77,9 @@ class Mailbox:
     flow: Flow = required("How it signs in: certificate, secret or device.")
     tenant: str = required("Tenant id or a verified domain of the tenant.")
     client_id: str = required("Application (client) id of the app registration.")
-    client_secret: str = setting(
-        "", "The client secret, for flow secret. Better: client_secret_file."
-    )
-    client_secret_file: str = setting("", "File that holds the client secret.")
-    certificate_file: str = setting(
+    client_secret: str = secret("The client secret, for flow secret. Better: client_secret_file.")
+    client_secret_file: FileName = setting("", "File that holds the client secret.")
+    certificate_file: FileName = setting(
         "", "PEM file with private key and certificate, for flow certificate."
     )
     cloud: str = setting(
@@ -96,7 +101,7 @@ class CustomCloud:
         "https://outlook.office.com/SMTP.Send", "Scope asked for by flows with a user."
     )
     graph: str = setting("", "Base address of Graph; not used by exit smtp.")
-    ca_file: str = setting("", "PEM file: trust only this authority, for SMTP and sign-in.")
+    ca_file: FileName = setting("", "PEM file: trust only this authority, for SMTP and sign-in.")
     rehearsal: bool = setting(
         False, "True: this is a rehearsal on loopback, not Microsoft. Needed for any loopback host."
     )
@@ -136,7 +141,7 @@ class Queue:
     )
     on_uncertain: Literal["retry", "hold"] = setting(
         "retry",
-        "When it is unknown whether Microsoft took a message: retry (may arrive twice) or hold (an operator decides).",
+        "When it is unknown whether Microsoft took a message: retry (it may arrive twice) or hold.",
     )
     delivery: bool = setting(True, "false: accept and keep, deliver nothing.")
     postmaster: str = setting(
@@ -205,8 +210,8 @@ class Settings:
     hostname: str = setting(
         "", "Name in the greeting, EHLO and trace headers. Empty: the host's own name."
     )
-    state_dir: str = setting("/var/lib/m365gw", "Keys, certificates and sealed tokens.")
-    spool_dir: str = setting("/var/spool/m365gw", "The queue.")
+    state_dir: FileName = setting("/var/lib/m365gw", "Keys, certificates and sealed tokens.")
+    spool_dir: FileName = setting("/var/spool/m365gw", "The queue.")
     tls: Tls = setting(Tls(), "The certificate clients see.")
     listener: tuple[Listener, ...] = setting((), "Where mail comes in.")
     mailbox: tuple[Mailbox, ...] = setting((), "Microsoft 365 mailboxes mail leaves by.")

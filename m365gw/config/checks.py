@@ -1,0 +1,272 @@
+"""What must hold between settings, beyond the type of each: references, TLS, clouds, secrets.
+
+Each check gives the key it is about and the fault; the loader adds file and line. Nothing here
+opens a connection; files are only looked at.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
+from m365gw.config.sources import KeyPath
+from m365gw.microsoft.clouds import PRESETS
+from m365gw.smtp.addresses import parse_mailbox
+from m365gw.smtp.replies import Refused
+
+Fault = tuple[KeyPath, str, str]
+
+_ENDPOINT = re.compile(r"(tcp|tcp6|unix|systemd):.+")
+_LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,256}")
+
+
+def faults(settings: Settings) -> Iterator[Fault]:
+    """Every (key, fault, remedy) in otherwise well-formed settings."""
+    yield from _listeners(settings)
+    yield from _mailboxes(settings)
+    yield from _clouds(settings)
+    yield from _clients(settings)
+    yield from _networks(settings)
+    if bool(settings.tls.certificate) != bool(settings.tls.key):
+        yield (
+            ("tls",),
+            "certificate and key belong together",
+            "Give both, or none for a self-signed one.",
+        )
+    for name in ("certificate", "key"):
+        yield from _readable(("tls", name), getattr(settings.tls, name))
+    for name in (
+        "messages_per_minute",
+        "connections",
+        "recipients_per_day",
+        "recipients_per_message",
+        "burst",
+        "messages_per_connection",
+    ):
+        if getattr(settings.governor, name) <= 0:
+            yield ("governor", name), "must be more than 0", "Take it out to get the default."
+    if settings.queue.minimal_backoff_time > settings.queue.maximal_backoff_time:
+        yield ("queue", "minimal_backoff_time"), "is longer than maximal_backoff_time", ""
+
+
+def _listeners(settings: Settings) -> Iterator[Fault]:
+    if not settings.listener:
+        yield (
+            ("listener",),
+            "there is no listener, so no mail can come in",
+            'Add a [[listener]] with name and endpoint = "tcp:587".',
+        )
+    yield from _duplicates("listener", "name", [each.name for each in settings.listener])
+    networks = [network.cidr for network in settings.network]
+    for number, listener in enumerate(settings.listener):
+        here: KeyPath = ("listener", number)
+        if not _ENDPOINT.fullmatch(listener.endpoint):
+            yield (
+                (*here, "endpoint"),
+                f'"{listener.endpoint}" is not an endpoint',
+                'For example "tcp:587" or "tcp:25:interface=127.0.0.1".',
+            )
+        yield from _login_without_tls(here, listener)
+        for cidr in listener.networks:
+            yield from _network_text((*here, "networks"), cidr)
+            if cidr not in networks:
+                yield (
+                    (*here, "networks"),
+                    f"{cidr} is trusted here, but no [[network]] says what it may send",
+                    f'Add [[network]] with cidr = "{cidr}", senders and mailbox.',
+                )
+
+
+def _login_without_tls(here: KeyPath, listener: Listener) -> Iterator[Fault]:
+    if (
+        listener.tls == "none"
+        and listener.auth == "require"
+        and "plaintext-auth" not in listener.quirks
+    ):
+        yield (
+            (*here, "auth"),
+            "a login is required, but without TLS none is offered",
+            'Set tls = "starttls" or auth = "off"; for old devices quirks = ["plaintext-auth"].',
+        )
+
+
+def _mailboxes(settings: Settings) -> Iterator[Fault]:
+    yield from _duplicates(
+        "mailbox", "address", [each.address.lower() for each in settings.mailbox]
+    )
+    for number, mailbox in enumerate(settings.mailbox):
+        here: KeyPath = ("mailbox", number)
+        yield from _address((*here, "address"), mailbox.address)
+        if mailbox.cloud not in PRESETS and mailbox.cloud not in settings.cloud:
+            known = ", ".join([*PRESETS, *settings.cloud])
+            yield (
+                (*here, "cloud"),
+                f'there is no cloud "{mailbox.cloud}"',
+                f"Known: {known}; or define [cloud.{mailbox.cloud}].",
+            )
+        yield from _credential(here, mailbox)
+
+
+def _credential(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
+    if mailbox.flow == "secret" and not mailbox.client_secret:
+        yield (
+            here,
+            'flow "secret" needs a client secret',
+            "Add client_secret_file = the file that holds it.",
+        )
+    if mailbox.flow == "certificate" and not mailbox.certificate_file:
+        yield (
+            here,
+            'flow "certificate" needs a certificate',
+            "Add certificate_file = a PEM file with key and certificate.",
+        )
+    if mailbox.flow != "secret" and mailbox.client_secret:
+        yield (
+            (*here, "client_secret"),
+            f'is of no use with flow "{mailbox.flow}"',
+            'Take it out, or set flow = "secret".',
+        )
+    yield from _readable((*here, "certificate_file"), mailbox.certificate_file)
+    if not re.fullmatch(r"[0-9A-Za-z.-]+", mailbox.tenant):
+        yield (*here, "tenant"), f'"{mailbox.tenant}" is neither a tenant id nor a domain', ""
+
+
+def _clouds(settings: Settings) -> Iterator[Fault]:
+    for name, cloud in settings.cloud.items():
+        here: KeyPath = ("cloud", name)
+        if name in PRESETS:
+            yield here, f'"{name}" is the name of a Microsoft cloud', "Choose another name."
+        host, _, port = cloud.smtp.rpartition(":")
+        if not host or not port.isdecimal():
+            yield (
+                (*here, "smtp"),
+                f'"{cloud.smtp}" is not host:port',
+                'For example "smtp.office365.com:587".',
+            )
+        if not cloud.authority.startswith("https://"):
+            yield (*here, "authority"), "must begin with https://", ""
+        yield from _readable((*here, "ca_file"), cloud.ca_file)
+        yield from _rehearsal(here, cloud, host)
+
+
+def _rehearsal(here: KeyPath, cloud: CustomCloud, host: str) -> Iterator[Fault]:
+    """A rehearsal is on loopback and says so; neither happens by accident."""
+    authority = cloud.authority.removeprefix("https://").partition("/")[0].rpartition(":")[0]
+    places = [is_loopback(host), is_loopback(authority)]
+    if cloud.rehearsal and not all(places):
+        yield (
+            (*here, "rehearsal"),
+            "a rehearsal must be on loopback (127.0.0.1)",
+            "Mail to a real host is no rehearsal: take rehearsal out.",
+        )
+    if any(places) and not cloud.rehearsal:
+        yield (
+            here,
+            "points at this machine, so it is not Microsoft",
+            "If a rehearsal is meant, say rehearsal = true.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address text means this machine."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _clients(settings: Settings) -> Iterator[Fault]:
+    yield from _duplicates("client", "login", [each.login for each in settings.client])
+    for number, client in enumerate(settings.client):
+        here: KeyPath = ("client", number)
+        if not _LOGIN.fullmatch(client.login):
+            yield (
+                (*here, "login"),
+                f"{client.login!r} is not a login name",
+                "No spaces or control characters.",
+            )
+        if not client.password_hash.startswith(("$hmac-sha256$", "$argon2id$")):
+            yield (
+                (*here, "password_hash"),
+                "is not a password hash",
+                f"Make one: m365gw client add --print {client.login}",
+            )
+        yield from _rule(here, client.senders, client.mailbox, settings)
+
+
+def _networks(settings: Settings) -> Iterator[Fault]:
+    yield from _duplicates("network", "cidr", [each.cidr for each in settings.network])
+    for number, network in enumerate(settings.network):
+        here: KeyPath = ("network", number)
+        yield from _network_text((*here, "cidr"), network.cidr)
+        yield from _rule(here, network.senders, network.mailbox, settings)
+
+
+def _rule(
+    here: KeyPath, senders: tuple[str, ...], mailbox: str, settings: Settings
+) -> Iterator[Fault]:
+    """A client's or network's rule: who it may send as, and by which mailbox."""
+    addresses = [each.address.lower() for each in settings.mailbox]
+    if mailbox.lower() not in addresses:
+        yield (
+            (*here, "mailbox"),
+            f'there is no mailbox "{mailbox}"',
+            f"Known: {', '.join(addresses) or 'none'}. Add a [[mailbox]].",
+        )
+    if not senders:
+        yield (*here, "senders"), "is empty, so nothing may be sent", f'For example ["{mailbox}"].'
+    for sender in senders:
+        if sender not in ("*", "<>"):
+            yield from _address(
+                (*here, "senders"),
+                sender.replace("*", "any", 1) if sender.startswith("*") else sender,
+                sender,
+            )
+
+
+def _address(path: KeyPath, address: str, written: str = "") -> Iterator[Fault]:
+    try:
+        parse_mailbox(address)
+    except Refused:
+        yield (
+            path,
+            f'"{written or address}" is not a mail address',
+            'Write user@example.com, "*@example.com" or "*".',
+        )
+
+
+def _network_text(path: KeyPath, cidr: str) -> Iterator[Fault]:
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError as error:
+        try:
+            meant = f"Did you mean {ipaddress.ip_network(cidr, strict=False)}?"
+        except ValueError:
+            meant = 'For example "10.1.0.0/16", "192.0.2.7", "2001:db8::/48".'
+        yield path, f"{error}", meant
+
+
+def _readable(path: KeyPath, file: str) -> Iterator[Fault]:
+    if not file:
+        return
+    try:
+        with Path(file).open("rb"):
+            return
+    except OSError as error:
+        yield (
+            path,
+            f"{file}: {error.strerror}",
+            "The file must exist and be readable by the service.",
+        )
+
+
+def _duplicates(table: str, key: str, names: list[str]) -> Iterator[Fault]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield (table, number, key), f'"{name}" is there twice', "Each needs a name of its own."

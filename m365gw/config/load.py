@@ -1,0 +1,102 @@
+"""Loading the configuration: from files and environment to checked settings.
+
+`load` gives settings that the service can run with, or raises `ConfigError` with every problem.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from m365gw.config import checks, sources, structure
+from m365gw.config.problems import ConfigError, Problem
+from m365gw.config.settings import FileName, Settings
+from m365gw.config.sources import KeyPath, Tree
+
+DEFAULT_PATH = "/etc/m365gw/m365gw.toml"
+
+
+@frozen
+class Loaded:
+    """The settings, and the tree that knows where each value came from."""
+
+    settings: Settings
+    tree: Tree
+
+
+def load(config: str | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read, build and check the configuration.
+
+    Without `config` the default file is read where there is one. Raises `ConfigError`.
+    """
+    environment = os.environ if environment is None else environment
+    path = Path(config or DEFAULT_PATH)
+    tree = sources.read(path.absolute(), environment, must_exist=config is not None)
+    settings, problems = structure.settings_from(tree)
+    problems = tree.problems + problems
+    if settings is not None:
+        settings = _with_absolute_files(settings, tree, ())
+        settings, secret_problems = _with_secrets(settings, tree)
+        problems += secret_problems
+        problems += [
+            Problem(structure.place_of(tree, path), fault, remedy)
+            for path, fault, remedy in checks.faults(settings)
+        ]
+    if settings is None or problems:
+        raise ConfigError(problems)
+    return Loaded(settings, tree)
+
+
+def _with_absolute_files(value: Any, tree: Tree, path: KeyPath) -> Any:
+    """The settings with each relative file name made absolute from where it was given."""
+    if isinstance(value, tuple):
+        return tuple(_with_absolute_files(each, tree, (*path, n)) for n, each in enumerate(value))
+    if isinstance(value, dict):
+        return {key: _with_absolute_files(each, tree, (*path, key)) for key, each in value.items()}
+    if not attrs.has(type(value)):
+        return value
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    changed: dict[str, Any] = {}
+    for name, kind in hints.items():
+        old, here = getattr(value, name), (*path, name)
+        if kind == FileName:
+            changed[name] = str(tree.origin(here).folder / old) if old else old
+        else:
+            changed[name] = _with_absolute_files(old, tree, here)
+    return attrs.evolve(value, **changed)
+
+
+def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Problem]]:
+    """The settings with each secret read from its file, where one is named."""
+    problems: list[Problem] = []
+    mailboxes = list(settings.mailbox)
+    for number, mailbox in enumerate(settings.mailbox):
+        if not mailbox.client_secret_file:
+            continue
+        place = structure.place_of(tree, ("mailbox", number, "client_secret_file"))
+        if mailbox.client_secret:
+            problems.append(Problem(place, "client_secret is given too", "Keep one of the two."))
+            continue
+        secret, fault = _secret_in(mailbox.client_secret_file)
+        problems += [Problem(place, fault)] if fault else []
+        # An unreadable secret is one fault, not also a missing one.
+        mailboxes[number] = attrs.evolve(mailbox, client_secret=secret or "unreadable")
+    return attrs.evolve(settings, mailbox=tuple(mailboxes)), problems
+
+
+def _secret_in(file: str) -> tuple[str, str]:
+    """The secret in a file and "", or "" and the fault."""
+    try:
+        if os.stat(file).st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            return "", f"{file} can be read by everybody: chmod o-rwx {file}"
+        text = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"{file} cannot be read: {error}"
+    return text, "" if text else f"{file} is empty"

@@ -1,0 +1,168 @@
+"""Where settings come from: the TOML file, `conf.d/*.toml` beside it, and the environment.
+
+All sources are merged into one tree of plain values. For each value the tree also knows its origin
+(file and line, or the name of the variable), so that a fault found later can name its place and
+`m365gw check --effective` can say where a value came from.
+
+Tables are merged key by key and a later file wins; arrays of tables (`[[client]]`) grow. Variables
+are named `M365GW_SECTION__KEY`; `M365GW_MAILBOX__0__TENANT` is the first `[[mailbox]]`; they win
+over files.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from m365gw.config.problems import Problem
+
+PREFIX = "M365GW_"
+KeyPath = tuple[str | int, ...]
+
+_TABLE = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+class EnvironmentText(str):
+    """A value from the environment: text that may stand for a number, a truth or a list."""
+
+
+@define
+class Origin:
+    """Where a value was given. `folder` is what relative file names are relative to."""
+
+    place: str
+    folder: Path
+
+
+@define
+class Tree:
+    """The merged values and the origin of each."""
+
+    values: dict[str, Any] = field(factory=dict)
+    origins: dict[KeyPath, Origin] = field(factory=dict)
+    problems: list[Problem] = field(factory=list)
+
+    def origin(self, path: KeyPath) -> Origin:
+        """The origin of a value, or of the nearest table around it."""
+        while path:
+            if path in self.origins:
+                return self.origins[path]
+            path = path[:-1]
+        return Origin("configuration", Path())
+
+
+def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> Tree:
+    """Everything that was given. Unreadable files and variables become problems of the tree."""
+    tree = Tree()
+    files = [config] if must_exist or config.exists() else []
+    files += sorted((config.parent / "conf.d").glob("*.toml"))
+    for file in files:
+        _read_file(tree, file)
+    for name, value in sorted(environment.items()):
+        if name.startswith(PREFIX):
+            _take_variable(tree, name, value)
+    return tree
+
+
+def _read_file(tree: Tree, file: Path) -> None:
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except OSError as error:
+        tree.problems.append(
+            Problem(str(file), f"cannot be read: {error.strerror}", "Name another: --config FILE")
+        )
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tree.problems.append(Problem(str(file), f"is not valid TOML: {error}"))
+    else:
+        lines = lines_of_keys(text)
+        _merge(tree, tree.values, values, (), (), file, lines)
+
+
+def _merge(
+    tree: Tree,
+    into: dict[str, Any],
+    values: Mapping[str, Any],
+    path: KeyPath,
+    path_in_file: KeyPath,
+    file: Path,
+    lines: Mapping[KeyPath, int],
+) -> None:
+    """Lay one file's values over the tree. `path_in_file` differs where arrays have grown."""
+    for key, value in values.items():
+        here, there = (*path, key), (*path_in_file, key)
+        line = lines.get(there)
+        tree.origins[here] = Origin(f"{file}:{line}" if line else str(file), file.parent)
+        if isinstance(value, dict):
+            inner = into.setdefault(key, {})
+            if isinstance(inner, dict):
+                _merge(tree, inner, value, here, there, file, lines)
+                continue
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            rows = into.setdefault(key, [])
+            if isinstance(rows, list):
+                for number, item in enumerate(value):
+                    row: dict[str, Any] = {}
+                    rows.append(row)
+                    place = (*here, len(rows) - 1)
+                    line = lines.get((*there, number))
+                    tree.origins[place] = Origin(
+                        f"{file}:{line}" if line else str(file), file.parent
+                    )
+                    _merge(tree, row, item, place, (*there, number), file, lines)
+                continue
+        into[key] = value
+
+
+def _take_variable(tree: Tree, name: str, value: str) -> None:
+    """Set one value from the environment, making the tables on its way."""
+    words = name[len(PREFIX) :].lower().split("__")
+    path: list[str | int] = [int(word) if word.isdigit() else word for word in words]
+    spot: Any = tree.values
+    for here, following in zip(path, path[1:], strict=False):
+        spot = _step(spot, here, [] if isinstance(following, int) else {})
+    last = path[-1]
+    if not isinstance(spot, dict) or not isinstance(last, str):
+        fault = "does not name a setting"
+        remedy = "Variables are M365GW_SECTION__KEY; rows count from 0: M365GW_CLIENT__0__LOGIN."
+        tree.problems.append(Problem(f"environment  {name}", fault, remedy))
+        return
+    spot[last] = EnvironmentText(value)
+    tree.origins[tuple(path)] = Origin(f"environment  {name}", Path.cwd())
+
+
+def _step(spot: Any, here: str | int, empty: Any) -> Any:
+    """The value at `here`, made when it is missing; None when there can be no such value."""
+    if isinstance(spot, dict) and isinstance(here, str):
+        return spot.setdefault(here, empty)
+    if isinstance(spot, list) and isinstance(here, int) and here <= len(spot):
+        if here == len(spot):
+            spot.append(empty)
+        return spot[here]
+    return None
+
+
+def lines_of_keys(text: str) -> dict[KeyPath, int]:
+    """The line of each key and table of a TOML text; what cannot be found is left out."""
+    lines: dict[KeyPath, int] = {}
+    rows: dict[str, int] = {}
+    table: KeyPath = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        if match := _TABLE.match(line):
+            name = match.group(2)
+            parts: KeyPath = tuple(part.strip(" \"'") for part in name.split("."))
+            if match.group(1) == "[[":
+                rows[name] = rows.get(name, -1) + 1
+                lines.setdefault(parts, number)
+                parts = (*parts, rows[name])
+            table = parts
+            lines.setdefault(table, number)
+        elif match := _KEY.match(line):
+            lines.setdefault((*table, match.group(1).strip("\"'")), number)
+    return lines

@@ -1,0 +1,201 @@
+"""The log: what happened, as Postfix-shaped lines or as JSON with fixed keys.
+
+Every event has a name (`message.queued`, `delivery`, `incident.opened`), the program it comes from
+(`smtpd`, `qmgr`, `smtp`, as in Postfix's maillog), a queue id where there is one, and fields. The
+two formats carry the same facts:
+
+    Nov 21 04:15:34 relay m365gw/smtp[812]: 4Q7B...: to=<a@b.c>, dsn=2.0.0, status=sent (250 OK)
+    {"ts": "2026-11-21T04:15:34.120Z", "level": "info", "event": "delivery", "qid": ...}
+
+Values come from outside, so control characters, line separators and overlong values are made
+harmless here, at the one place where lines are written. Secrets are never handed to this module:
+not at debug level either.
+
+Lines are gathered and written together: `flush_soon` is asked once to call `flush` when the
+program next has time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.logger import LogEvent, LogLevel
+
+LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
+LONGEST_VALUE = 1000  # characters; a remote reply may be far longer
+
+# C0 and C1 controls, DEL, bidirectional controls and the Unicode line separators.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
+
+
+class TextStream(Protocol):
+    """Where lines go: a file, standard output."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+def cleaned(value: object) -> str:
+    """A value as harmless text on one line: `?` for each unsafe character, cut when very long."""
+    text = str(value)
+    if len(text) > LONGEST_VALUE:
+        text = text[:LONGEST_VALUE] + "..."
+    return text if text.isprintable() else _UNSAFE.sub("?", text)
+
+
+class EventLog:
+    """Writes events to a stream in the chosen format. Made once, handed to whoever logs."""
+
+    def __init__(
+        self,
+        stream: TextStream,
+        *,
+        hostname: str,
+        format: str = "plain",
+        level: str = "info",
+        clock: Callable[[], float] = time.time,
+        flush_soon: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._hostname = hostname
+        self._is_json = format == "json"
+        self._threshold = LEVELS[level]
+        self._clock = clock
+        self._flush_soon = flush_soon
+        self._lines: list[str] = []
+        self._stamp = (-1, "")
+        self._pid = os.getpid()
+        self.is_debugging = self._threshold == 0
+
+    def emit(
+        self,
+        event: str,
+        program: str,
+        qid: str = "",
+        *,
+        level: str = "info",
+        note: str = "",
+        **fields: object,
+    ) -> None:
+        """Log one event. A field's trailing underscore is dropped (`from_` is `from`)."""
+        if LEVELS[level] < self._threshold:
+            return
+        now = self._clock()
+        named = [(key.rstrip("_"), value) for key, value in fields.items()]
+        if self._is_json:
+            self._write(self._as_json(now, event, program, qid, level, note, named))
+        else:
+            self._write(self._as_plain(now, event, program, qid, level, note, named))
+
+    def debug(self, program: str, text: str) -> None:
+        """Log a line of protocol trace at debug level. The text must hold no secret."""
+        if self.is_debugging:
+            self.emit("trace", program, level="debug", note=text)
+
+    def flush(self) -> None:
+        """Write what was gathered. A stream that fails (disk full) costs log lines, not mail."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except OSError:
+            return
+
+    def observe(self, event: LogEvent) -> None:
+        """Take an event of `twisted.logger`: what the libraries and failures have to say."""
+        level = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}.get(
+            event.get("log_level", LogLevel.info), "error"
+        )
+        if LEVELS[level] < self._threshold:
+            return
+        for line in _text_of(event).splitlines():
+            self.emit("program", "master", level=level, note=line)
+
+    def _as_plain(
+        self,
+        now: float,
+        event: str,
+        program: str,
+        qid: str,
+        level: str,
+        note: str,
+        fields: list[tuple[str, object]],
+    ) -> str:
+        parts = [
+            f"{key}=<{cleaned(value)}>" if key in _ADDRESS_FIELDS else f"{key}={cleaned(value)}"
+            for key, value in fields
+        ]
+        said = ", ".join(parts)
+        if note:
+            said = f"{said} ({cleaned(note)})" if said else cleaned(note)
+        if event.startswith("incident."):
+            said = f"{event}: {said}"
+        if level in ("warn", "error"):
+            said = f"{'warning' if level == 'warn' else 'error'}: {said}"
+        place = f"{qid}: " if qid else ""
+        when = self._local_stamp(now)
+        return f"{when} {self._hostname} m365gw/{program}[{self._pid}]: {place}{said}\n"
+
+    def _as_json(
+        self,
+        now: float,
+        event: str,
+        program: str,
+        qid: str,
+        level: str,
+        note: str,
+        fields: list[tuple[str, object]],
+    ) -> str:
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        record: dict[str, Any] = {
+            "ts": f"{seconds}.{int(now % 1 * 1000):03d}Z",
+            "level": level,
+            "event": event,
+            "program": program,
+        }
+        if qid:
+            record["qid"] = qid
+        for key, value in fields:
+            is_number = isinstance(value, int | float)
+            record[key] = value if is_number else cleaned(value)
+        if note:
+            record["note"] = cleaned(note)
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def _local_stamp(self, now: float) -> str:
+        """The time as syslog writes it; made once a second, as thousands of lines share it."""
+        second = int(now)
+        if second != self._stamp[0]:
+            self._stamp = (second, time.strftime("%b %e %H:%M:%S", time.localtime(second)))
+        return self._stamp[1]
+
+    def _write(self, line: str) -> None:
+        self._lines.append(line)
+        if self._flush_soon is None:
+            self.flush()
+        elif len(self._lines) == 1:
+            self._flush_soon(self.flush)
+
+
+def _text_of(event: LogEvent) -> str:
+    """What a `twisted.logger` event says, with its traceback when it has one."""
+    # Imported late: it is wanted only when a library speaks.
+    from twisted.logger import formatEvent
+
+    text = formatEvent(event) or ""
+    failure = event.get("log_failure")
+    if failure is not None:
+        # The frames and the kind of error, without the values of variables: those may be secret.
+        frames = "".join(traceback.format_tb(failure.getTracebackObject()))
+        text = f"{text}\n{frames}{failure.type.__name__}: {failure.value}"
+    return text

@@ -1,0 +1,258 @@
+"""Loading: files and environment become settings, or every problem is named at once.
+
+The tests write a configuration into a folder of their own and load it; the environment is passed
+in, so that nothing of the machine plays a part.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.config.load import Loaded, load
+from m365gw.config.problems import ConfigError
+
+GOOD = """\
+hostname = "relay.example.com"
+
+[[listener]]
+name = "submission"
+endpoint = "tcp:587"
+
+[[mailbox]]
+address = "relay@contoso.com"
+flow = "device"
+tenant = "contoso.onmicrosoft.com"
+client_id = "00000000-0000-0000-0000-000000000000"
+
+[[client]]
+login = "printer3"
+password_hash = "$hmac-sha256$AAAA$BBBB"
+senders = ["scan@contoso.com", "*@devices.contoso.com"]
+mailbox = "relay@contoso.com"
+"""
+
+
+class LoadingTestCase(SynchronousTestCase):
+    """A folder for the files of one test."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.config = self.folder / "m365gw.toml"
+
+    def load(self, text: str, environment: dict[str, str] | None = None) -> Loaded:
+        self.config.write_text(text)
+        return load(str(self.config), environment or {})
+
+    def problems(self, text: str, environment: dict[str, str] | None = None) -> str:
+        error = self.assertRaises(ConfigError, self.load, text, environment)
+        return str(error)
+
+
+class GoodConfigurationTests(LoadingTestCase):
+    def test_defaults_fill_what_is_not_said(self) -> None:
+        """A short file is enough: the rest is Postfix's defaults."""
+        settings = self.load(GOOD).settings
+        self.assertEqual(settings.hostname, "relay.example.com")
+        self.assertEqual(settings.listener[0].tls, "starttls")
+        self.assertEqual(settings.queue.maximal_queue_lifetime, 5 * 86400)
+        self.assertEqual(settings.client[0].senders[1], "*@devices.contoso.com")
+
+    def test_units_in_the_file(self) -> None:
+        """Durations and sizes may carry units."""
+        settings = self.load(
+            GOOD + '[queue]\nmaximal_queue_lifetime = "2d"\n[limits]\nmessage_size_limit = "25M"\n'
+        ).settings
+        self.assertEqual(settings.queue.maximal_queue_lifetime, 2 * 86400)
+        self.assertEqual(settings.limits.message_size_limit, 25 * 1024 * 1024)
+
+    def test_conf_d_adds_rows_and_overrides_values(self) -> None:
+        """Files in conf.d are read in order: tables are merged, arrays of tables grow."""
+        (self.folder / "conf.d").mkdir()
+        (self.folder / "conf.d" / "10-more.toml").write_text(
+            'hostname = "other.example.com"\n'
+            '[[client]]\nlogin = "erp"\npassword_hash = "$argon2id$x"\n'
+            'senders = ["*"]\nmailbox = "relay@contoso.com"\n'
+        )
+        settings = self.load(GOOD).settings
+        self.assertEqual(settings.hostname, "other.example.com")
+        self.assertEqual([client.login for client in settings.client], ["printer3", "erp"])
+
+    def test_environment_wins(self) -> None:
+        """A variable wins over the file, with lists by commas and rows by number."""
+        loaded = self.load(
+            GOOD,
+            {
+                "M365GW_HOSTNAME": "env.example.com",
+                "M365GW_QUEUE__MAXIMAL_QUEUE_LIFETIME": "1d",
+                "M365GW_LIMITS__RECIPIENT_LIMIT": "7",
+                "M365GW_QUEUE__DELIVERY": "false",
+                "M365GW_CLIENT__0__SENDERS": "a@contoso.com, b@contoso.com",
+                "OTHER": "x",
+            },
+        )
+        self.assertEqual(loaded.settings.hostname, "env.example.com")
+        self.assertEqual(loaded.settings.queue.maximal_queue_lifetime, 86400)
+        self.assertEqual(loaded.settings.limits.recipient_limit, 7)
+        self.assertFalse(loaded.settings.queue.delivery)
+        self.assertEqual(loaded.settings.client[0].senders, ("a@contoso.com", "b@contoso.com"))
+        self.assertEqual(
+            loaded.tree.origin(("queue", "maximal_queue_lifetime")).place,
+            "environment  M365GW_QUEUE__MAXIMAL_QUEUE_LIFETIME",
+        )
+
+    def test_origins_name_file_and_line(self) -> None:
+        """Each value knows the line it was given on."""
+        loaded = self.load(GOOD)
+        self.assertEqual(loaded.tree.origin(("hostname",)).place, f"{self.config}:1")
+        self.assertEqual(loaded.tree.origin(("client", 0, "login")).place, f"{self.config}:14")
+
+    def test_relative_files_belong_to_the_folder_of_the_file(self) -> None:
+        """A relative file name means the same wherever the service is started."""
+        (self.folder / "secret").write_text("s3cret\n")
+        os.chmod(self.folder / "secret", 0o600)
+        settings = self.load(
+            GOOD.replace('"device"', '"secret"\nclient_secret_file = "secret"')
+        ).settings
+        self.assertEqual(settings.mailbox[0].client_secret, "s3cret")
+        self.assertEqual(settings.mailbox[0].client_secret_file, str(self.folder / "secret"))
+
+    def test_secrets_are_not_in_the_repr(self) -> None:
+        """A traceback that prints the settings prints no secret."""
+        settings = self.load(
+            GOOD.replace('"device"', '"secret"\nclient_secret = "s3cret"')
+        ).settings
+        self.assertNotIn("s3cret", repr(settings))
+
+
+class BadConfigurationTests(LoadingTestCase):
+    def test_all_errors_at_once_with_line_and_suggestion(self) -> None:
+        """Every mistake is named, with its line and what was probably meant."""
+        said = self.problems(
+            GOOD.replace('endpoint = "tcp:587"', 'endpoint = "tcp:587"\ntls = "startls"\nprot = 25')
+            + '[queue]\nminimal_backoff_time = "5 days"\n'
+        )
+        self.assertIn(f"{self.config}:6  listener[0].tls", said)
+        self.assertIn('Did you mean "starttls"?', said)
+        self.assertIn(f"{self.config}:7  listener[0].prot  unknown setting", said)
+        self.assertIn("queue.minimal_backoff_time  '5 days' is not a duration", said)
+        self.assertIn("3 errors; nothing was changed.", said)
+
+    def test_unknown_variable(self) -> None:
+        """A misspelt variable is an error, not silence."""
+        said = self.problems(GOOD, {"M365GW_QUEUE__LIFETIME": "5d"})
+        self.assertIn("environment  M365GW_QUEUE__LIFETIME  unknown setting", said)
+        self.assertIn('Did you mean "M365GW_QUEUE__MAXIMAL_QUEUE_LIFETIME"?', said)
+
+    def test_variable_that_is_no_place(self) -> None:
+        """A variable that leads nowhere says how variables are named."""
+        self.assertIn("rows count from 0", self.problems(GOOD, {"M365GW_CLIENT__9__LOGIN": "x"}))
+
+    def test_missing_file(self) -> None:
+        """A file that was asked for and is not there is an error."""
+        error = self.assertRaises(ConfigError, load, str(self.folder / "none.toml"), {})
+        self.assertIn("cannot be read", str(error))
+
+    def test_invalid_toml(self) -> None:
+        """A syntax error names file and line."""
+        self.assertIn("line 1", self.problems("hostname = \n"))
+
+    def test_missing_required(self) -> None:
+        """A row without a required key says which."""
+        said = self.problems(GOOD.replace('tenant = "contoso.onmicrosoft.com"\n', ""))
+        self.assertIn("mailbox[0].tenant  is missing", said)
+
+    def test_wrong_shape(self) -> None:
+        """A value where a table belongs is explained."""
+        self.assertIn("Write it as a table: [queue]", self.problems("queue = 5\n"))
+
+    def test_references(self) -> None:
+        """A client whose mailbox does not exist is found before any mail is."""
+        said = self.problems(
+            GOOD.replace('mailbox = "relay@contoso.com"', 'mailbox = "other@contoso.com"')
+        )
+        self.assertIn('there is no mailbox "other@contoso.com"', said)
+
+    def test_no_listener(self) -> None:
+        """An empty configuration is closed and says what is missing."""
+        self.assertIn("there is no listener", self.problems(""))
+
+    def test_password_that_is_no_hash(self) -> None:
+        """A password in clear is refused, and not repeated in the message."""
+        said = self.problems(GOOD.replace("$hmac-sha256$AAAA$BBBB", "hunter2"))
+        self.assertIn("client add --print printer3", said)
+        self.assertNotIn("hunter2", said)
+
+    def test_trusted_network_without_a_rule(self) -> None:
+        """A trusted network that may send nothing is a mistake worth telling."""
+        said = self.problems(GOOD.replace('"tcp:587"', '"tcp:587"\nnetworks = ["10.0.0.0/8"]'))
+        self.assertIn("no [[network]] says what it may send", said)
+
+    def test_host_bits(self) -> None:
+        """A network with host bits is refused with the network that was meant."""
+        said = self.problems(
+            GOOD + '[[network]]\ncidr = "10.1.2.3/16"\nsenders = ["*"]\n'
+            'mailbox = "relay@contoso.com"\n'
+        )
+        self.assertIn("Did you mean 10.1.0.0/16?", said)
+
+    def test_secret_everybody_can_read(self) -> None:
+        """A secret file open to all is refused with the command that mends it."""
+        (self.folder / "secret").write_text("s3cret\n")
+        os.chmod(self.folder / "secret", 0o644)
+        said = self.problems(GOOD.replace('"device"', '"secret"\nclient_secret_file = "secret"'))
+        self.assertIn("chmod o-rwx", said)
+        self.assertNotIn("s3cret", said)
+
+    def test_secret_twice(self) -> None:
+        """A secret and its file together are one too many."""
+        said = self.problems(
+            GOOD.replace('"device"', '"secret"\nclient_secret = "a"\nclient_secret_file = "b"')
+        )
+        self.assertIn("Keep one of the two", said)
+
+    def test_login_that_is_never_offered(self) -> None:
+        """A listener that demands a login it never offers is a mistake."""
+        said = self.problems(GOOD.replace('"tcp:587"', '"tcp:25"\ntls = "none"'))
+        self.assertIn("without TLS none is offered", said)
+
+
+class RehearsalTests(LoadingTestCase):
+    """A production configuration cannot point at a rehearsal by accident, nor the reverse."""
+
+    CLOUD = """\
+[cloud.mine]
+smtp = "{smtp}"
+authority = "https://{host}:8443/TENANT"
+rehearsal = {is_one}
+"""
+
+    def cloud(self, smtp: str, host: str, is_one: str) -> str:
+        return GOOD + self.CLOUD.format(smtp=smtp, host=host, is_one=is_one)
+
+    def test_loopback_must_say_it_is_a_rehearsal(self) -> None:
+        """A cloud on loopback without rehearsal = true is refused."""
+        for host in ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"]:
+            with self.subTest(host=host):
+                said = self.problems(self.cloud(f"{host}:2587", host, "false"))
+                self.assertIn("so it is not Microsoft", said)
+
+    def test_rehearsal_must_be_on_loopback(self) -> None:
+        """A rehearsal that points at a real host is refused."""
+        said = self.problems(self.cloud("smtp.example.com:587", "127.0.0.1", "true"))
+        self.assertIn("a rehearsal must be on loopback", said)
+
+    def test_rehearsal_on_loopback(self) -> None:
+        """A rehearsal that says so is taken."""
+        settings = self.load(self.cloud("127.0.0.1:2587", "127.0.0.1", "true")).settings
+        self.assertTrue(settings.cloud["mine"].rehearsal)
+
+    def test_microsoft_clouds_cannot_be_redefined(self) -> None:
+        """The names of Microsoft's clouds keep their meaning."""
+        said = self.problems(
+            self.cloud("127.0.0.1:2587", "127.0.0.1", "true").replace(".mine", ".worldwide")
+        )
+        self.assertIn('"worldwide" is the name of a Microsoft cloud', said)

@@ -1,0 +1,107 @@
+"""The log: both formats carry the same facts, and nothing from outside breaks a line."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import Logger, LogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.events import EventLog
+
+
+def emitted(format: str, level: str = "info", **fields: object) -> str:
+    """One delivery event, as it is written."""
+    stream = io.StringIO()
+    log = EventLog(stream, hostname="relay", format=format, level=level, clock=lambda: 0.25)
+    log.emit("delivery", "smtp", "4QX", note="250 OK", **fields)
+    return stream.getvalue()
+
+
+class PlainTests(SynchronousTestCase):
+    def test_looks_like_postfix(self) -> None:
+        """A line that tools for Postfix's maillog understand."""
+        line = emitted("plain", to="a@b.c", dsn="2.0.0", status="sent")
+        self.assertRegex(
+            line,
+            r"^\w{3} [ \d]\d \d\d:\d\d:\d\d relay m365gw/smtp\[\d+\]: "
+            r"4QX: to=<a@b\.c>, dsn=2\.0\.0, status=sent \(250 OK\)\n$",
+        )
+
+    @given(st.text())
+    def test_one_event_is_one_line(self, value: str) -> None:
+        """No value can start a line of its own."""
+        line = emitted("plain", from_=value, helo=value)
+        self.assertEqual(len(line.splitlines()), 1)
+
+
+class JsonTests(SynchronousTestCase):
+    def test_fixed_keys(self) -> None:
+        """The same facts under fixed names."""
+        record = json.loads(emitted("json", from_="a@b.c", size=12))
+        self.assertEqual(
+            record,
+            {
+                "ts": "1970-01-01T00:00:00.250Z",
+                "level": "info",
+                "event": "delivery",
+                "program": "smtp",
+                "qid": "4QX",
+                "from": "a@b.c",
+                "size": 12,
+                "note": "250 OK",
+            },
+        )
+
+    @given(st.text())
+    def test_one_event_is_one_line(self, value: str) -> None:
+        """No value can start a line of its own."""
+        self.assertEqual(len(emitted("json", from_=value).splitlines()), 1)
+
+
+class WritingTests(SynchronousTestCase):
+    def test_levels(self) -> None:
+        """What is below the level is not written."""
+        self.assertEqual(emitted("plain", level="warn"), "")
+
+    def test_lines_are_written_together(self) -> None:
+        """With a loop to wait for, lines of one turn become one write."""
+        stream, asked = io.StringIO(), []
+        log = EventLog(stream, hostname="relay", flush_soon=asked.append)
+        log.emit("a", "smtpd", note="one")
+        log.emit("b", "smtpd", note="two")
+        self.assertEqual((len(asked), stream.getvalue()), (1, ""))
+        asked[0]()
+        self.assertEqual(len(stream.getvalue().splitlines()), 2)
+
+    def test_a_full_disk_costs_lines_and_nothing_else(self) -> None:
+        """A log that cannot be written raises nothing."""
+
+        class Full:
+            def write(self, text: str) -> None:
+                raise OSError(28, "No space left on device")
+
+            def flush(self) -> None:
+                raise AssertionError("not reached")
+
+        EventLog(Full(), hostname="relay").emit("a", "smtpd", note="one")
+
+    def test_overlong_values_are_cut(self) -> None:
+        """A reply of a megabyte is not a megabyte of log."""
+        self.assertLess(len(emitted("plain", reply="x" * 10**6)), 2000)
+
+    def test_failures_of_the_program_are_logged_as_errors(self) -> None:
+        """A traceback reaches the log line by line."""
+        stream = io.StringIO()
+        log = EventLog(stream, hostname="relay")
+        logger = Logger(observer=LogPublisher(log.observe))
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            logger.failure("while testing")
+        said = stream.getvalue()
+        self.assertIn("error: while testing", said)
+        self.assertIn("ValueError: broken", said)
