@@ -1,0 +1,161 @@
+"""Message content as it arrives: DATA and BDAT readers that work on chunks, never on lines.
+
+Only CRLF.CRLF ends DATA (RFC 5321 4.1.1.4), whatever other line ends a client makes up, and
+whatever the length of a line. What is wrong inside the content (bare CR, bare LF, NUL, long
+lines) is noted and read over, so that the session can refuse after the true end and stay in
+step. Octets come out exactly as sent, less the dots added for transparency.
+
+Each octet is looked at a fixed number of times by C code; memory held between chunks is at most
+four octets. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+_CRLF = b"\r\n"
+_END = b"\r\n.\r\n"
+
+
+@frozen
+class Faults:
+    """What a content reader saw that a message should not have (RFC 5321 2.3.8, RFC 5322 2.3).
+
+    `longest_line` is in octets, without CRLF; a line is what stands between two CRLF. Whether
+    it is too long is for the caller to say (998 in RFC 5322 2.1.1).
+    """
+
+    bare_cr: bool = False
+    bare_lf: bool = False
+    nul: bool = False
+    longest_line: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether an octet is there that no message may hold; says nothing of long lines."""
+        return self.bare_cr or self.bare_lf or self.nul
+
+
+class ContentScanner:
+    """Watches the octets of one message go by, in chunks cut anywhere.
+
+    The length of the content so far is `size`.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._bare_cr = False
+        self._bare_lf = False
+        self._nul = False
+        self._longest = 0
+        self._line = 0  # octets of the line that is not ended yet
+        self._held_cr = False  # the last octet was a CR: bare, unless an LF follows
+
+    @property
+    def faults(self) -> Faults:
+        """The faults of the content so far, as if it ended here."""
+        return Faults(
+            bare_cr=self._bare_cr or self._held_cr,
+            bare_lf=self._bare_lf,
+            nul=self._nul,
+            longest_line=max(self._longest, self._line + self._held_cr),
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next octets of the content, dots already removed."""
+        if not data:
+            return
+        self.size += len(data)
+        if self._held_cr:
+            data = b"\r" + data
+        self._held_cr = data.endswith(b"\r")
+        if self._held_cr:
+            data = data[:-1]
+        lengths = list(map(len, data.split(_CRLF)))
+        ends = len(lengths) - 1
+        lengths[0] += self._line
+        self._line = lengths[-1]
+        self._longest = max(self._longest, max(lengths))
+        # Each CRLF has one of both; any more stand alone.
+        self._bare_cr = self._bare_cr or data.count(b"\r") > ends
+        self._bare_lf = self._bare_lf or data.count(b"\n") > ends
+        self._nul = self._nul or b"\0" in data
+
+
+class DataReader:
+    """The content of one DATA command: removes transparency dots, finds the end.
+
+    When `finished` is true, `rest` holds the octets behind the end: the next commands.
+    """
+
+    def __init__(self) -> None:
+        self.finished = False
+        self.rest = b""
+        self._scanner = ContentScanner()
+        # The CRLF of the DATA command makes the first line a line: ".CRLF" at once is an empty
+        # message. It is no part of the content, so it is taken off the first octets given out.
+        self._held = _CRLF
+        self._lent = len(_CRLF)
+
+    @property
+    def faults(self) -> Faults:
+        """What is wrong with the content so far."""
+        return self._scanner.faults
+
+    @property
+    def size(self) -> int:
+        """Octets of content given out so far."""
+        return self._scanner.size
+
+    def feed(self, data: bytes) -> bytes:
+        """The content octets that are certain after these; the last CRLF is part of them."""
+        if self.finished:
+            self.rest += data
+            return b""
+        data = self._held + data
+        end = data.find(_END)
+        if end >= 0:
+            self.finished = True
+            self._held = b""
+            self.rest = data[end + len(_END) :]
+            data = data[: end + len(_CRLF)]
+        else:
+            certain = len(data) - _begun(data)
+            self._held = data[certain:]
+            data = data[:certain]
+        if not data:
+            return b""
+        content = data.replace(b"\r\n.", _CRLF)
+        if self._lent:
+            content = content[self._lent :]
+            self._lent = 0
+        self._scanner.feed(content)
+        return content
+
+
+def _begun(data: bytes) -> int:
+    """How many octets at the end of the data may be the beginning of CRLF.CRLF."""
+    for length in range(len(_END) - 1, 0, -1):
+        if data.endswith(_END[:length]):
+            return length
+    return 0
+
+
+class ChunkReader:
+    """The octets of one BDAT chunk (RFC 3030 2); no transparency, no end mark, only a count."""
+
+    def __init__(self, size: int) -> None:
+        self.rest = b""
+        self._missing = size
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole chunk has come; at once for a chunk of no octets."""
+        return self._missing == 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The octets of these that belong to the chunk; the others are added to `rest`."""
+        chunk = data[: self._missing]
+        self.rest += data[self._missing :]
+        self._missing -= len(chunk)
+        return chunk
