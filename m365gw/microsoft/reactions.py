@@ -62,7 +62,7 @@ class Reaction:
     then: Reaction | None = None
 
     def after(self, times: int, since: float) -> Reaction:
-        """The reaction due at the `times`-th equal answer (from 1), `since` seconds after the first."""
+        """The reaction due at the `times`-th equal answer, `since` seconds after the first."""
         due = self
         while (
             due.then is not None

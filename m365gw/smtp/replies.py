@@ -6,7 +6,14 @@ session needs no table of errors. What is not a `Refused` is unknown, and unknow
 
 from __future__ import annotations
 
+import textwrap
+from typing import Final
+
 from attrs import frozen
+
+LINE_LIMIT: Final = 512  # octets of a reply line with its CRLF (RFC 5321 4.5.3.1.5)
+
+_CLEAN = {octet: " " for octet in (*range(0x20), 0x7F) if octet != 0x0A}
 
 
 @frozen
@@ -45,3 +52,22 @@ class Refused(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+def render(reply: Reply) -> bytes:
+    """The reply as it goes on the wire: one or more lines, CRLF after each.
+
+    The enhanced status stands on each line if its class is that of the code (RFC 2034 4). Control
+    characters become spaces and what is not ASCII becomes "?"; a line that would be longer than
+    512 octets continues on the next.
+    """
+    code, status = reply.code, reply.status
+    if not 200 <= code < 600:
+        raise ValueError(f"{code} is not a reply code")
+    words = f"{status} " if status[:1] == str(code)[0] else ""
+    lines = reply.text.translate(_CLEAN).encode("ascii", "replace").decode("ascii").split("\n")
+    room = LINE_LIMIT - len(f"{code} {words}\r\n")
+    if len(reply.text) > room:
+        lines = [piece for line in lines for piece in textwrap.wrap(line, room) or [""]]
+    before = "".join(f"{code}-{words}{line}\r\n" for line in lines[:-1])
+    return f"{before}{code} {words}{lines[-1]}\r\n".encode("ascii")
