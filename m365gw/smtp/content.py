@@ -75,7 +75,7 @@ class ContentScanner:
         ends = len(lengths) - 1
         lengths[0] += self._line
         self._line = lengths[-1]
-        self._longest = max(self._longest, max(lengths))
+        self._longest = max(self._longest, *lengths)
         # Each CRLF has one of both; any more stand alone.
         self._bare_cr = self._bare_cr or data.count(b"\r") > ends
         self._bare_lf = self._bare_lf or data.count(b"\n") > ends
