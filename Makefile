@@ -1,0 +1,63 @@
+# make demo   see m365gw carry a message, nothing else needed
+# make test   install what the tests need, then run them all
+# make lint   types and style
+# make bench  against Debian's Postfix, in the same run
+
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PEERS := curl haproxy msmtp openssl postfix strace swaks
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: demo test lint bench peers format
+
+demo: .venv/runtime
+	@$(BIN)/m365gw demo
+
+test: .venv/development peers
+	$(BIN)/python -m twisted.trial -j2 tests
+
+lint: .venv/development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/development
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/development peers
+	$(BIN)/python -m bench
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "m365gw needs Python 3.11 or newer. On Debian 12 and newer:"; \
+		echo "    sudo apt-get install python3 python3-venv"; \
+		echo "On Ubuntu 22.04:"; echo "    sudo apt-get install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing:"; \
+		echo "    sudo apt-get install $(notdir $(PYTHON))-venv"; exit 1; }
+
+.venv/runtime: .venv/bin/python requirements.txt setup.cfg pyproject.toml
+	@echo "Installing what m365gw needs into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@# compat: twistd looks for its plugins on the path, where a finder hook would not show them
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--config-settings editable_mode=compat -e .
+	@touch $@
+
+.venv/development: .venv/runtime requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The real peers of the whole-service tests. As root on Debian or Ubuntu they are installed here.
+# Postfix is installed without a configuration, so that no mail server is started.
+peers:
+	@missing=""; for tool in $(PEERS); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	test -z "$$missing" && exit 0; \
+	line="apt-get install --yes --no-install-recommends$$missing libnet-ssleay-perl"; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+		echo "The tests need these programs:$$missing"; \
+		echo "    echo 'postfix postfix/main_mailer_type select No configuration' | sudo debconf-set-selections"; \
+		echo "    sudo $$line"; exit 1; fi; \
+	echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update --quiet=2 && $$line

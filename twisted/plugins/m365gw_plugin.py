@@ -1,0 +1,7 @@
+"""Tells twistd about m365gw. Every twistd run imports this file, so it holds one line."""
+
+from twisted.application.service import ServiceMaker
+
+m365gw = ServiceMaker(
+    "m365gw", "m365gw.service", "Store-and-forward SMTP gateway to Microsoft 365", "m365gw"
+)
