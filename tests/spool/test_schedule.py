@@ -1,0 +1,408 @@
+"""The schedule: nothing is lost or given twice, nothing comes early, and turns are fair."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.spool.names import Entry, State
+from m365gw.spool.schedule import RIPEN_AT_ONCE, Schedule
+
+START = 1_700_000_000
+RELAY, OTHER = 0xAAAA0001, 0xBBBB0002
+
+
+def entry(
+    number: int,
+    *,
+    due: int = 0,
+    attempts: int = 0,
+    mailbox: int = RELAY,
+    source: int = 1,
+    size: int = 1000,
+) -> Entry:
+    """An entry; one that was tried or must wait is in deferred/."""
+    state = State.DEFERRED if due or attempts else State.INCOMING
+    return Entry(number, state, size, due, attempts, mailbox, source)
+
+
+def drain(schedule: Schedule, mailbox: int, now: float) -> list[Entry]:
+    """All that can be taken from a mailbox now, in order."""
+    taken: list[Entry] = []
+    while (one := schedule.take(mailbox, now)) is not None:
+        taken.append(one)
+    return taken
+
+
+class ScheduleTests(SynchronousTestCase):
+    """What each call promises, one thing at a time."""
+
+    def setUp(self) -> None:
+        self.schedule = Schedule()
+
+    def test_new_mail_is_ready_at_once(self) -> None:
+        """A message with no due time can be taken in the same second it was added."""
+        one = entry(7)
+        self.assertTrue(self.schedule.add(one))
+        self.assertEqual(self.schedule.mailboxes_ready(START), (RELAY,))
+        self.assertEqual(self.schedule.take(RELAY, START), one)
+        self.assertEqual(len(self.schedule), 0)
+        self.assertNotIn(7, self.schedule)
+
+    def test_nothing_is_given_before_it_is_due(self) -> None:
+        """A deferred message appears in the very second it is due, and not before."""
+        one = entry(7, due=START + 300, attempts=1)
+        self.schedule.add(one)
+        self.assertEqual(self.schedule.next_due(START), START + 300)
+        self.assertIsNone(self.schedule.take(RELAY, START + 299.9))
+        self.assertEqual(self.schedule.mailboxes_ready(START + 299.9), ())
+        self.assertEqual(self.schedule.take(RELAY, START + 300), one)
+        self.assertIsNone(self.schedule.next_due(START + 300))
+
+    def test_ready_mail_does_not_wake_the_caller(self) -> None:
+        """Mail that is ready is for the limits to release, so the wake-up is for the rest."""
+        self.schedule.add(entry(1))
+        self.assertIsNone(self.schedule.next_due(START))
+        self.schedule.add(entry(2, due=START + 60))
+        self.schedule.add(entry(3, due=START + 30))
+        self.assertEqual(self.schedule.next_due(START), START + 30)
+
+    def test_removed_mail_does_not_wake_the_caller(self) -> None:
+        """The wake-up forgets a second nobody waits for any more."""
+        self.schedule.add(entry(2, due=START + 60))
+        self.schedule.add(entry(3, due=START + 30))
+        self.assertTrue(self.schedule.remove(3))
+        self.assertEqual(self.schedule.next_due(START), START + 60)
+        self.schedule.add(entry(4, due=START + 30))
+        self.assertEqual(self.schedule.next_due(START), START + 30)
+
+    def test_known_mail_is_not_added_twice(self) -> None:
+        """A look through the spool may offer what is known; it stays as it is."""
+        self.schedule.add(entry(5))
+        self.assertTrue(self.schedule.add(entry(5, due=START + 100, attempts=3)))
+        self.assertEqual(len(self.schedule), 1)
+        self.assertEqual(drain(self.schedule, RELAY, START), [entry(5)])
+
+    def test_removed_mail_is_never_given(self) -> None:
+        """Removing works for ready mail, for waiting mail, and says so for unknown mail."""
+        for one in (entry(1), entry(2, due=START + 9), entry(3)):
+            self.schedule.add(one)
+        self.assertTrue(self.schedule.remove(1))
+        self.assertTrue(self.schedule.remove(2))
+        self.assertFalse(self.schedule.remove(2))
+        self.assertFalse(self.schedule.remove(99))
+        self.assertEqual(drain(self.schedule, RELAY, START + 60), [entry(3)])
+
+    def test_held_and_corrupt_mail_is_refused(self) -> None:
+        """What must not be sent cannot get into the schedule by mistake."""
+        for state in (State.HOLD, State.CORRUPT):
+            with self.assertRaises(ValueError):
+                self.schedule.add(Entry(1, state, 10, 0, 0, RELAY, 1))
+        self.assertEqual(len(self.schedule), 0)
+        self.assertEqual(self.schedule.backlog(RELAY), 0)
+
+    def test_a_paused_mailbox_keeps_its_mail(self) -> None:
+        """Nothing is taken while paused; places are kept, and other mailboxes go on."""
+        self.schedule.add(entry(1))
+        self.schedule.add(entry(2, mailbox=OTHER))
+        self.schedule.pause(RELAY)
+        self.schedule.add(entry(3))
+        self.schedule.add(entry(4, due=START + 5))
+        self.assertEqual(self.schedule.mailboxes_ready(START), (OTHER,))
+        self.assertIsNone(self.schedule.take(RELAY, START + 5))
+        self.assertEqual(self.schedule.ready(RELAY), 3)
+        self.schedule.resume(RELAY)
+        self.assertEqual(self.schedule.mailboxes_ready(START + 5), (OTHER, RELAY))
+        self.assertEqual([e.id for e in drain(self.schedule, RELAY, START + 5)], [1, 3, 4])
+
+    def test_a_mailbox_can_be_paused_before_it_has_mail(self) -> None:
+        """A pause holds for mail that comes later, and ends only by a resume."""
+        self.schedule.pause(RELAY)
+        self.schedule.add(entry(1))
+        self.assertEqual(self.schedule.mailboxes_ready(START), ())
+        self.schedule.remove(1)
+        self.schedule.add(entry(2))
+        self.assertIsNone(self.schedule.take(RELAY, START))
+        self.schedule.resume(RELAY)
+        self.assertEqual(self.schedule.take(RELAY, START), entry(2))
+
+    def test_a_noisy_source_cannot_starve_another(self) -> None:
+        """The fax machine's single message goes second, behind one of ten thousand."""
+        for number in range(10_000):
+            self.schedule.add(entry(number, source=1))
+        self.schedule.add(entry(10_000, source=2))
+        self.schedule.take(RELAY, START)
+        taken = self.schedule.take(RELAY, START)
+        assert taken is not None
+        self.assertEqual(taken.source, 2)
+
+    def test_three_new_messages_go_for_each_retry(self) -> None:
+        """Within a source with both, the pattern is three new, one retry."""
+        for number in range(8):
+            self.schedule.add(entry(number))
+            self.schedule.add(entry(100 + number, due=START, attempts=2))
+        taken = drain(self.schedule, RELAY, START)
+        pattern = "".join("r" if e.attempts else "n" for e in taken)
+        self.assertEqual(pattern, "nnnrnnnrnn" + "rrrrrr")
+
+    def test_mail_told_to_wait_but_never_tried_is_new(self) -> None:
+        """Waiting for a mailbox to be mended does not make a message a retry."""
+        waited = entry(1, due=START)
+        self.schedule.add(entry(2, due=START, attempts=1))
+        self.schedule.add(waited)
+        self.assertEqual(self.schedule.take(RELAY, START), waited)
+
+    def test_one_call_makes_a_bounded_number_ready(self) -> None:
+        """Mail that is all due at once is made ready in pieces, and the caller is called back."""
+        count = RIPEN_AT_ONCE * 2 + 1
+        for number in range(count):
+            self.schedule.add(entry(number, due=START + 1))
+        self.schedule.mailboxes_ready(START + 1)
+        self.assertEqual(self.schedule.ready(RELAY), RIPEN_AT_ONCE)
+        self.assertEqual(self.schedule.next_due(START + 1.5), START + 1.5)
+        self.assertEqual([e.id for e in drain(self.schedule, RELAY, START + 2)], list(range(count)))
+
+    def test_a_full_schedule_keeps_what_is_due_first(self) -> None:
+        """Over its capacity it forgets the latest, never shuts out mail that is due sooner."""
+        schedule = Schedule(capacity=3)
+        for number, due in enumerate((50, 70, 60)):
+            self.assertTrue(schedule.add(entry(number, due=START + due)))
+        self.assertFalse(schedule.add(entry(8, due=START + 80)))
+        self.assertTrue(schedule.add(entry(9)))
+        self.assertEqual(schedule.forgotten, 2)
+        self.assertNotIn(1, schedule)
+        self.assertEqual([e.id for e in drain(schedule, RELAY, START + 100)], [9, 0, 2])
+
+    def test_a_schedule_full_of_ready_mail_takes_no_more(self) -> None:
+        """Ready mail is never forgotten; new mail is left on disk for later."""
+        schedule = Schedule(capacity=2)
+        for number in range(3):
+            schedule.add(entry(number))
+        self.assertEqual(schedule.forgotten, 1)
+        self.assertEqual([e.id for e in drain(schedule, RELAY, START)], [0, 1])
+
+    def test_numbers_too_large_for_a_column_survive(self) -> None:
+        """Whatever a file name can say comes back as it was, and its slot can be used again."""
+        far = Entry(1, State.DEFERRED, 10**15 - 1, 10**12 - 1, 10**9 - 1, RELAY, 1)
+        large = Entry(2, State.INCOMING, 1 << 40, 0, 1 << 20, RELAY, 1)
+        self.schedule.add(far)
+        self.schedule.add(large)
+        self.assertEqual(self.schedule.take(RELAY, START), large)
+        self.schedule.add(entry(3))
+        self.assertEqual(self.schedule.take(RELAY, START), entry(3))
+        self.assertEqual(self.schedule.take(RELAY, 1 << 33), far)
+
+    def test_empty_mailboxes_and_sources_leave_nothing_behind(self) -> None:
+        """Counts return to nought when mail is gone, however it went."""
+        for number in range(300):
+            self.schedule.add(entry(number, due=START * (number % 2), source=number))
+        for number in range(0, 300, 3):
+            self.schedule.remove(number)
+        drain(self.schedule, RELAY, START)
+        self.assertEqual(len(self.schedule), 0)
+        self.assertEqual(self.schedule.backlog(RELAY), 0)
+        self.assertEqual(self.schedule.ready(RELAY), 0)
+        self.assertEqual(self.schedule.mailboxes_ready(START), ())
+
+    def test_many_messages_are_found_by_id(self) -> None:
+        """The index holds through growth, removal and use of the same slots again."""
+        ids = [(n * 977 << 13) | n % 3 for n in range(5000)]
+        for queue_id in ids:
+            self.schedule.add(entry(queue_id))
+        for queue_id in ids[::2]:
+            self.schedule.remove(queue_id)
+        for queue_id in ids[::4]:
+            self.schedule.add(entry(queue_id))
+        gone = set(ids[::2]) - set(ids[::4])
+        for queue_id in ids:
+            self.assertEqual(queue_id in self.schedule, queue_id not in gone)
+
+
+@define
+class Model:
+    """The schedule said naively: lists, looked through from the start each time."""
+
+    waiting: list[Entry] = field(factory=list)  # in the order of arrival
+    ready: list[Entry] = field(factory=list)  # in the order in which they became due
+    ring: dict[int, list[int]] = field(factory=dict)  # mailbox to sources, next one first
+    streak: Counter[tuple[int, int]] = field(factory=Counter)
+    paused: set[int] = field(factory=set)
+    reached: int = 0
+
+    def known(self) -> dict[int, Entry]:
+        return {one.id: one for one in self.waiting + self.ready}
+
+    def make_ready(self, one: Entry) -> None:
+        self.ready.append(one)
+        ring = self.ring.setdefault(one.mailbox, [])
+        if one.source not in ring:
+            ring.append(one.source)
+
+    def add(self, one: Entry) -> None:
+        if one.id in self.known():
+            return
+        if one.due <= self.reached:
+            self.make_ready(one)
+        else:
+            self.waiting.append(one)
+
+    def advance(self, now: int) -> None:
+        due = [one for one in self.waiting if one.due <= now]
+        self.waiting = [one for one in self.waiting if one.due > now]
+        for one in sorted(due, key=lambda one: one.due):
+            self.make_ready(one)
+        self.reached = max(self.reached, now)
+
+    def forget(self, one: Entry) -> None:
+        if one in self.waiting:
+            self.waiting.remove(one)
+            return
+        self.ready.remove(one)
+        if not any((r.mailbox, r.source) == (one.mailbox, one.source) for r in self.ready):
+            self.ring[one.mailbox].remove(one.source)
+            if not any(r.source == one.source and r.mailbox == one.mailbox for r in self.waiting):
+                del self.streak[one.mailbox, one.source]
+
+    def take(self, mailbox: int) -> Entry | None:
+        ring = self.ring.get(mailbox)
+        if mailbox in self.paused or not ring:
+            return None
+        source = ring.pop(0)
+        ring.append(source)
+        mine = [one for one in self.ready if (one.mailbox, one.source) == (mailbox, source)]
+        new = [one for one in mine if not one.attempts]
+        retries = [one for one in mine if one.attempts]
+        key = mailbox, source
+        if new and retries:
+            give_retry = self.streak[key] == 3
+            self.streak[key] = 0 if give_retry else self.streak[key] + 1
+        else:
+            give_retry = not new
+            self.streak[key] = 0
+        chosen = retries[0] if give_retry else new[0]
+        self.forget(chosen)
+        return chosen
+
+
+MAILBOXES = st.sampled_from([RELAY, OTHER, 3])
+STEPS = st.one_of(
+    st.tuples(
+        st.just("add"),
+        st.integers(0, 40),
+        st.builds(
+            lambda delay, attempts, mailbox, source: (delay, attempts, mailbox, source),
+            st.one_of(st.just(-1), st.integers(0, 8)),
+            st.integers(0, 2),
+            MAILBOXES,
+            st.integers(1, 4),
+        ),
+    ),
+    st.tuples(st.just("take"), MAILBOXES),
+    st.tuples(st.just("remove"), st.integers(0, 40)),
+    st.tuples(st.just("advance"), st.integers(0, 5)),
+    st.tuples(st.just("pause"), MAILBOXES),
+    st.tuples(st.just("resume"), MAILBOXES),
+)
+
+
+class ModelTests(SynchronousTestCase):
+    """The schedule against the naive model, over any sequence of calls."""
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.lists(STEPS, max_size=150))
+    def test_it_does_what_the_model_does(self, steps: list[tuple[object, ...]]) -> None:
+        """Same messages, same order, same counts: nothing lost, nothing given twice."""
+        schedule, model, now = Schedule(), Model(), START
+        for step in steps:
+            match step:
+                case ("add", int(number), (int(delay), int(attempts), int(mailbox), int(source))):
+                    due = now + delay if delay >= 0 else 0
+                    one = entry(number, due=due, attempts=attempts, mailbox=mailbox, source=source)
+                    self.assertTrue(schedule.add(one))
+                    model.add(one)
+                case ("take", int(mailbox)):
+                    model.advance(now)
+                    self.assertEqual(schedule.take(mailbox, now), model.take(mailbox))
+                case ("remove", int(number)):
+                    known = model.known().get(number)
+                    self.assertEqual(schedule.remove(number), known is not None)
+                    if known is not None:
+                        model.forget(known)
+                case ("advance", int(seconds)):
+                    now += seconds
+                    model.advance(now)
+                    expected = min((one.due for one in model.waiting), default=None)
+                    self.assertEqual(schedule.next_due(now), expected)
+                case ("pause", int(mailbox)):
+                    schedule.pause(mailbox)
+                    model.paused.add(mailbox)
+                case ("resume", int(mailbox)):
+                    schedule.resume(mailbox)
+                    model.paused.discard(mailbox)
+            self.agree(schedule, model, now)
+
+    def agree(self, schedule: Schedule, model: Model, now: int) -> None:
+        """Counts and the set of ready mailboxes are the model's."""
+        model.advance(now)
+        ready = {one.mailbox for one in model.ready} - model.paused
+        self.assertEqual(set(schedule.mailboxes_ready(now)), ready)
+        self.assertEqual(len(schedule), len(model.waiting) + len(model.ready))
+        for mailbox in (RELAY, OTHER, 3):
+            mine = [one for one in model.ready if one.mailbox == mailbox]
+            waiting = [one for one in model.waiting if one.mailbox == mailbox]
+            self.assertEqual(schedule.ready(mailbox), len(mine))
+            self.assertEqual(schedule.backlog(mailbox), len(mine) + len(waiting))
+
+
+class FairnessTests(SynchronousTestCase):
+    """The bounds that `m365gw.spool.turns` states."""
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        st.lists(st.integers(1, 25), min_size=2, max_size=6),
+        st.lists(st.integers(1, 6), max_size=60),
+    )
+    def test_each_other_source_gives_one_message_between_two_of_mine(
+        self, backlogs: list[int], arrivals: list[int]
+    ) -> None:
+        """Between two messages of a backlogged source no other source gives more than one."""
+        schedule = Schedule()
+        numbers = iter(range(10_000))
+        for source, backlog in enumerate(backlogs):
+            for _ in range(backlog):
+                schedule.add(entry(next(numbers), source=source))
+        order: list[int] = []
+        more = iter(arrivals)
+        while (one := schedule.take(RELAY, START)) is not None:
+            order.append(one.source)
+            if (source := next(more, None)) is not None:
+                schedule.add(entry(next(numbers), source=source))
+        for source, backlog in enumerate(backlogs):
+            places = [n for n, taken in enumerate(order) if taken == source][:backlog]
+            for earlier, later in zip([-1, *places[:-1]], places, strict=True):
+                between = Counter(order[earlier + 1 : later])
+                self.assertTrue(all(count == 1 for count in between.values()), order)
+
+    @settings(deadline=None, max_examples=60)
+    @given(st.lists(st.booleans(), min_size=1, max_size=80))
+    def test_neither_new_mail_nor_retries_wait_longer_than_promised(
+        self, tried: list[bool]
+    ) -> None:
+        """While a source has both, at most three new go in a row and at most one retry."""
+        schedule = Schedule()
+        for number, retry in enumerate(tried):
+            schedule.add(entry(number, due=START * retry, attempts=int(retry)))
+        left = Counter(tried)
+        row: list[bool] = []
+        for one in drain(schedule, RELAY, START):
+            retry = bool(one.attempts)
+            if left[True] and left[False]:
+                row.append(retry)
+            left[retry] -= 1
+        runs = "".join("r" if retry else "n" for retry in row)
+        self.assertNotIn("nnnn", runs)
+        self.assertNotIn("rr", runs)
