@@ -1,0 +1,370 @@
+"""What keeps mailboxes from sending, why, and until when.
+
+A quota, a permission, a licence, a consent or a dead network is never a message's fault. It stops
+what it belongs to: a mailbox, one sender on a mailbox, a tenant, or the submission host for all.
+While a stop stands its messages wait; the time does not count towards the end of their lifetime
+(`excused`). When its wait is over one message may go as a probe: if that passes the place where
+the trouble arose the stop ends and everything drains by itself, if not the wait begins again,
+longer. So nobody has to restart anything after mending it.
+
+A stop that needs somebody, or that lasts, opens one incident in the log, which closes once.
+
+Pure: `now` (seconds since the epoch) is passed in; `state` and `restore` speak plain values.
+Mailboxes are named by address. Nothing fails here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from math import inf
+from typing import Any
+
+from attrs import asdict, define, field, frozen
+
+from m365gw.events import EventLog
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.reactions import Action, Reaction, Scope
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.intervals import Intervals
+
+ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
+FIRST_PROBE = 300.0  # of a held mailbox; then it doubles up to what the reaction says
+LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the clock did meanwhile
+
+_PLACES = {phase: place for place, phase in enumerate(Phase)}
+_STOPPING = (Action.STOP, Action.HOLD)
+
+
+class State(Enum):
+    """Whether a mailbox may send, in one word."""
+
+    READY = "ready"
+    THROTTLED = "throttled"  # ends by itself
+    NEEDS_SIGNIN = "needs_signin"
+    NEEDS_ADMIN = "needs_admin"
+    MISCONFIGURED = "misconfigured"
+    PAUSED = "paused"  # by an operator
+
+
+@frozen
+class Account:
+    """A mailbox as its stops see it: its address and what it shares with others."""
+
+    address: str
+    tenant: str
+    host: str  # "smtp.office365.com:587"
+
+
+@define
+class Stop:
+    """One reason why mail does not move."""
+
+    state: State
+    diagnosis: Diagnosis
+    since: float
+    until: float  # when the next probe may go
+    place: int = 0  # how far conversations came: place of the phase
+    waits: int = 1
+    has_incident: bool = False
+    is_probed: bool = False  # a probe is under way
+
+
+@define
+class Streak:
+    """Equal answers in a row from one place."""
+
+    times: int
+    first: float
+
+
+@frozen
+class Standing:
+    """The state of a mailbox, as shown to people. `diagnosis` is None when it is ready."""
+
+    state: State
+    until: float = 0.0
+    diagnosis: Diagnosis | None = None
+
+
+Key = tuple[str, str]  # the kind of thing that is stopped, and its name
+
+
+class Mailboxes:
+    """All mailboxes and what stops them."""
+
+    def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
+        self._log = log
+        self._keys: dict[str, tuple[Key, ...]] = {
+            account.address: (
+                ("paused", account.address),
+                (Scope.MAILBOX.value, account.address),
+                (Scope.TENANT.value, account.tenant.casefold()),
+                (Scope.HOST.value, account.host),
+            )
+            for account in accounts
+        }
+        self._stops: dict[Key, Stop] = {}
+        self._streaks: dict[tuple[Key, str], Streak] = {}
+        self._past: dict[Key, Intervals] = {}
+
+    def __contains__(self, mailbox: str) -> bool:
+        return mailbox in self._keys
+
+    def may_send(self, mailbox: str, now: float) -> float:
+        """When the mailbox may start a message: `now` or less means at once.
+
+        `inf` means that a probe is under way, or that an operator has paused it.
+        """
+        return self._earliest(self._keys[mailbox], now) if self._stops else 0.0
+
+    def sender_may_send(self, mailbox: str, sender: str, now: float) -> float:
+        """The same for one sender on a mailbox that may send."""
+        if not self._stops:
+            return 0.0
+        return self._earliest((self._key(Scope.SENDER, mailbox, sender),), now)
+
+    def enter(self, mailbox: str) -> list[Stop]:
+        """A message starts. Gives the stops it probes, for `leave`."""
+        return self._enter(self._keys[mailbox]) if self._stops else []
+
+    def enter_sender(self, mailbox: str, sender: str) -> list[Stop]:
+        """The same for the sender of a message that has started."""
+        return self._enter((self._key(Scope.SENDER, mailbox, sender),)) if self._stops else []
+
+    def leave(self, probed: Iterable[Stop]) -> None:
+        """A message that had entered has ended, whatever came of it."""
+        for stop in probed:
+            stop.is_probed = False
+
+    def answered(
+        self, mailbox: str, sender: str, phase: Phase, reaction: Reaction, now: float
+    ) -> Reaction:
+        """Takes in an answer: counts it, stops what has to be stopped.
+
+        Gives the reaction that is due now, which differs from `reaction` when equal answers in a
+        row lead to another one. What only concerns the message is left to the caller.
+        """
+        scope = _owner(reaction)
+        if scope is Scope.MESSAGE:
+            return reaction
+        key = self._key(scope, mailbox, sender)
+        streak = self._counted(key, reaction.diagnosis.key, now)
+        due = reaction.after(streak.times, now - streak.first)
+        if due.action in _STOPPING:
+            self._impose(key, due, phase, streak, now)
+        return due
+
+    def passed(self, mailbox: str, sender: str, phase: Phase | None, now: float) -> None:
+        """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
+        if not self._stops and not self._streaks:
+            return
+        place = len(_PLACES) if phase is None else _PLACES[phase]
+        for key in self._covering(mailbox, sender):
+            stop = self._stops.get(key)
+            if stop is not None and stop.state is not State.PAUSED and stop.place < place:
+                self._lift(key, stop, now)
+            if phase is None:
+                for streak in [name for name in self._streaks if name[0] == key]:
+                    del self._streaks[streak]
+
+    def pause(self, mailbox: str, diagnosis: Diagnosis, now: float) -> None:
+        """An operator stops a mailbox until `resume`."""
+        stop = Stop(State.PAUSED, diagnosis, now, inf)
+        self._stops.setdefault(("paused", mailbox), stop)
+
+    def resume(self, mailbox: str, now: float) -> None:
+        """An operator lets a mailbox go on; one that is held is probed at once."""
+        for key in self._keys[mailbox]:
+            stop = self._stops.get(key)
+            if stop is None:
+                continue
+            if stop.state is State.PAUSED:
+                self._lift(key, stop, now)
+            elif key == (Scope.MAILBOX.value, mailbox):
+                stop.until = now
+
+    def standing(self, mailbox: str) -> Standing:
+        """The state of a mailbox in words: of all that stops it, what lasts longest."""
+        stops = [self._stops[key] for key in self._keys[mailbox] if key in self._stops]
+        if not stops:
+            return Standing(State.READY)
+        worst = max(stops, key=lambda stop: stop.until)
+        return Standing(worst.state, worst.until, worst.diagnosis)
+
+    def excused(self, mailbox: str, sender: str, since: float, now: float) -> float:
+        """Seconds between two times in which the sender could not send for no fault of its own."""
+        stopped = Intervals()
+        for key in (*self._covering(mailbox, sender), _SERVICE):
+            if key in self._past:
+                stopped.add_all(self._past[key])
+            if key in self._stops:
+                stopped.add(self._stops[key].since, now)
+        return stopped.within(since, now)
+
+    def state(self, now: float) -> dict[str, Any]:
+        """Everything as plain values, for a file."""
+        return {
+            "at": now,
+            "stops": [
+                [*key, asdict(stop, value_serializer=_plain)] for key, stop in self._stops.items()
+            ],
+            "past": [[*key, past.spans] for key, past in self._past.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any], now: float) -> None:
+        """Takes back what `state` gave. The time without a running service is excused as well.
+
+        What somebody has to mend is probed at once: a restart is what people do after mending.
+        Raises ValueError, TypeError or LookupError for what `state` never gave; nothing is
+        taken then.
+        """
+        past = {(str(kind), str(name)): Intervals(spans) for kind, name, spans in state["past"]}
+        stops = {(str(kind), str(name)): _stop(kept, now) for kind, name, kept in state["stops"]}
+        down_since = float(state["at"])
+        past.setdefault(_SERVICE, Intervals()).add(down_since, now)
+        self._past.update(past)
+        known = {key for keys in self._keys.values() for key in keys}
+        for key, stop in stops.items():
+            if key in known or key[0] == Scope.SENDER.value:
+                self._stops[key] = stop
+            else:  # the mailbox is no longer configured
+                self._past.setdefault(key, Intervals()).add(stop.since, now)
+
+    def _earliest(self, keys: tuple[Key, ...], now: float) -> float:
+        earliest = 0.0
+        for key in keys:
+            stop = self._stops.get(key)
+            if stop is not None:
+                probing = stop.is_probed and stop.until <= now
+                earliest = max(earliest, inf if probing else stop.until)
+        return earliest
+
+    def _enter(self, keys: tuple[Key, ...]) -> list[Stop]:
+        probed = [self._stops[key] for key in keys if key in self._stops]
+        for stop in probed:
+            stop.is_probed = True
+        return probed
+
+    def _covering(self, mailbox: str, sender: str) -> tuple[Key, ...]:
+        return (*self._keys.get(mailbox, ()), self._key(Scope.SENDER, mailbox, sender))
+
+    def _key(self, scope: Scope, mailbox: str, sender: str) -> Key:
+        if scope is Scope.SENDER:
+            return scope.value, f"{sender.casefold()} on {mailbox}"
+        return next(key for key in self._keys[mailbox] if key[0] == scope.value)
+
+    def _counted(self, key: Key, diagnosis: str, now: float) -> Streak:
+        streak = self._streaks.get((key, diagnosis))
+        if streak is None:
+            streak = self._streaks[key, diagnosis] = Streak(0, now)
+        stop = self._stops.get(key)
+        if stop is None or stop.until <= now:  # else: sent before the stop, the same event
+            streak.times += 1
+        return streak
+
+    def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
+        state = _state_of(due)
+        stop = self._stops.get(key)
+        if stop is None:
+            stop = self._stops[key] = Stop(state, due.diagnosis, now, now)
+            self._log.emit(
+                "mailbox.stopped", "qmgr", level="warn", note=due.diagnosis.what, **{key[0]: key[1]}
+            )
+        elif stop.diagnosis.key != due.diagnosis.key:
+            self._close_incident(key, stop, now)
+            stop.state, stop.diagnosis, stop.waits = state, due.diagnosis, 1
+        elif stop.until > now:
+            return  # several answers to messages sent before the stop count once
+        else:
+            stop.waits += 1
+        stop.place = _PLACES[phase]
+        stop.until = max(stop.until, now + _wait(due, stop.waits, streak.times))
+        if due.alarm or stop.until - stop.since >= ALARM_AFTER:
+            self._open_incident(key, stop)
+
+    def _lift(self, key: Key, stop: Stop, now: float) -> None:
+        del self._stops[key]
+        self._past.setdefault(key, Intervals()).add(stop.since, now)
+        self._close_incident(key, stop, now)
+        self._log.emit(
+            "mailbox.resumed",
+            "qmgr",
+            note="mail goes on",
+            **{key[0]: key[1]},
+            stopped_for=round(now - stop.since),
+        )
+
+    def _open_incident(self, key: Key, stop: Stop) -> None:
+        if not stop.has_incident:
+            stop.has_incident = True
+            self._tell("incident.opened", "warn", key, stop)
+
+    def _close_incident(self, key: Key, stop: Stop, now: float) -> None:
+        if stop.has_incident:
+            stop.has_incident = False
+            self._tell("incident.closed", "info", key, stop, lasted=round(now - stop.since))
+
+    def _tell(self, event: str, level: str, key: Key, stop: Stop, **more: object) -> None:
+        told = stop.diagnosis
+        self._log.emit(
+            event,
+            "qmgr",
+            level=level,
+            **{key[0]: key[1]},
+            state=stop.state.value,
+            key=told.key,
+            what=told.what,
+            why=told.why,
+            fix=told.fix,
+            who=told.who,
+            **more,
+        )
+
+
+_SERVICE: Key = ("service", "")
+
+
+def _owner(reaction: Reaction) -> Scope:
+    """Whose equal answers are counted: the scope the reaction leads to in the end."""
+    if reaction.scope is Scope.MESSAGE and reaction.then is not None:
+        return _owner(reaction.then)
+    return reaction.scope
+
+
+def _state_of(due: Reaction) -> State:
+    """The state a stop puts a mailbox in, by who has to act."""
+    if due.action is Action.STOP:
+        return State.THROTTLED
+    by_who = {"operator": State.MISCONFIGURED, "mailbox-user": State.NEEDS_SIGNIN}
+    return by_who.get(due.diagnosis.who, State.NEEDS_ADMIN)
+
+
+def _wait(due: Reaction, waits: int, times: int) -> float:
+    """Seconds until the next probe. What is held is probed soon at first: it may be mended soon."""
+    if due.action is Action.HOLD:
+        return float(min(due.seconds or inf, FIRST_PROBE * 2 ** min(waits - 1, 16)))
+    return due.pause(times)
+
+
+def _plain(_instance: object, _attribute: object, value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return None if value == inf else value  # JSON has no infinity
+
+
+def _stop(kept: Mapping[str, Any], now: float) -> Stop:
+    """A stop from what `state` gave."""
+    state = State(kept["state"])
+    until = inf if kept["until"] is None else min(float(kept["until"]), now + LONGEST_STOP)
+    if state not in (State.THROTTLED, State.PAUSED):
+        until = now
+    return Stop(
+        state=state,
+        diagnosis=Diagnosis(**kept["diagnosis"]),
+        since=min(float(kept["since"]), now),
+        until=until,
+        place=int(kept["place"]),
+        waits=int(kept["waits"]),
+        has_incident=bool(kept["has_incident"]),
+    )
