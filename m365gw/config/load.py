@@ -21,6 +21,7 @@ from m365gw.config.settings import FileName, Settings
 from m365gw.config.sources import KeyPath, Tree
 
 DEFAULT_PATH = "/etc/m365gw/m365gw.toml"
+PATH_VARIABLE = "M365GW_CONFIG"
 
 
 @frozen
@@ -34,11 +35,14 @@ class Loaded:
 def load(config: str | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
     """Read, build and check the configuration.
 
-    Without `config` the default file is read where there is one. Raises `ConfigError`.
+    Without `config` the file that the variable M365GW_CONFIG names is read, else the default file
+    where there is one. Raises `ConfigError`.
     """
-    environment = os.environ if environment is None else environment
-    path = Path(config or DEFAULT_PATH)
-    tree = sources.read(path.absolute(), environment, must_exist=config is not None)
+    given = dict(os.environ if environment is None else environment)
+    named = config or given.pop(PATH_VARIABLE, None)
+    given.pop(PATH_VARIABLE, None)
+    path = Path(named or DEFAULT_PATH)
+    tree = sources.read(path.absolute(), given, must_exist=named is not None)
     settings, problems = structure.settings_from(tree)
     problems = tree.problems + problems
     if settings is not None:

@@ -27,9 +27,9 @@ def setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"meaning": meaning})
 
 
-def required(meaning: str) -> Any:
-    """A setting that has no default and must be given."""
-    return field(metadata={"meaning": meaning})
+def required(meaning: str, *, secret: bool = False) -> Any:
+    """A setting that has no default and must be given; a secret one is never shown."""
+    return field(repr=not secret, metadata={"meaning": meaning, "secret": secret})
 
 
 def secret(meaning: str) -> Any:
@@ -110,7 +110,7 @@ class CustomCloud:
 @frozen(kw_only=True)
 class Client:
     login: str = required("SMTP login name.")
-    password_hash: str = required("As printed by: m365gw client add --print LOGIN")
+    password_hash: str = required("As printed by: m365gw client add --print LOGIN", secret=True)
     senders: tuple[str, ...] = required(
         'Addresses it may send as; "*@example.com" and "*" are allowed.'
     )

@@ -1,0 +1,93 @@
+"""The `m365gw` command.
+
+Sub-commands are imported when they are asked for, so that `m365gw queue list` does not wait for
+the libraries of the service. Exit codes: 0 ok, 1 problems found, 2 usage, and sysexits where they
+mean something (78: the configuration is wrong).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+from attrs import define
+
+from m365gw import __version__
+
+COMMANDS = {
+    "check": ("m365gw.cli.check", "Read the configuration and show every error."),
+    "client": ("m365gw.cli.client", "SMTP logins for printers and programs."),
+    "demo": ("m365gw.cli.demo", "See the gateway carry a message; no tenant needed."),
+    "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),
+    "queue": ("m365gw.cli.queue", "Look at the spool."),
+    "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
+}
+EX_CONFIG = 78
+
+
+class CommandsByName(click.Group):
+    """A group whose commands are modules, imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+
+
+@define
+class Invocation:
+    """What every command may want to know: which configuration was named, and its settings."""
+
+    config: str | None = None
+    loaded: Any = None
+
+    @property
+    def settings(self) -> Any:
+        """The settings, read when first wanted. A wrong configuration ends the command with 78."""
+        if self.loaded is None:
+            self.loaded = load_or_exit(self.config)
+        return self.loaded.settings
+
+
+def load_or_exit(config: str | None) -> Any:
+    """Load the configuration; show every problem and exit with 78 when it is wrong."""
+    from m365gw.config.load import load
+    from m365gw.config.problems import ConfigError
+
+    try:
+        return load(config)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        raise click.exceptions.Exit(EX_CONFIG) from None
+
+
+@click.command(
+    cls=CommandsByName,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The service itself is: twistd -n m365gw --config FILE",
+)
+@click.option(
+    "--config",
+    "-c",
+    metavar="FILE",
+    help="Configuration file.  [default: $M365GW_CONFIG, /etc/m365gw/m365gw.toml]",
+)
+@click.version_option(__version__, prog_name="m365gw")
+@click.pass_context
+def main(ctx: click.Context, config: str | None) -> None:
+    """m365gw takes mail from anything that speaks SMTP, keeps it safe on disk, and hands it to
+    Microsoft 365 with modern sign-in (OAuth 2.0).
+
+    To see it work:   m365gw demo
+    """
+    ctx.obj = Invocation(config)

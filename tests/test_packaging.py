@@ -1,0 +1,59 @@
+"""The package as users get it: built, installed into an empty environment, and found by twistd.
+
+Building and installing take a while and need the package index, as an installation does.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Run a command to its end and give what it printed; its errors become the failure's text."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+class WheelTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        run(sys.executable, "-m", "build", "--outdir", self.folder / "dist", ROOT)
+        (self.wheel,) = (self.folder / "dist").glob("*.whl")
+        (self.sdist,) = (self.folder / "dist").glob("*.tar.gz")
+
+    def test_installs_with_its_plugin_into_an_empty_environment(self) -> None:
+        """pip install puts command and twistd plugin in place, and nothing of Twisted's."""
+        names = zipfile.ZipFile(self.wheel).namelist()
+        self.assertIn("twisted/plugins/m365gw_plugin.py", names)
+        self.assertIn("m365gw/py.typed", names)
+        self.assertEqual([n for n in names if n.startswith("twisted/") and "__init__" in n], [])
+        self.assertEqual([n for n in names if n.startswith("tests")], [])
+        with tarfile.open(self.sdist) as archive:
+            inside = {"/".join(name.split("/")[1:]) for name in archive.getnames()}
+        self.assertIn("twisted/plugins/m365gw_plugin.py", inside)
+
+        empty = self.folder / "environment"
+        venv.create(empty, with_pip=True)
+        pip = [empty / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        run(*pip, "-r", ROOT / "requirements.txt", cwd=self.folder)
+        run(*pip, "--no-deps", self.wheel, cwd=self.folder)
+
+        self.assertIn("m365gw", run(empty / "bin" / "twistd", "--help", cwd=self.folder))
+        service = run(empty / "bin" / "twistd", "-n", "m365gw", "--help", cwd=self.folder)
+        self.assertIn("--config", service)
+        command = run(empty / "bin" / "m365gw", "--help", cwd=self.folder)
+        for name in ("check", "client", "demo", "mailbox", "queue"):
+            self.assertIn(name, command)
