@@ -1,0 +1,118 @@
+"""The system calls of the spool: a thin layer that the crash tests replace.
+
+Each method is one call of the operating system and raises OSError as that does. All paths are
+relative to the spool's folder, which is held open: renaming or mounting over it while we run
+changes nothing. No call follows a symbolic link in the last place of a path, and the folders
+before it are ours alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a pipe that somebody put among the messages must not hang the open.
+_PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_MOST_BUFFERS = 1000  # IOV_MAX is 1024
+_START_WRITING = 2  # SYNC_FILE_RANGE_WRITE, sync_file_range(2)
+
+
+class Files:
+    """The calls as the operating system makes them, inside one folder."""
+
+    pwritev = staticmethod(os.pwritev)
+    pwrite = staticmethod(os.pwrite)
+    pread = staticmethod(os.pread)
+    fsync = staticmethod(os.fsync)
+    fdatasync = staticmethod(os.fdatasync)
+    fstat = staticmethod(os.fstat)
+    close = staticmethod(os.close)
+
+    def __init__(self, path: str) -> None:
+        """Opens the folder. Raises OSError when it is not there or is not a folder."""
+        self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Linux has it; without it the files of a batch are only written out one by one.
+        self._sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+        if self._sync_file_range is not None:
+            offset = ctypes.c_int64
+            self._sync_file_range.argtypes = (ctypes.c_int, offset, offset, ctypes.c_uint)
+
+    def write_all(self, fd: int, buffers: Sequence[bytes], offset: int) -> None:
+        """Write buffers one behind the other from an offset, in one call where it will."""
+        if len(buffers) > _MOST_BUFFERS:
+            buffers = [b"".join(buffers)]
+        missing = sum(map(len, buffers))
+        if not missing:
+            return
+        written = self.pwritev(fd, buffers, offset)
+        if written == missing:
+            return
+        # A disk that ran full takes the beginning and says so at the next call.
+        rest = b"".join(buffers)
+        while written < missing:
+            step = self.pwrite(fd, rest[written:], offset + written)
+            if step == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written += step
+
+    def start_writing(self, fd: int) -> None:
+        """Ask the kernel to begin writing a file out. A wish: errors show at its fsync."""
+        if self._sync_file_range is not None:
+            self._sync_file_range(fd, 0, 0, _START_WRITING)
+
+    def create(self, path: str) -> int:
+        """A new file for writing. FileExistsError when anything has that name."""
+        return os.open(path, _CREATE, 0o600, dir_fd=self.root)
+
+    def open(self, path: str, write: bool) -> int:
+        """An existing file; OSError(ELOOP) for a symbolic link."""
+        return os.open(path, _PLAIN | (os.O_RDWR if write else os.O_RDONLY), dir_fd=self.root)
+
+    def open_or_create(self, path: str) -> int:
+        """A file for reading and writing, made when it is not there."""
+        return os.open(path, _PLAIN | os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self.root)
+
+    def truncate(self, fd: int) -> None:
+        """Make a file empty."""
+        os.ftruncate(fd, 0)
+
+    def rename(self, path: str, to: str) -> None:
+        """Move a file, replacing what has the name."""
+        os.rename(path, to, src_dir_fd=self.root, dst_dir_fd=self.root)
+
+    def unlink(self, path: str) -> None:
+        """Remove a file."""
+        os.unlink(path, dir_fd=self.root)
+
+    def make_folder(self, path: str) -> None:
+        """A new folder that only its owner may enter. FileExistsError when there is one."""
+        os.mkdir(path, 0o700, dir_fd=self.root)
+
+    def open_folder(self, path: str) -> int:
+        """An existing folder; NotADirectoryError or OSError(ELOOP) for anything else."""
+        return os.open(path, _FOLDER, dir_fd=self.root)
+
+    def names(self, path: str) -> Iterator[str]:
+        """Names of the regular files in a folder, as the disk gives them, not all at once."""
+        fd = self.open_folder(path)
+        try:
+            with os.scandir(fd) as found:
+                for item in found:
+                    if item.is_file(follow_symlinks=False):
+                        yield item.name
+        finally:
+            os.close(fd)
+
+    def lock(self, fd: int) -> None:
+        """Lock a file until it is closed; BlockingIOError when another process has it."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def free_space(self) -> int:
+        """Octets an ordinary user may still write to the spool's file system."""
+        found = os.fstatvfs(self.root)
+        return found.f_bavail * found.f_frsize

@@ -1,0 +1,168 @@
+"""The folders of the spool: made, checked and locked when it is opened.
+
+    VERSION  lock  newest-id  state/
+    incoming/{tmp,new,cur}  deferred/<0-f>/{tmp,new,cur}  hold/{tmp,new,cur}  corrupt/{tmp,new,cur}
+
+Each folder with tmp, new and cur is a Maildir. Incoming mail rests in `new`, all other in `cur`.
+The spool belongs to one user and is closed to all others; one process at a time writes to it.
+
+Failures: `Unusable`, with words for the operator.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from m365gw.spool.files import Files
+from m365gw.spool.health import Unusable
+from m365gw.spool.names import SHARDS, Entry, State, render_name
+
+VERSION = b"1\n"
+MAILDIRS = (
+    "incoming",
+    *(f"deferred/{shard:x}" for shard in range(SHARDS)),
+    "hold",
+    "corrupt",
+)
+
+
+def maildirs_of(state: State) -> list[str]:
+    """The Maildirs that hold messages of a state."""
+    return [maildir for maildir in MAILDIRS if maildir.split("/")[0] == state.value]
+
+
+def folder_of(entry: Entry) -> str:
+    """The folder a message rests in."""
+    if entry.state is State.INCOMING:
+        return "incoming/new"
+    if entry.state is State.DEFERRED:
+        return f"deferred/{entry.shard:x}/cur"
+    return f"{entry.state.value}/cur"
+
+
+def path_of(entry: Entry) -> str:
+    """The file of a message, relative to the spool's folder."""
+    return f"{folder_of(entry)}/{render_name(entry)}"
+
+
+def is_in_place(entry: Entry, folder: str, name: str) -> bool:
+    """Whether a file found is under the name we would give it."""
+    flagless = ":" not in name if entry.state is State.INCOMING else name.endswith(":2,")
+    return flagless and folder == folder_of(entry)
+
+
+def check_owner(files: Files, path: str) -> None:
+    """The folder must be ours; rights of others are taken away."""
+    found = files.fstat(files.root)
+    if found.st_uid != os.geteuid():
+        raise Unusable(
+            f"{path} belongs to user {found.st_uid}, and this runs as user {os.geteuid()}. "
+            f"Run it as the user of the service, or give the folder to that user (chown -R)."
+        )
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        os.fchmod(files.root, 0o700)
+
+
+def take_lock(files: Files, path: str, hostname: str) -> int:
+    """Lock the spool for us. The descriptor returned holds the lock until it is closed."""
+    fd = files.open_or_create("lock")
+    try:
+        files.lock(fd)
+    except BlockingIOError:
+        holder = files.pread(fd, 300, 0).decode("ascii", "replace").strip()
+        files.close(fd)
+        raise Unusable(f"{path} is in use by another process ({holder}).") from None
+    files.write_all(fd, [f"pid {os.getpid()} on {hostname}".encode().ljust(300) + b"\n"], 0)
+    return fd
+
+
+def make_folders(files: Files, path: str) -> None:
+    """Make what is missing; durable before the first message is taken."""
+    version = read(files, "VERSION")
+    if version not in (None, VERSION):
+        raise Unusable(
+            f"{path} was written by another version of m365gw (its VERSION is {version!r}, "
+            f"this program reads {VERSION!r}). Use that version to empty it."
+        )
+    made = [folder for folder in _folders() if _make(files, folder)]
+    for parent in sorted({os.path.dirname(folder) or "." for folder in made}):
+        sync_folder(files, parent)
+    if version is None:
+        write_durably(files, "VERSION", VERSION)
+
+
+def sweep(files: Files) -> None:
+    """Remove drafts a former process left. Nobody was promised anything about them."""
+    for name in list(files.names("incoming/tmp")):
+        files.unlink(f"incoming/tmp/{name}")
+
+
+def sync_folder(files: Files, folder: str) -> None:
+    """Make the names in a folder durable."""
+    fd = files.open_folder(folder)
+    try:
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+
+
+def write_durably(files: Files, path: str, data: bytes) -> None:
+    """Replace a small file: afterwards it is the new one, and before that the old one."""
+    temporary = f"{path}.new"
+    fd = files.open_or_create(temporary)
+    try:
+        files.truncate(fd)
+        files.write_all(fd, [data], 0)
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+    files.rename(temporary, path)
+    sync_folder(files, os.path.dirname(path) or ".")
+
+
+def read(files: Files, path: str) -> bytes | None:
+    """A small file, None when there is none."""
+    try:
+        fd = files.open(path, write=False)
+    except FileNotFoundError:
+        return None
+    try:
+        data = b""
+        while piece := files.pread(fd, 65536, len(data)):
+            data += piece
+        return data
+    finally:
+        files.close(fd)
+
+
+def read_newest_id(files: Files) -> int:
+    """An id near the last that was given, 0 for none."""
+    try:
+        return int(read(files, "newest-id") or b"0", 16)
+    except ValueError:
+        return 0
+
+
+def write_newest_id(files: Files, number: int) -> None:
+    """Note an id that was given. Not synced: `QueueIds` allows for that."""
+    fd = files.open_or_create("newest-id")
+    try:
+        files.write_all(fd, [b"%016x\n" % number], 0)
+    finally:
+        files.close(fd)
+
+
+def _folders() -> list[str]:
+    parts = [f"{maildir}/{part}" for maildir in MAILDIRS for part in ("tmp", "new", "cur")]
+    return ["state", "deferred", *MAILDIRS, *parts]
+
+
+def _make(files: Files, folder: str) -> bool:
+    try:
+        files.make_folder(folder)
+    except FileExistsError:
+        # What is there must be a folder, and no link to one.
+        files.close(files.open_folder(folder))
+        return False
+    return True

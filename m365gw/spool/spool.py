@@ -1,0 +1,331 @@
+"""The store: mail at rest, one file a message, in folders that say its state.
+
+Promises: a message for which `commit` returned an Entry is whole and durable. A message is always
+under exactly one name; a change of state is one rename. What is not known to be done is done
+again, never taken as done.
+
+Failures: `SpoolError` with a 4xx reply for each system call that fails, `Gone` when the file is
+no longer there, `Corrupt` when it is not what was accepted, `Unusable` when opening. Calls marked
+BLOCKING wait for the disk and belong in a thread; they may run beside one another and beside the
+rest, which is for one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import evolve
+
+from m365gw.smtp.envelope import Envelope, Origin
+from m365gw.smtp.verdict import Verdict
+from m365gw.spool import layout, record
+from m365gw.spool.draft import Draft
+from m365gw.spool.files import Files
+from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
+from m365gw.spool.message import Message
+from m365gw.spool.names import Entry, QueueIds, State, parse_id, parse_name
+
+FIRST_READ = 16384  # octets read at once to claim a message; most blocks are shorter
+MOST_OUTCOMES = 256  # files kept open to have their outcomes synced
+PROBE = "incoming/tmp/probe"
+
+# What open(2) says of a name that is not there, or is a link, a folder or a socket.
+_NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
+_STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Spool:
+    """The spool in one folder. Make it with `open`; one opened `read_only` changes nothing."""
+
+    def __init__(
+        self, files: Files, clock: Callable[[], float], ids: QueueIds, lock: int, read_only: bool
+    ) -> None:
+        self._files = files
+        self._clock = clock
+        self._ids = ids
+        self._lock = lock
+        self._read_only = read_only
+        self._id_noted_at = 0.0
+        # Changed since they were last synced: folders by name, files by descriptor.
+        self._folders: set[str] = set()
+        self._outcomes: set[int] = set()
+        self.health = Health(clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        hostname: str,
+        worker: int = 0,
+        clock: Callable[[], float] = time.time,
+        read_only: bool = False,
+        files: Callable[[str], Files] = Files,
+    ) -> Spool:
+        """Open the spool, making it when it is not there.
+
+        `hostname` is told to whoever finds the spool locked. `read_only` takes no lock, makes
+        and sweeps nothing, and works beside the service that writes: files may vanish or move at
+        any time. Raises Unusable.
+        """
+        try:
+            if read_only:
+                return cls(files(path), clock, QueueIds(clock, worker), -1, True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o700)
+            calls = files(path)
+            layout.check_owner(calls, path)
+            lock = layout.take_lock(calls, path, hostname)
+            layout.make_folders(calls, path)
+            layout.sweep(calls)
+            newest = layout.read_newest_id(calls)
+            return cls(calls, clock, QueueIds(clock, worker, newest), lock, False)
+        except OSError as error:
+            raise Unusable(f"The spool {path} cannot be opened: {error}.") from error
+
+    def close(self) -> None:
+        """Let go of the spool and its lock."""
+        for fd in (*self._outcomes, self._lock, self._files.root):
+            if fd >= 0:
+                self._files.close(fd)
+
+    # Mail in
+
+    def draft(self, envelope: Envelope, origin: Origin) -> Draft:
+        """A new message; it has its queue id at once."""
+        return Draft(self._files, self.health, self._ids.next(), envelope, origin)
+
+    def commit(self, drafts: Sequence[Draft]) -> list[Entry | SpoolError]:
+        """BLOCKING. Make finished drafts durable together, and visible.
+
+        Every file is synced before it gets its name in `incoming/new`, so none there is ever
+        torn; then that folder is synced once. Returns, in order, the entry of each message that
+        may now be acknowledged, or the error for which its draft is gone. A failed sync is never
+        repeated: the kernel may since have forgotten what it could not write.
+        """
+        if len(drafts) > 1:
+            for draft in drafts:
+                draft.start_writing()
+        for draft in drafts:
+            draft.sync()
+        for draft in drafts:
+            draft.show()
+        shown = [draft for draft in drafts if draft.failure is None]
+        if shown:
+            try:
+                with self.health:
+                    layout.sync_folder(self._files, "incoming/new")
+            except SpoolError as error:
+                for draft in shown:
+                    draft.fail(error)
+            self._note_newest_id(shown[-1].id)
+        return [draft.failure or draft.settle() for draft in drafts]
+
+    # Looking
+
+    def entries(self, *states: State) -> Iterator[Entry]:
+        """Entries of these states (none given: all), as the disk gives them; opens no file.
+
+        What moves while this runs may be seen twice or not at all.
+        """
+        for state in states or tuple(State):
+            for maildir in layout.maildirs_of(state):
+                for part in ("new", "cur"):
+                    yield from self._scan(f"{maildir}/{part}", state)
+
+    def find(self, queue_id: str) -> Entry | None:
+        """The entry of a queue id given as text, wherever it rests; None when there is none."""
+        try:
+            number = parse_id(queue_id)
+        except ValueError:
+            return None
+        for _ in range(2):  # it may move on just ahead of the first search
+            for entry in self.entries():
+                if entry.id == number:
+                    return entry
+        return None
+
+    # Mail out
+
+    def claim(self, entry: Entry) -> Message:
+        """Open a message. Raises Gone, Corrupt (it was moved to `corrupt/`) or SpoolError."""
+        with self.health:
+            try:
+                fd = self._files.open(layout.path_of(entry), write=not self._read_only)
+            except OSError as error:
+                if error.errno in _NOT_A_MESSAGE:
+                    raise Gone(entry.queue_id) from None
+                raise
+        try:
+            return self._read(fd, entry)
+        except BaseException as error:
+            self._close(fd)
+            if isinstance(error, Corrupt):
+                self.set_aside(entry)
+            raise
+
+    def mark(self, message: Message, recipients: Sequence[int]) -> None:
+        """BLOCKING. Note, before the final dot, that these recipients may get the message.
+
+        Only when it returns may the dot be sent: a crash in between is then known as uncertain.
+        """
+        message.write_uncertain(recipients)
+        with self.health:
+            self._files.fdatasync(message.fd)
+
+    def settle(self, message: Message, verdicts: Sequence[Verdict], at: float) -> None:
+        """Note the verdicts of an attempt at this time; durable by the next `sync_removals`."""
+        message.write_verdicts(verdicts, at)
+
+    def defer(self, message: Message, due: int) -> Entry:
+        """Try again at this time; counts an attempt. Ends the claim."""
+        return self._rest(message, State.DEFERRED, due, message.entry.attempts + 1)
+
+    def wait(self, message: Message, due: int) -> Entry:
+        """Try again at this time; it was not the message's fault. Ends the claim."""
+        return self._rest(message, State.DEFERRED, due, message.entry.attempts)
+
+    def hold(self, message: Message, reason: str) -> Entry:
+        """Put aside until it is released, for this reason in words. Ends the claim."""
+        message.write_reason(reason)
+        return self._rest(message, State.HOLD, message.entry.due, message.entry.attempts)
+
+    def release(self, entry: Entry, due: int = 0) -> Entry:
+        """Let a held message go on, at this time (0: at once). Raises Gone or SpoolError."""
+        state = State.DEFERRED if entry.attempts or due else State.INCOMING
+        return self._move(entry, evolve(entry, state=state, due=due))
+
+    def remove(self, message: Message) -> None:
+        """The message has ended. Ends the claim; durable by the next `sync_removals`."""
+        with self.health:
+            with contextlib.suppress(FileNotFoundError):
+                self._files.unlink(layout.path_of(message.entry))
+            self._folders.add(layout.folder_of(message.entry))
+            message.close()
+
+    def set_aside(self, entry: Entry) -> Entry:
+        """Move a damaged message to `corrupt/`, whole as it is. Raises SpoolError."""
+        aside = evolve(entry, state=State.CORRUPT)
+        if self._read_only or entry.state is State.CORRUPT:
+            return aside
+        with contextlib.suppress(Gone):
+            self._move(entry, aside)
+        return aside
+
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether there is something for `sync_removals` to do."""
+        return bool(self._folders or self._outcomes)
+
+    def sync_removals(self) -> None:
+        """BLOCKING. Make removals, moves and outcomes so far durable. Raises SpoolError."""
+        with self.health:
+            while self._outcomes:
+                fd = self._outcomes.pop()
+                try:
+                    self._files.fdatasync(fd)
+                finally:
+                    self._files.close(fd)
+            while self._folders:
+                layout.sync_folder(self._files, self._folders.pop())
+
+    # The disk
+
+    def free_space(self) -> int:
+        """Octets that may still be written. Raises SpoolError."""
+        with self.health:
+            return self._files.free_space()
+
+    def probe(self) -> bool:
+        """BLOCKING. Try the disk; returns whether the gate is open now.
+
+        Called now and then while the gate is closed: after a minute of good probes it opens.
+        """
+        with contextlib.suppress(SpoolError), self.health:
+            layout.write_durably(self._files, PROBE, b"probe\n")
+            self._files.unlink(PROBE)
+            self.health.succeed()
+        return not self.health.closed
+
+    def read_state(self, name: str) -> bytes | None:
+        """A small file of the state folder, None when there is none. Raises SpoolError."""
+        with self.health:
+            return layout.read(self._files, _state_path(name))
+
+    def write_state(self, name: str, data: bytes) -> None:
+        """BLOCKING. Replace a small file of the state folder, durably. Raises SpoolError."""
+        with self.health:
+            layout.write_durably(self._files, _state_path(name), data)
+
+    # Within
+
+    def _scan(self, folder: str, state: State) -> Iterator[Entry]:
+        with self.health:
+            for name in self._files.names(folder):
+                entry = parse_name(name, state)
+                if entry is None:
+                    continue  # a foreign file is left alone
+                if not self._read_only and not layout.is_in_place(entry, folder, name):
+                    # A mail reader that opened the folder moves and flags what it has shown.
+                    self._files.rename(f"{folder}/{name}", layout.path_of(entry))
+                yield entry
+
+    def _read(self, fd: int, entry: Entry) -> Message:
+        with self.health:
+            found = self._files.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise Corrupt("it is not a regular file")
+            data = self._files.pread(fd, FIRST_READ, 0)
+            length = record.block_length(data)
+            if length > len(data):
+                data += self._files.pread(fd, length - len(data), len(data))
+        block = record.parse(data[:length])
+        if block.length + block.size != found.st_size:
+            raise Corrupt("the file does not have the length it should have")
+        if (block.id, block.size) != (entry.id, entry.size):
+            raise Corrupt("the file is not the message its name says")
+        changing = data[block.changing : length]
+        return Message(self._files, self.health, fd, entry, block, changing)
+
+    def _rest(self, message: Message, state: State, due: int, attempts: int) -> Entry:
+        entry = evolve(message.entry, state=state, due=due, attempts=attempts)
+        self._move(message.entry, entry)
+        message.entry = entry
+        if message.is_settled and len(self._outcomes) < MOST_OUTCOMES:
+            self._outcomes.add(message.detach())
+        message.close()
+        return entry
+
+    def _move(self, entry: Entry, to: Entry) -> Entry:
+        with self.health:
+            try:
+                self._files.rename(layout.path_of(entry), layout.path_of(to))
+            except FileNotFoundError:
+                raise Gone(entry.queue_id) from None
+        self._folders.update((layout.folder_of(entry), layout.folder_of(to)))
+        return to
+
+    def _note_newest_id(self, number: int) -> None:
+        """Every ten seconds, so that no id is given again when the clock is set back."""
+        now = self._clock()
+        if abs(now - self._id_noted_at) < 10:
+            return
+        self._id_noted_at = now
+        with contextlib.suppress(OSError):
+            layout.write_newest_id(self._files, number)
+
+    def _close(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            self._files.close(fd)
+
+
+def _state_path(name: str) -> str:
+    if not _STATE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a state file")
+    return f"state/{name}"
