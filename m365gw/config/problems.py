@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 from attrs import frozen
@@ -30,10 +30,16 @@ class ConfigError(Exception):
         super().__init__("\n".join([*map(str, problems), f"{count}; nothing was changed."]))
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """'did you mean "x"?' for the known word that is nearest, else the list of known words."""
+def suggestion(
+    word: str, known: Iterable[str], written: Callable[[str], str] = lambda name: name
+) -> str:
+    """'Did you mean "x"?' for the known word that is nearest, else the list of known words.
+
+    `written` gives a word as its source writes it.
+    """
     known = list(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    containing = [name for name in known if word and word.lower() in name.lower()]
+    near = containing or get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
-        return f'Did you mean "{near[0]}"?'
-    return f"Known here: {', '.join(sorted(known))}." if known else ""
+        return f'Did you mean "{written(near[0])}"?'
+    return f"Known here: {', '.join(map(written, sorted(known)))}." if known else ""

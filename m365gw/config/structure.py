@@ -171,7 +171,8 @@ def _nearest(key: str, known: list[str], tree: Tree, path: KeyPath) -> str:
     if not tree.origin(path).place.startswith("environment"):
         return suggestion(key, known)
     prefix = PREFIX + "".join(f"{part}__" for part in path[:-1]).upper()
-    return suggestion(f"{prefix}{key.upper()}", [f"{prefix}{name.upper()}" for name in known])
+    variables = {name: f"{prefix}{name.upper()}" for name in known}
+    return suggestion(key, known, variables.__getitem__)
 
 
 def _shape(path: KeyPath) -> str:
