@@ -1,0 +1,91 @@
+"""Runs a rehearsal alone: `python -m m365gw.rehearsal --folder DIR`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+
+from m365gw.rehearsal.limits import Limits
+from m365gw.rehearsal.record import Record
+from m365gw.rehearsal.rehearsal import Rehearsal
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), required=True, help="For certificates and ports."
+)
+@click.option("--interface", default="127.0.0.1", show_default=True, help="Loopback address.")
+@click.option("--smtp-port", default=0, help="0: any free port.")
+@click.option("--https-port", default=0, help="0: any free port.")
+@click.option("--control-port", default=0, help="0: any free port.")
+@click.option("--no-limits", is_flag=True, help="No limits on speed and amount, no delays.")
+@click.option("--digests-only", is_flag=True, help="Keep sizes and digests, not contents.")
+@click.option("--mail-folder", type=click.Path(path_type=Path), help="Also write messages there.")
+@click.option("--verbose", is_flag=True, help="Log every connection and message.")
+def main(
+    folder: Path,
+    interface: str,
+    smtp_port: int,
+    https_port: int,
+    control_port: int,
+    no_limits: bool,
+    digests_only: bool,
+    mail_folder: Path | None,
+    verbose: bool,
+) -> None:
+    """A pretend Microsoft 365 on loopback, for rehearsals and tests. It is not Microsoft.
+
+    When it listens, FOLDER/rehearsal.json names its ports and FOLDER/cloud.toml is the table for
+    the configuration of a gateway.
+    """
+    level = LogLevel.debug if verbose else LogLevel.info
+    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+    async def run(reactor: Any) -> None:
+        rehearsal = Rehearsal(
+            folder,
+            reactor=reactor,
+            interface=interface,
+            smtp_port=smtp_port,
+            https_port=https_port,
+            control_port=control_port,
+            limits=Limits.off() if no_limits else Limits(),
+            record=Record(mail_folder, contents=not digests_only),
+        )
+        await rehearsal.start()
+        reactor.addSystemEventTrigger(
+            "before", "shutdown", lambda: Deferred.fromCoroutine(rehearsal.stop())
+        )
+        announce(rehearsal, folder)
+        await Deferred()
+
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+
+
+def announce(rehearsal: Rehearsal, folder: Path) -> None:
+    """Writes where the rehearsal listens; who waits for the file finds it whole."""
+    (folder / "cloud.toml").write_text(rehearsal.settings_toml())
+    partial = folder / "rehearsal.json.partial"
+    facts = {**rehearsal.ports(), "ca_file": str(rehearsal.certificates.authority.resolve())}
+    partial.write_text(json.dumps({**facts, "tenant": rehearsal.tenant.tenant_id}))
+    partial.replace(folder / "rehearsal.json")
+    click.echo(rehearsal.settings_toml())
+
+
+if __name__ == "__main__":
+    main()

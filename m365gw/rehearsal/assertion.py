@@ -1,0 +1,83 @@
+"""Signed client assertions (RFC 7523), checked as Entra does: against registered certificates.
+
+PS256 with the thumbprint x5t#S256, or RS256 with x5t. The certificate inside the assertion (x5c)
+proves nothing and is not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from m365gw.rehearsal.aadsts import Declined
+from m365gw.rehearsal.tenant import App
+
+TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+SKEW = 300.0  # seconds a clock may be wrong
+
+
+def check_assertion(app: App, assertion: str, audiences: frozenset[str], now: float) -> None:
+    """Returns when the assertion is the app's and valid now. Declined when not."""
+    try:
+        header = jwt.get_unverified_header(assertion)
+        certificate = _registered(app, header)
+        claims = _verified(assertion, certificate, str(header.get("alg", "")))
+    except jwt.InvalidTokenError as error:
+        raise Declined(700027) from error
+    if claims.get("aud") not in audiences:
+        raise Declined(700023)
+    if claims.get("iss") != app.client_id or claims.get("sub") != app.client_id:
+        raise Declined(700027)
+    begins, ends = claims.get("nbf", claims.get("iat", 0)), claims.get("exp", 0)
+    if not (_is_time(begins) and _is_time(ends) and begins - SKEW <= now < ends + SKEW):
+        raise Declined(700024)
+    if not certificate.not_valid_before_utc.timestamp() <= now:
+        raise Declined(700027)
+    if certificate.not_valid_after_utc.timestamp() < now:
+        raise Declined(700027)
+
+
+def _registered(app: App, header: dict[str, Any]) -> x509.Certificate:
+    """The app's certificate that the assertion names by its thumbprint."""
+    for pem in app.certificates:
+        certificate = x509.load_pem_x509_certificate(pem)
+        if header.get("alg") == "PS256":
+            names = header.get("x5t#S256") == thumbprint(certificate, hashes.SHA256())
+        else:
+            # SHA-1 only names the certificate; the signature is checked with SHA-256.
+            names = header.get("x5t") == thumbprint(certificate, hashes.SHA1())
+        if names:
+            return certificate
+    raise Declined(700027)
+
+
+def _verified(assertion: str, certificate: x509.Certificate, algorithm: str) -> dict[str, Any]:
+    key = certificate.public_key()
+    if algorithm not in ("PS256", "RS256") or not isinstance(key, rsa.RSAPublicKey):
+        raise Declined(700027)
+    # Times and audience are checked above, by the rehearsal's clock and with Entra's errors.
+    return jwt.decode(
+        assertion,
+        key,
+        algorithms=[algorithm],
+        options={
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+            "verify_aud": False,
+        },
+    )
+
+
+def thumbprint(certificate: x509.Certificate, algorithm: hashes.HashAlgorithm) -> str:
+    """The base64url digest of a certificate, as a JWT header names it."""
+    return base64.urlsafe_b64encode(certificate.fingerprint(algorithm)).rstrip(b"=").decode()
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float)

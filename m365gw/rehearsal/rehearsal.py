@@ -1,0 +1,182 @@
+"""A whole rehearsal: pretend Entra, pretend Exchange, and the controls, on loopback ports.
+
+rehearsal = Rehearsal(Path("demo/rehearsal"))
+await rehearsal.start()
+print(rehearsal.settings_toml())
+await rehearsal.stop()
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.server import Site
+
+from m365gw.rehearsal.certificates import CertificateFiles, write_certificates
+from m365gw.rehearsal.control import ControlPages
+from m365gw.rehearsal.device import DeviceCodes
+from m365gw.rehearsal.entra import Entra
+from m365gw.rehearsal.exchange import Exchange
+from m365gw.rehearsal.faults import Faults
+from m365gw.rehearsal.limits import Limits, Meters
+from m365gw.rehearsal.pages import SignInPages
+from m365gw.rehearsal.record import Record
+from m365gw.rehearsal.submission import SubmissionSession
+from m365gw.rehearsal.tenant import Tenant, default_tenant
+from m365gw.rehearsal.tokens import Tokens
+
+log = Logger(namespace="m365gw.rehearsal")
+
+
+class SubmissionFactory(Factory):
+    """Opens a session for each connection."""
+
+    noisy = False
+
+    def __init__(self, exchange: Exchange, context_factory: Any) -> None:
+        self.exchange = exchange
+        self.context_factory = context_factory
+        self.sessions: set[SubmissionSession] = set()
+        self.connections = 0
+
+    def buildProtocol(self, addr: object) -> SubmissionSession:
+        self.connections += 1
+        session = SubmissionSession(self.connections, self)
+        self.sessions.add(session)
+        return session
+
+
+class Rehearsal:
+    """The pretend Microsoft 365. Everything of it may be looked at and changed while it runs."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tenant: Tenant | None = None,
+        reactor: Any = None,
+        *,
+        interface: str = "127.0.0.1",
+        smtp_port: int = 0,
+        https_port: int = 0,
+        control_port: int = 0,
+        limits: Limits | None = None,
+        record: Record | None = None,
+    ) -> None:
+        """`folder` gets the certificates. Port 0: any free one. ValueError: not loopback."""
+        if not ipaddress.ip_address(interface).is_loopback:
+            raise ValueError(f"a rehearsal listens on loopback only, not on {interface}")
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor = reactor
+        self._interface = interface
+        self._wanted = (smtp_port, https_port, control_port)
+        self._listening: list[IListeningPort] = []
+        self.tenant = tenant or default_tenant()
+        self.limits = limits or Limits()
+        self.faults = Faults()
+        self.record = record or Record()
+        self.tokens = Tokens(self.tenant, reactor)
+        self.devices = DeviceCodes(self.tenant, reactor)
+        self.meters = Meters(self.limits, reactor)
+        self.certificates: CertificateFiles = write_certificates(folder)
+        self.entra = Entra(
+            tenant=self.tenant, tokens=self.tokens, devices=self.devices, clock=reactor
+        )
+        self.exchange = Exchange(
+            tenant=self.tenant,
+            tokens=self.tokens,
+            limits=self.limits,
+            meters=self.meters,
+            faults=self.faults,
+            record=self.record,
+            clock=reactor,
+        )
+        self._context_factory = self.certificates.context_factory()
+        self.submission = SubmissionFactory(self.exchange, self._context_factory)
+
+    async def start(self) -> None:
+        """Listens. CannotListenError: a port is taken; then nothing listens."""
+        pages = Site(SignInPages(self.entra, self.faults))
+        control = Site(ControlPages(self))
+        factories: tuple[IProtocolFactory, ...] = (
+            self.submission,
+            TLSMemoryBIOFactory(self._context_factory, False, pages, self._reactor),
+            control,
+        )
+        endpoint = TCP6ServerEndpoint if ":" in self._interface else TCP4ServerEndpoint
+        try:
+            for port, factory in zip(self._wanted, factories, strict=True):
+                listen = endpoint(self._reactor, port, interface=self._interface).listen(factory)
+                self._listening.append(await listen)
+        except BaseException:
+            await self.stop()
+            raise
+        self.entra.base = f"https://{self.host}:{self.https_port}"
+        log.info(
+            "rehearsal: a pretend Microsoft 365 (not Microsoft) listens: {ports}",
+            ports=self.ports(),
+        )
+
+    async def stop(self) -> None:
+        """Stops listening and ends all sessions."""
+        ports, self._listening = self._listening, []
+        for port in ports:
+            await _done(port.stopListening())
+        for session in list(self.submission.sessions):
+            session.transport.abortConnection()
+
+    @property
+    def host(self) -> str:
+        """The address as it stands in URLs."""
+        return f"[{self._interface}]" if ":" in self._interface else self._interface
+
+    def _port(self, place: int) -> int:
+        if not self._listening:
+            return 0
+        address: Any = self._listening[place].getHost()
+        return int(address.port)
+
+    @property
+    def smtp_port(self) -> int:
+        return self._port(0)
+
+    @property
+    def https_port(self) -> int:
+        return self._port(1)
+
+    @property
+    def control_port(self) -> int:
+        return self._port(2)
+
+    def ports(self) -> dict[str, int]:
+        """Where it listens: smtp, https and control."""
+        return {"smtp": self.smtp_port, "https": self.https_port, "control": self.control_port}
+
+    @property
+    def authority(self) -> str:
+        """The sign-in authority of the tenant."""
+        return f"https://{self.host}:{self.https_port}/{self.tenant.tenant_id}"
+
+    def settings_toml(self) -> str:
+        """The [cloud.rehearsal] table of a gateway that is to use this rehearsal."""
+        return (
+            "# A rehearsal on this machine, not Microsoft 365.\n"
+            "[cloud.rehearsal]\n"
+            "rehearsal = true\n"
+            f'smtp = "{self.host}:{self.smtp_port}"\n'
+            f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
+            f'ca_file = "{self.certificates.authority.resolve()}"\n'
+        )
+
+
+async def _done(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result

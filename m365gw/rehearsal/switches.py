@@ -1,0 +1,102 @@
+"""Changes to a running rehearsal given as plain JSON values, checked before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import AttrsInstance, evolve, fields_dict
+
+from m365gw.rehearsal.limits import Limits
+from m365gw.rehearsal.tenant import App, Mailbox, Secret, Tenant, User
+
+Entry = TypeVar("Entry", bound=AttrsInstance)
+
+SECTIONS = ("tenant", "limits", "mailboxes", "users", "apps")
+
+
+def apply_switches(tenant: Tenant, limits: Limits, values: Mapping[str, Any]) -> None:
+    """Makes the changes of {"tenant": {...}, "limits": {...}, "mailboxes": {address: {...}}, ...}.
+
+    A mailbox, user or app that is not there yet is added. ValueError: a name or a value is wrong,
+    and nothing was changed.
+    """
+    _demand_known("sections", values, SECTIONS)
+    collections = {"mailboxes", "users", "apps"}
+    settable = [name for name in fields_dict(Tenant) if name not in collections]
+    _demand_known("switches of the tenant", values.get("tenant", {}), settable)
+    _demand_known("limits", values.get("limits", {}), list(fields_dict(Limits)))
+    for target, name in ((tenant, "tenant"), (limits, "limits")):
+        for key, value in values.get(name, {}).items():
+            _demand_like(key, getattr(target, key), value)
+
+    mailboxes = [
+        _changed(tenant.mailbox(address) or Mailbox(address=address), changes)
+        for address, changes in values.get("mailboxes", {}).items()
+    ]
+    users = [
+        _changed(tenant.user(name) or User(name=name), changes)
+        for name, changes in values.get("users", {}).items()
+    ]
+    apps = [
+        _changed(tenant.apps.get(client_id) or App(client_id=client_id), changes)
+        for client_id, changes in values.get("apps", {}).items()
+    ]
+
+    for target, name in ((tenant, "tenant"), (limits, "limits")):
+        for key, value in values.get(name, {}).items():
+            setattr(target, key, value)
+    for mailbox in mailboxes:
+        tenant.add_mailbox(mailbox)
+    for user in users:
+        tenant.users[user.name.lower()] = user
+    for app in apps:
+        tenant.apps[app.client_id] = app
+
+
+def _changed(entry: Entry, changes: Mapping[str, Any]) -> Entry:
+    _demand_known(
+        f"fields of a {type(entry).__name__.lower()}", changes, list(fields_dict(type(entry)))
+    )
+    native = {}
+    for name, value in changes.items():
+        before = getattr(entry, name)
+        _demand_like(name, before, value)
+        native[name] = _native(name, before, value)
+    changed: Entry = evolve(entry, **native)  # type: ignore[misc]  # no plugin for the variable
+    return changed
+
+
+def _native(name: str, before: object, value: Any) -> Any:
+    """A JSON value as the field has it: tuples and sets for lists."""
+    if name == "secrets":
+        return tuple(Secret(**each) for each in value)
+    if name == "certificates":
+        return tuple(each.encode() for each in value)
+    if isinstance(before, frozenset):
+        return frozenset(value)
+    return tuple(value) if isinstance(before, tuple) else value
+
+
+def _demand_like(name: str, before: object, value: object) -> None:
+    """A number for a number, a switch for a switch, a list for a list."""
+    if name == "smtp_auth_disabled":
+        right = value is None or isinstance(value, bool)
+    elif isinstance(before, bool):
+        right = isinstance(value, bool)
+    elif isinstance(before, int | float):
+        right = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    elif isinstance(before, str):
+        right = isinstance(value, str)
+    else:
+        right = isinstance(value, list)
+    if not right:
+        raise ValueError(f"{name} cannot be {value!r}")
+
+
+def _demand_known(what: str, given: Any, known: Any) -> None:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{what}: an object is needed")
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"unknown {what}: {', '.join(unknown)}; there are {', '.join(known)}")
