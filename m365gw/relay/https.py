@@ -1,0 +1,127 @@
+"""How MSAL reaches Entra: https with limits, and a memory of what the server said last.
+
+MSAL by itself waits forever, follows the environment to proxies and certificates, and for some
+failures raises an exception that no longer knows the server's answer. So it gets this client: each
+request is bounded, the environment counts only when asked for, no redirect is followed (the next
+host would get the secret), and `last` keeps the error that came, whichever way MSAL reports it.
+
+Failures: those of `requests`. No secret is kept: of an answer only the error fields are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import requests
+from attrs import frozen
+
+TIMEOUT: Final = (5.0, 20.0)  # seconds to connect, seconds of silence while reading
+LONGEST_RETRY_AFTER: Final = 3600.0
+
+
+class Session(Protocol):
+    """The part of `requests.Session` that is used."""
+
+    def get(self, url: str, **kwargs: Any) -> Any: ...
+
+    def post(self, url: str, **kwargs: Any) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+@frozen
+class Fault:
+    """What Entra said last: HTTP status (0: no answer) and the error fields of its JSON."""
+
+    status: int = 0
+    error: str = ""
+    suberror: str = ""
+    codes: tuple[int, ...] = ()
+    retry_after: float = 0.0  # seconds
+
+
+class HttpsClient:
+    """The `http_client` of one MSAL application. Blocking; one request at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.last = Fault()
+
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> Any:
+        """GET; other keywords of MSAL (its own idea of timeouts) are not taken."""
+        self.last = Fault()
+        return self._noted(
+            self._session.get(
+                url, params=params, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            )
+        )
+
+    def post(
+        self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any
+    ) -> Any:
+        """POST of a form."""
+        self.last = Fault()
+        return self._noted(
+            self._session.post(
+                url,
+                params=params,
+                data=data,
+                headers=headers,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        )
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _noted(self, response: Any) -> Any:
+        self.last = Fault(
+            status=response.status_code, retry_after=_seconds(response.headers.get("Retry-After"))
+        )
+        if response.status_code >= 400:
+            self.last = fault_of(self.last, _object(response.text))
+        return response
+
+
+def fault_of(before: Fault, answer: Mapping[str, Any]) -> Fault:
+    """The fault with the error fields of this answer."""
+    codes = answer.get("error_codes")
+    return Fault(
+        status=before.status,
+        error=str(answer.get("error") or ""),
+        suberror=str(answer.get("suberror") or ""),
+        codes=tuple(code for code in codes if isinstance(code, int))
+        if isinstance(codes, list)
+        else (),
+        retry_after=before.retry_after,
+    )
+
+
+def https_session(ca_file: str = "", *, trust_env: bool = False) -> requests.Session:
+    """A session that trusts the usual authorities, or only the one in `ca_file`.
+
+    `trust_env`: whether proxies and certificates named by the environment count.
+    """
+    session = requests.Session()
+    session.trust_env = trust_env
+    session.verify = ca_file or True
+    return session
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    """A JSON object, or an empty one when it is none: a proxy's page, for example."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Retry-After in seconds; 0 when there is none, or when it is a date."""
+    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
+        return 0.0
+    return min(float(retry_after), LONGEST_RETRY_AFTER)
