@@ -1,0 +1,57 @@
+"""The queue as a table for people: a line for each message, and one below it that says why.
+
+Addresses are never cut: a long one pushes what follows it on its own line, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from m365gw.cli.reasons import reason_of
+from m365gw.cli.words import counted, escaped, short_span, size
+from m365gw.spool.browse import Queued
+from m365gw.spool.names import Entry, State
+
+_ROW = "%-13s  %-8s  %6s  %4s  %5s  %8s  %-28s  %s"
+_HEADS = ("ID", "STATE", "SIZE", "AGE", "TRIES", "NEXT TRY", "MAILBOX", "SENDER > RECIPIENTS")
+
+
+def table(messages: Iterable[Queued], now: float) -> Iterator[str]:
+    """The lines of the table, each as soon as it is known; `now` in seconds since 1970."""
+    octets = count = 0
+    for queued in messages:
+        if not count:
+            yield _ROW % _HEADS
+        yield from _lines(queued, now)
+        octets += queued.entry.size
+        count += 1
+    yield f"{counted(count, 'message')}, {size(octets)}." if count else "No messages."
+
+
+def _lines(queued: Queued, now: float) -> Iterator[str]:
+    entry = queued.entry
+    yield _ROW % (
+        entry.queue_id,
+        entry.state.value,
+        size(entry.size),
+        short_span(now - entry.arrived_at),
+        entry.attempts,
+        _next_try(entry, now),
+        escaped(queued.origin.mailbox) or "-",
+        "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
+    )
+    reason = reason_of(queued)
+    if reason:
+        yield f"{'':13}  {escaped(reason)}"
+
+
+def _next_try(entry: Entry, now: float) -> str:
+    if entry.state not in (State.INCOMING, State.DEFERRED):
+        return "-"
+    return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"
+
+
+def _whom(queued: Queued) -> str:
+    first, *others = queued.open_recipients or queued.recipients
+    more = f" and {len(others)} more" if others else ""
+    return escaped(first.recipient.address) + more

@@ -1,0 +1,78 @@
+"""Why a queued message is still here, in words.
+
+The spool keeps the last reply of each recipient; what it means stands in the tables of room
+`microsoft`. Those are loaded only when there is a reply to explain.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from m365gw.smtp.replies import Reply
+from m365gw.smtp.verdict import Outcome
+from m365gw.spool.browse import Queued
+from m365gw.spool.names import State
+from m365gw.spool.record import RecipientRecord
+
+if TYPE_CHECKING:
+    from m365gw.microsoft.diagnosis import Diagnosis
+
+
+def reason_of(queued: Queued) -> str:
+    """One line on the message as a whole, not yet escaped; "" when there is nothing to say."""
+    if queued.damage:
+        return f"cannot be read: {queued.damage}"
+    if queued.entry.state is State.HOLD:
+        return f"held: {queued.reason or 'no reason was noted'}"
+    uncertain = [one for one in queued.recipients if one.outcome is Outcome.UNCERTAIN]
+    if uncertain:
+        who = uncertain[0].recipient.address if len(uncertain) == 1 else f"{len(uncertain)} of them"
+        return f"uncertain: {who} may have it already; no answer to the end of it has come"
+    for record in queued.open_recipients:
+        diagnosis = diagnosis_of(record, queued)
+        if diagnosis is not None:
+            return f"{diagnosis.what} ({said(record.reply)})"
+    return ""
+
+
+def standing(record: RecipientRecord) -> str:
+    """How one recipient stands."""
+    match record.outcome:
+        case Outcome.DELIVERED:
+            return "delivered: Microsoft took the message for this recipient"
+        case Outcome.FAILED:
+            return "failed: refused for good, not tried again"
+        case Outcome.UNCERTAIN:
+            return "uncertain: it may have been delivered; no answer has come"
+        case Outcome.PENDING:
+            return "waiting: to be tried again" if record.at else "waiting: not tried yet"
+
+
+def diagnosis_of(record: RecipientRecord, queued: Queued) -> Diagnosis | None:
+    """What the last reply to a recipient means; None when there is none, or nothing to explain."""
+    if not record.at or record.outcome is Outcome.DELIVERED:
+        return None
+    diagnosis = _diagnosis(record.reply)
+    return diagnosis.about(mailbox=queued.origin.mailbox, sender=queued.envelope.sender)
+
+
+@lru_cache(maxsize=256)
+def _diagnosis(reply: Reply) -> Diagnosis:
+    """The spool does not keep in which phase a reply came.
+
+    So the phases in which recipients get theirs are asked first, and the first that knows the
+    reply has its say.
+    """
+    from m365gw.microsoft.replies import Phase, react
+
+    if not reply.code:
+        return react(Phase.CONNECT, reply).diagnosis
+    phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)
+    found = [react(phase, reply).diagnosis for phase in phases]
+    return next((one for one in found if not one.is_unknown), found[0])
+
+
+def said(reply: Reply) -> str:
+    """A reply on one line; without a code it is what happened instead of a reply."""
+    return str(reply) if reply.code else reply.text
