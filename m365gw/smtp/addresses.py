@@ -28,12 +28,12 @@ DOMAIN_LIMIT: Final = 255  # octets, RFC 5321 4.5.3.1.2
 LABEL_LIMIT: Final = 63  # octets, RFC 1035 2.3.4
 
 # What RFC 6532 3.1 allows beyond ASCII, but for what other programs take for the end of a line
-# or for a control: C1 (with NEL), line and paragraph separator.
-_WIDE = "\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff"
-_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_WIDE}-]++"
+# or for a control: C1 (with NEL), line and paragraph separator. Goes inside [] of a pattern.
+WIDE: Final = "\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff"
+_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{WIDE}-]++"
 _DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*+"
-_QUOTED = rf'"(?:[ !#-\[\]-~{_WIDE}]|\\[ -~])*+"'
-_LABEL = rf"[A-Za-z0-9{_WIDE}]++(?:-++[A-Za-z0-9{_WIDE}]++)*+"
+_QUOTED = rf'"(?:[ !#-\[\]-~{WIDE}]|\\[ -~])*+"'
+_LABEL = rf"[A-Za-z0-9{WIDE}]++(?:-++[A-Za-z0-9{WIDE}]++)*+"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
 _LITERAL = r"\[[!-Z^-~]++\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*+:"

@@ -16,10 +16,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from m365gw.smtp import parameters
-from m365gw.smtp.addresses import forward_path, reverse_path
+from m365gw.smtp.addresses import WIDE, forward_path, reverse_path
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Refused, Reply
 
@@ -120,11 +120,12 @@ class StartTls:
 class Auth:
     """AUTH (RFC 4954 4): mechanism in capitals, initial response in base64.
 
-    `initial` is None when there is none, and b"" for "=", the response of no octets.
+    `initial` is None when there is none, and b"" for "=", the response of no octets. It is a
+    secret, so no `repr` shows it.
     """
 
     mechanism: str
-    initial: bytes | None = None
+    initial: bytes | None = field(default=None, repr=False)
 
 
 Command = (
@@ -148,7 +149,7 @@ _FROM: Final = re.compile(r"FROM:[ \t]*+", re.IGNORECASE | re.ASCII)
 _TO: Final = re.compile(r"TO:[ \t]*+", re.IGNORECASE | re.ASCII)
 # Any printable text is a name in EHLO: containers, printers and Windows machines break the grammar
 # of host names, and no mail may be refused for that (RFC 5321 4.1.4).
-_NAME: Final = re.compile("[ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff]{1,255}+")
+_NAME: Final = re.compile(rf"[ -~{WIDE}]{{1,255}}+")
 _ANYTHING: Final = re.compile(r".+", re.DOTALL)
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: ++(LAST))?+", re.IGNORECASE | re.ASCII)
 _AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20}+)(?: ++([A-Za-z0-9+/]++={0,2}+|=))?+", re.ASCII)
@@ -158,8 +159,8 @@ def parse(line: bytes) -> Command:
     """The command of one line, which comes without its CRLF. Raises Refused."""
     try:
         text = line.decode("utf-8").rstrip(" \t")  # RFC 5321 4.1.1: spaces at the end are allowed
-    except UnicodeDecodeError as error:
-        raise _not_a_command("Octets that are neither ASCII nor UTF-8") from error
+    except UnicodeDecodeError:  # it holds the line, and so perhaps a password: not passed on
+        raise _not_a_command("Octets that are neither ASCII nor UTF-8") from None
     verb, _, argument = text.partition(" ")
     reader = _VERBS.get(verb.upper()) if verb.isascii() else None
     if reader is None:
