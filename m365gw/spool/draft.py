@@ -1,8 +1,9 @@
 """A message while it arrives: in memory up to a bound, beyond it in a file of `incoming/tmp`.
 
-A draft is nothing yet. `finish` writes it out whole, `Spool.commit` makes it durable and visible;
-before that it can vanish at any time and nobody was promised anything. When a call fails the
-draft is discarded and the SpoolError that says so is raised, then and at each later call.
+A draft is nothing yet. `finish` writes it out whole and `Spool.commit` makes it durable and
+visible; before that it may vanish at any time, and nobody was promised anything. When a call
+fails, the draft is discarded, and the SpoolError that says why is raised then and at each later
+call.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ MEMORY_LIMIT = 131072  # octets of a message kept in memory while it arrives
 
 
 class Draft:
-    """One message on its way in. Made by `Spool.draft`; used by one thread at a time."""
+    """One message on its way in. Made by `Spool.draft`.
+
+    Used by one thread at a time: from the call of `Spool.commit` until that returns it belongs to
+    the sync thread, and must not even be discarded by another.
+    """
 
     def __init__(
         self, files: Files, health: Health, number: int, envelope: Envelope, origin: Origin
@@ -30,75 +35,80 @@ class Draft:
         self._files = files
         self._health = health
         self._composer = Composer(envelope, origin)
-        self._chunks: list[bytes] = []
-        self._in_memory = 0
-        self._crc = 0
-        self.failure: SpoolError | None = None
         self._mailbox = tag(origin.mailbox)
         self._source = tag(origin.source)
+        self._chunks: list[bytes] = []  # what is not in the file yet
+        self._in_memory = 0  # its octets
+        self._crc = 0
+        self._path = f"incoming/tmp/{render_id(number)}"
+        self._fd = -1
         self.id = number
         self.queue_id = render_id(number)
-        self.path = f"incoming/tmp/{self.queue_id}"
-        self.fd = -1
-        self.size = 0
+        self.size = 0  # octets of the message so far
         self.finished = False
+        self.failure: SpoolError | None = None
 
     def write(self, chunk: bytes) -> None:
-        """Octets of the message, in any pieces."""
+        """Octets of the message, in pieces of any size. Raises SpoolError."""
         self._check()
         self._crc = crc32(chunk, self._crc)
         self._chunks.append(chunk)
         self.size += len(chunk)
         self._in_memory += len(chunk)
         if self._in_memory > MEMORY_LIMIT:
-            self._write_out(b"")
+            self._write_out()
 
     def finish(self) -> None:
-        """The message is complete: all of it goes to its file. Not yet durable."""
+        """The message is complete: all of it goes to its file. Raises SpoolError.
+
+        It is not durable yet, but everything that costs the processor was done here.
+        """
         self._check()
-        block = self._composer.compose(self.id, self.size, self._crc)
-        self._write_out(block)
+        self._write_out(self._composer.compose(self.id, self.size, self._crc))
         self.finished = True
 
     def discard(self) -> None:
-        """Forget the message. Harmless at any time before it was acknowledged."""
+        """Forget the message. Harmless, also when nothing is left of it."""
         self._chunks.clear()
-        fd, self.fd = self.fd, -1
+        self.finished = False
+        fd, self._fd = self._fd, -1
         if fd >= 0:
             # Best effort: what stays in tmp is swept at the next start.
             with contextlib.suppress(OSError):
-                self._files.unlink(self.path)
+                self._files.unlink(self._path)
             with contextlib.suppress(OSError):
                 self._files.close(fd)
 
-    # What `Spool.commit` does with it, step by step and beside others
+    # The steps of a commit, each for all drafts of a batch before the next
 
     def start_writing(self) -> None:
         """Let the disk begin, so that the syncs of a batch do not wait for one another."""
-        if self.failure is None:
-            self._files.start_writing(self.fd)
+        self._step(lambda: self._files.start_writing(self._fd))
 
     def sync(self) -> None:
-        """BLOCKING. Make the file durable; on an error the draft has failed."""
-        self._step(lambda: self._files.fsync(self.fd))
+        """BLOCKING. Make the file durable."""
+        self._step(lambda: self._files.fsync(self._fd))
 
     def show(self) -> None:
-        """Give the file its name in `incoming/new`; on an error the draft has failed."""
+        """Give the file its name in `incoming/new`."""
         path = layout.path_of(self._entry())
-        self._step(lambda: self._files.rename(self.path, path))
-        self.path = path
-
-    def settle(self) -> Entry:
-        """The message is durable and visible; the draft ends."""
-        fd, self.fd = self.fd, -1
-        with contextlib.suppress(OSError):
-            self._files.close(fd)
-        return self._entry()
+        self._step(lambda: self._files.rename(self._path, path))
+        if self.failure is None:
+            self._path = path
 
     def fail(self, error: SpoolError) -> None:
         """Discard the draft for this reason."""
         self.failure = error
         self.discard()
+
+    def end(self) -> Entry | SpoolError:
+        """The draft is no more: what became of it."""
+        if self.failure is not None:
+            return self.failure
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            self._files.close(fd)
+        return self._entry()
 
     def _step(self, call: Callable[[], None]) -> None:
         if self.failure is None:
@@ -108,27 +118,27 @@ class Draft:
             except SpoolError as error:
                 self.fail(error)
 
-    def _entry(self) -> Entry:
-        return Entry(self.id, State.INCOMING, self.size, 0, 0, self._mailbox, self._source)
-
     def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
 
-    def _write_out(self, block: bytes) -> None:
+    def _write_out(self, block: bytes = b"") -> None:
         """Write what is in memory behind what is in the file, and the block before it all."""
-        buffers, self._chunks = self._chunks, []
-        offset = self._composer.length + self.size - self._in_memory
+        chunks, self._chunks = self._chunks, []
+        start = self._composer.length + self.size - self._in_memory
         self._in_memory = 0
-        try:
-            with self._health:
-                if self.fd < 0:
-                    self.fd = self._files.create(self.path)
-                    if block:
-                        buffers.insert(0, block)
-                        block, offset = b"", 0
-                self._files.write_all(self.fd, buffers, offset)
-                self._files.write_all(self.fd, [block], 0)
-        except SpoolError as error:
-            self.fail(error)
-            raise
+        self._step(lambda: self._put(block, chunks, start))
+        self._check()
+
+    def _put(self, block: bytes, chunks: list[bytes], start: int) -> None:
+        is_new = self._fd < 0
+        if is_new:
+            self._fd = self._files.create(self._path)
+        if is_new and block:  # the usual case: all at once
+            self._files.write_all(self._fd, [block, *chunks], 0)
+            return
+        self._files.write_all(self._fd, chunks, start)
+        self._files.write_all(self._fd, [block], 0)
+
+    def _entry(self) -> Entry:
+        return Entry(self.id, State.INCOMING, self.size, 0, 0, self._mailbox, self._source)

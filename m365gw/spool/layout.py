@@ -12,11 +12,12 @@ Failures: `Unusable`, with words for the operator.
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 
 from m365gw.spool.files import Files
 from m365gw.spool.health import Unusable
-from m365gw.spool.names import SHARDS, Entry, State, render_name
+from m365gw.spool.names import SHARDS, Entry, State, render_name, shard_of
 
 VERSION = b"1\n"
 MAILDIRS = (
@@ -27,9 +28,12 @@ MAILDIRS = (
 )
 
 
-def maildirs_of(state: State) -> list[str]:
-    """The Maildirs that hold messages of a state."""
-    return [maildir for maildir in MAILDIRS if maildir.split("/")[0] == state.value]
+def maildirs_of(state: State, number: int | None = None) -> list[str]:
+    """The Maildirs that hold messages of a state, or that may hold the one with this id."""
+    if state is not State.DEFERRED:
+        return [state.value]
+    shards = range(SHARDS) if number is None else (shard_of(number),)
+    return [f"deferred/{shard:x}" for shard in shards]
 
 
 def folder_of(entry: Entry) -> str:
@@ -52,16 +56,41 @@ def is_in_place(entry: Entry, folder: str, name: str) -> bool:
     return flagless and folder == folder_of(entry)
 
 
+def make_root(path: str) -> None:
+    """Make the spool's own folder when it is not there."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    parent = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
 def check_owner(files: Files, path: str) -> None:
-    """The folder must be ours; rights of others are taken away."""
+    """The folder must be ours; what rights others have is taken away."""
     found = files.fstat(files.root)
     if found.st_uid != os.geteuid():
         raise Unusable(
-            f"{path} belongs to user {found.st_uid}, and this runs as user {os.geteuid()}. "
-            f"Run it as the user of the service, or give the folder to that user (chown -R)."
+            f"The spool {path} belongs to user {_user(found.st_uid)}, and this runs as "
+            f"{_user(os.geteuid())}. Run it as {_user(found.st_uid)} (sudo -u), or give the "
+            "spool to the user of the service (chown -R)."
         )
     if stat.S_IMODE(found.st_mode) != 0o700:
         os.fchmod(files.root, 0o700)
+
+
+def check_version(files: Files, path: str) -> bool:
+    """Whether the spool was made before; Unusable when by a version we cannot read."""
+    version = read(files, "VERSION")
+    if version not in (None, VERSION):
+        raise Unusable(
+            f"The spool {path} has format {version!r}, and this version of m365gw reads "
+            f"{VERSION!r}. Use the version that wrote it, at least until it is empty."
+        )
+    return version is not None
 
 
 def take_lock(files: Files, path: str, hostname: str) -> int:
@@ -72,23 +101,21 @@ def take_lock(files: Files, path: str, hostname: str) -> int:
     except BlockingIOError:
         holder = files.pread(fd, 300, 0).decode("ascii", "replace").strip()
         files.close(fd)
-        raise Unusable(f"{path} is in use by another process ({holder}).") from None
+        raise Unusable(
+            f"The spool {path} is in use by another process ({holder}). One at a time may write "
+            "to it: stop that one first, or ask it."
+        ) from None
     files.write_all(fd, [f"pid {os.getpid()} on {hostname}".encode().ljust(300) + b"\n"], 0)
     return fd
 
 
 def make_folders(files: Files, path: str) -> None:
     """Make what is missing; durable before the first message is taken."""
-    version = read(files, "VERSION")
-    if version not in (None, VERSION):
-        raise Unusable(
-            f"{path} was written by another version of m365gw (its VERSION is {version!r}, "
-            f"this program reads {VERSION!r}). Use that version to empty it."
-        )
+    was_made = check_version(files, path)
     made = [folder for folder in _folders() if _make(files, folder)]
     for parent in sorted({os.path.dirname(folder) or "." for folder in made}):
         sync_folder(files, parent)
-    if version is None:
+    if not was_made:
         write_durably(files, "VERSION", VERSION)
 
 
@@ -151,6 +178,13 @@ def write_newest_id(files: Files, number: int) -> None:
         files.write_all(fd, [b"%016x\n" % number], 0)
     finally:
         files.close(fd)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _folders() -> list[str]:

@@ -1,18 +1,20 @@
 """A claimed message: its envelope, how each recipient stands, and its octets.
 
 The file stays open while the message is claimed, so it can be read whatever happens to its name.
-Outcomes change in place, each write on whole lines of the recipients concerned and no others, so
-that two transactions for different recipients never undo each other's marks.
+Outcomes change in place. Each write covers whole lines of the recipients it is about and no
+others, so two transactions for different recipients of one message never undo each other's marks,
+even when one is written by a thread and the other by the reactor.
 """
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from zlib import crc32
 
 from m365gw.smtp.envelope import Envelope, Origin
-from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool import record
 from m365gw.spool.files import Files
@@ -20,9 +22,11 @@ from m365gw.spool.health import Corrupt, Health
 from m365gw.spool.names import Entry
 from m365gw.spool.record import Block, RecipientRecord
 
+FIRST_READ = 16384  # octets read at once to claim a message; most blocks are shorter
+
 
 class Message:
-    """One message, open. Made by `Spool.claim`, ended by the store or by `close`."""
+    """One message, open. Made by `Spool.claim`; ended by the spool, or by `close`."""
 
     def __init__(
         self, files: Files, health: Health, fd: int, entry: Entry, block: Block, changing: bytes
@@ -31,15 +35,12 @@ class Message:
         self._health = health
         self._block = block
         self._changing = bytearray(changing)
-        self._checked = 0  # octets of the message read in order so far, and their CRC
-        self._crc = 0
+        self._records = [self._record(index) for index in range(len(self.envelope.recipients))]
+        self._checked = 0  # octets read in order so far
+        self._crc = 0  # of those
         self.fd = fd
-        self.is_settled = False  # verdicts were written since it was claimed
         self.entry = entry
-        self.recipients = tuple(
-            RecipientRecord(recipient, *self._outcome(index))
-            for index, recipient in enumerate(block.envelope.recipients)
-        )
+        self.is_settled = False  # verdicts were written since it was claimed
 
     @property
     def envelope(self) -> Envelope:
@@ -59,15 +60,21 @@ class Message:
         return self._block.size
 
     @property
+    def recipients(self) -> tuple[RecipientRecord, ...]:
+        """How each recipient stands, in the order of the envelope."""
+        return tuple(self._records)
+
+    @property
     def reason(self) -> str:
-        """Why it was last held, or "". Speaks of now only while it is in state HOLD."""
+        """Why it was last held, or "". Speaks of now only while its state is HOLD."""
         return record.parse_reason(bytes(self._changing[self._reason_span]))
 
     def read(self, offset: int, length: int) -> bytes:
         """Octets of the message from an offset; fewer only at its end.
 
-        Reading it in order checks it as well: Corrupt instead of the last piece when the message
-        is not the one that was accepted. Raises SpoolError when the disk cannot read it.
+        Reading it in order checks it too: instead of the last piece it raises Corrupt when the
+        message is not the one that was accepted, before anyone could have sent all of it (then:
+        `Spool.set_aside`). Raises SpoolError when the disk cannot read it.
         """
         length = max(0, min(length, self.size - offset))
         with self._health:
@@ -84,10 +91,9 @@ class Message:
         return data
 
     def header(self, limit: int) -> bytes:
-        """The header section, through the end of its last line; at most `limit` octets."""
+        """The header section through the end of its last line, at most `limit` octets."""
         with self._health:
-            length = min(limit, self.size)
-            data = self._files.pread(self.fd, length, self._block.length)
+            data = self._files.pread(self.fd, min(limit, self.size), self._block.length)
         if data.startswith(b"\r\n"):
             return b""
         end = data.find(b"\r\n\r\n")
@@ -95,10 +101,12 @@ class Message:
 
     def close(self) -> None:
         """Let go of the file. Harmless when done before."""
-        fd, self.fd = self.fd, -1
+        fd = self.detach()
         if fd >= 0:
-            with self._health:
+            with contextlib.suppress(OSError):
                 self._files.close(fd)
+
+    # What the spool does with it
 
     def detach(self) -> int:
         """Let go of the file without closing it; the descriptor is the caller's."""
@@ -108,22 +116,21 @@ class Message:
     def write_uncertain(self, recipients: Sequence[int]) -> None:
         """Note in the file that these recipients may be about to get the message."""
         for index in recipients:
-            span = record.outcome_span(index)
-            letter = span.start + record.LETTER_OFFSET
+            letter = record.outcome_span(index).start + record.LETTER_OFFSET
             self._changing[letter : letter + 1] = Outcome.UNCERTAIN.value.encode()
         self._write_outcomes(recipients)
 
     def write_verdicts(self, verdicts: Sequence[Verdict], at: float) -> None:
-        """Note verdicts in the file; a reply that was there before keeps its first time."""
+        """Note verdicts in the file. A reply that was there before keeps its first time."""
         for verdict in verdicts:
-            known = self.recipients[verdict.recipient]
-            first = (
-                known.at if known.at and record.is_same_reply(known.reply, verdict.reply) else at
+            known = self._records[verdict.recipient]
+            is_known = record.is_same_reply(known.reply, verdict.reply)
+            line = record.render_outcome(
+                verdict.outcome, verdict.reply, known.at if is_known else at
             )
-            line = record.render_outcome(verdict.outcome, verdict.reply, first)
             self._changing[record.outcome_span(verdict.recipient)] = line
-        self.is_settled = True
         self._write_outcomes([verdict.recipient for verdict in verdicts])
+        self.is_settled = True
 
     def write_reason(self, reason: str) -> None:
         """Note in the file why the message is held."""
@@ -135,22 +142,41 @@ class Message:
     def _reason_span(self) -> slice:
         return record.reason_span(len(self.envelope.recipients))
 
-    def _outcome(self, index: int) -> tuple[Outcome, Reply, float]:
-        return record.parse_outcome(bytes(self._changing[record.outcome_span(index)]))
+    def _record(self, index: int) -> RecipientRecord:
+        line = bytes(self._changing[record.outcome_span(index)])
+        return RecipientRecord(self.envelope.recipients[index], *record.parse_outcome(line))
 
     def _write_outcomes(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            self._records[index] = self._record(index)
         for first, last in _runs(sorted(indices)):
             start = record.outcome_span(first).start
             stop = record.outcome_span(last).stop
             self._write(start, bytes(self._changing[start:stop]))
-        records = list(self.recipients)
-        for index in indices:
-            records[index] = RecipientRecord(records[index].recipient, *self._outcome(index))
-        self.recipients = tuple(records)
 
     def _write(self, start: int, data: bytes) -> None:
         with self._health:
             self._files.write_all(self.fd, [data], self._block.changing + start)
+
+
+def read_message(files: Files, health: Health, fd: int, entry: Entry) -> Message:
+    """The message in an open file. Raises Corrupt, or SpoolError when it cannot be read."""
+    with health:
+        found = files.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise Corrupt("it is not a regular file")
+        data = files.pread(fd, FIRST_READ, 0)
+        length = record.block_length(data)
+        if length > found.st_size:
+            raise Corrupt("the file is shorter than its envelope")
+        if length > len(data):
+            data += files.pread(fd, length - len(data), len(data))
+    block = record.parse(data[:length])
+    if block.length + block.size != found.st_size:
+        raise Corrupt("the file does not have the length it should have")
+    if (block.id, block.size) != (entry.id, entry.size):
+        raise Corrupt("the file is not the message its name says")
+    return Message(files, health, fd, entry, block, data[block.changing : length])
 
 
 def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -34,6 +34,7 @@ from m365gw.spool.health import Corrupt
 from m365gw.spool.names import parse_id, render_id
 
 TEXT_WIDTH = 180  # octets kept of a reply, and of a reason
+NO_REPLY = Reply(0, "", "")  # of a recipient that was not tried yet
 LONGEST_LINE = 900  # RFC 5322 2.1.1 allows 998
 
 _FIRST = re.compile(
@@ -46,7 +47,7 @@ LETTER_OFFSET = len(_OUTCOME)  # of the letter in an outcome line
 _OUTCOME_LENGTH = len(_OUTCOME) + 1 + 1 + 10 + 1 + TEXT_WIDTH + 2
 _REASON = b"X-M365GW-Reason: "
 _REASON_LENGTH = len(_REASON) + TEXT_WIDTH + 2
-_REPLY = re.compile(r"([0-9]{3}) ([0-9]\.[0-9]{1,3}\.[0-9]{1,3}|-) (.*)")
+_REPLY = re.compile(r"([0-9]{3}) ([0-9]\.[0-9]{1,3}\.[0-9]{1,3}|-)(?: (.*))?")
 
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _encode_folded = json.JSONEncoder(separators=(",\r\n ", ": ")).encode
@@ -56,7 +57,7 @@ _encode_folded = json.JSONEncoder(separators=(",\r\n ", ": ")).encode
 class RecipientRecord:
     """One recipient and how it stands: outcome, last reply, and since when it is that reply.
 
-    `reply` is `Reply(0, "", "")` and `at` 0 before the first attempt; `at` is in seconds since
+    `reply` is NO_REPLY and `at` 0 before the first attempt; `at` is in seconds since
     1970.
     """
 
@@ -203,8 +204,7 @@ def reason_span(recipients: int) -> slice:
 
 def render_outcome(outcome: Outcome, reply: Reply, at: float) -> bytes:
     """The outcome line of one recipient; always of the same length."""
-    text = f"{reply.code:03d} {reply.status or '-'} {reply.text}" if at else ""
-    return b"%s%s %010d %s\r\n" % (_OUTCOME, outcome.value.encode(), int(at), _fit(text))
+    return b"%s%s %010d %s\r\n" % (_OUTCOME, outcome.value.encode(), int(at), _fit(_text(reply)))
 
 
 def parse_outcome(line: bytes) -> tuple[Outcome, Reply, float]:
@@ -220,9 +220,9 @@ def parse_outcome(line: bytes) -> tuple[Outcome, Reply, float]:
     at = line[start + 2 : start + 12]
     found = _REPLY.match(line[start + 13 :].decode("ascii", "replace").rstrip())
     if found is None or not at.isdigit():
-        return outcome, Reply(0, "", ""), 0.0
+        return outcome, NO_REPLY, 0.0
     status = "" if found[2] == "-" else found[2]
-    return outcome, Reply(int(found[1]), status, found[3]), float(at)
+    return outcome, Reply(int(found[1]), status, found[3] or ""), float(at)
 
 
 def is_same_reply(one: Reply, other: Reply) -> bool:
@@ -234,8 +234,11 @@ def is_same_reply(one: Reply, other: Reply) -> bool:
 
 
 def _gist(reply: Reply) -> bytes:
-    kept = _fit(f"{reply.code:03d} {reply.status or '-'} {reply.text}")
-    return kept.partition(b"[")[0].rstrip()
+    return _fit(_text(reply)).partition(b"[")[0].rstrip()
+
+
+def _text(reply: Reply) -> str:
+    return "" if reply == NO_REPLY else f"{reply.code:03d} {reply.status or '-'} {reply.text}"
 
 
 def render_reason(text: str) -> bytes:
@@ -254,5 +257,5 @@ def _fit(text: str) -> bytes:
     return re.sub(rb"[^ -~]", b"?", kept).ljust(TEXT_WIDTH)
 
 
-_FRESH = render_outcome(Outcome.PENDING, Reply(0, "", ""), 0.0)
+_FRESH = render_outcome(Outcome.PENDING, NO_REPLY, 0.0)
 _NO_REASON = render_reason("")

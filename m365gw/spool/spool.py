@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import re
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,14 +22,13 @@ from attrs import evolve
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Verdict
-from m365gw.spool import layout, record
+from m365gw.spool import layout, scan
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
-from m365gw.spool.message import Message
-from m365gw.spool.names import Entry, QueueIds, State, parse_id, parse_name
+from m365gw.spool.message import Message, read_message
+from m365gw.spool.names import Entry, QueueIds, State
 
-FIRST_READ = 16384  # octets read at once to claim a message; most blocks are shorter
 MOST_OUTCOMES = 256  # files kept open to have their outcomes synced
 PROBE = "incoming/tmp/probe"
 
@@ -44,13 +41,13 @@ class Spool:
     """The spool in one folder. Make it with `open`; one opened `read_only` changes nothing."""
 
     def __init__(
-        self, files: Files, clock: Callable[[], float], ids: QueueIds, lock: int, read_only: bool
+        self, files: Files, clock: Callable[[], float], ids: QueueIds, lock: int, new: int
     ) -> None:
         self._files = files
         self._clock = clock
         self._ids = ids
         self._lock = lock
-        self._read_only = read_only
+        self._new = new  # the folder of new mail, to be synced; -1: nothing may be changed
         self._id_noted_at = 0.0
         # Changed since they were last synced: folders by name, files by descriptor.
         self._folders: set[str] = set()
@@ -76,24 +73,25 @@ class Spool:
         """
         try:
             if read_only:
-                return cls(files(path), clock, QueueIds(clock, worker), -1, True)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path, 0o700)
+                calls = files(path)
+                if not layout.check_version(calls, path):
+                    raise Unusable(f"There is no spool in {path}.")
+                return cls(calls, clock, QueueIds(clock, worker), -1, -1)
+            layout.make_root(path)
             calls = files(path)
             layout.check_owner(calls, path)
             lock = layout.take_lock(calls, path, hostname)
             layout.make_folders(calls, path)
             layout.sweep(calls)
-            newest = layout.read_newest_id(calls)
-            return cls(calls, clock, QueueIds(clock, worker, newest), lock, False)
+            ids = QueueIds(clock, worker, layout.read_newest_id(calls))
+            return cls(calls, clock, ids, lock, calls.open_folder("incoming/new"))
         except OSError as error:
             raise Unusable(f"The spool {path} cannot be opened: {error}.") from error
 
     def close(self) -> None:
         """Let go of the spool and its lock."""
-        for fd in (*self._outcomes, self._lock, self._files.root):
-            if fd >= 0:
-                self._files.close(fd)
+        for fd in (*self._outcomes, self._new, self._lock, self._files.root):
+            self._close(fd)
 
     # Mail in
 
@@ -109,6 +107,8 @@ class Spool:
         may now be acknowledged, or the error for which its draft is gone. A failed sync is never
         repeated: the kernel may since have forgotten what it could not write.
         """
+        if not all(draft.finished or draft.failure for draft in drafts):
+            raise ValueError("a draft was given that is not finished")
         if len(drafts) > 1:
             for draft in drafts:
                 draft.start_writing()
@@ -120,12 +120,12 @@ class Spool:
         if shown:
             try:
                 with self.health:
-                    layout.sync_folder(self._files, "incoming/new")
+                    self._files.fsync(self._new)
             except SpoolError as error:
                 for draft in shown:
                     draft.fail(error)
             self._note_newest_id(shown[-1].id)
-        return [draft.failure or draft.settle() for draft in drafts]
+        return [draft.end() for draft in drafts]
 
     # Looking
 
@@ -135,21 +135,11 @@ class Spool:
         What moves while this runs may be seen twice or not at all.
         """
         for state in states or tuple(State):
-            for maildir in layout.maildirs_of(state):
-                for part in ("new", "cur"):
-                    yield from self._scan(f"{maildir}/{part}", state)
+            yield from scan.entries(self._files, self.health, state, not self._is_read_only)
 
     def find(self, queue_id: str) -> Entry | None:
         """The entry of a queue id given as text, wherever it rests; None when there is none."""
-        try:
-            number = parse_id(queue_id)
-        except ValueError:
-            return None
-        for _ in range(2):  # it may move on just ahead of the first search
-            for entry in self.entries():
-                if entry.id == number:
-                    return entry
-        return None
+        return scan.find(self._files, self.health, queue_id, not self._is_read_only)
 
     # Mail out
 
@@ -157,13 +147,13 @@ class Spool:
         """Open a message. Raises Gone, Corrupt (it was moved to `corrupt/`) or SpoolError."""
         with self.health:
             try:
-                fd = self._files.open(layout.path_of(entry), write=not self._read_only)
+                fd = self._files.open(layout.path_of(entry), write=not self._is_read_only)
             except OSError as error:
                 if error.errno in _NOT_A_MESSAGE:
                     raise Gone(entry.queue_id) from None
                 raise
         try:
-            return self._read(fd, entry)
+            return read_message(self._files, self.health, fd, entry)
         except BaseException as error:
             self._close(fd)
             if isinstance(error, Corrupt):
@@ -203,16 +193,15 @@ class Spool:
 
     def remove(self, message: Message) -> None:
         """The message has ended. Ends the claim; durable by the next `sync_removals`."""
-        with self.health:
-            with contextlib.suppress(FileNotFoundError):
-                self._files.unlink(layout.path_of(message.entry))
-            self._folders.add(layout.folder_of(message.entry))
-            message.close()
+        with self.health, contextlib.suppress(FileNotFoundError):
+            self._files.unlink(layout.path_of(message.entry))
+        self._folders.add(layout.folder_of(message.entry))
+        message.close()
 
     def set_aside(self, entry: Entry) -> Entry:
         """Move a damaged message to `corrupt/`, whole as it is. Raises SpoolError."""
         aside = evolve(entry, state=State.CORRUPT)
-        if self._read_only or entry.state is State.CORRUPT:
+        if self._is_read_only or entry.state is State.CORRUPT:
             return aside
         with contextlib.suppress(Gone):
             self._move(entry, aside)
@@ -265,33 +254,9 @@ class Spool:
 
     # Within
 
-    def _scan(self, folder: str, state: State) -> Iterator[Entry]:
-        with self.health:
-            for name in self._files.names(folder):
-                entry = parse_name(name, state)
-                if entry is None:
-                    continue  # a foreign file is left alone
-                if not self._read_only and not layout.is_in_place(entry, folder, name):
-                    # A mail reader that opened the folder moves and flags what it has shown.
-                    self._files.rename(f"{folder}/{name}", layout.path_of(entry))
-                yield entry
-
-    def _read(self, fd: int, entry: Entry) -> Message:
-        with self.health:
-            found = self._files.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise Corrupt("it is not a regular file")
-            data = self._files.pread(fd, FIRST_READ, 0)
-            length = record.block_length(data)
-            if length > len(data):
-                data += self._files.pread(fd, length - len(data), len(data))
-        block = record.parse(data[:length])
-        if block.length + block.size != found.st_size:
-            raise Corrupt("the file does not have the length it should have")
-        if (block.id, block.size) != (entry.id, entry.size):
-            raise Corrupt("the file is not the message its name says")
-        changing = data[block.changing : length]
-        return Message(self._files, self.health, fd, entry, block, changing)
+    @property
+    def _is_read_only(self) -> bool:
+        return self._new < 0
 
     def _rest(self, message: Message, state: State, due: int, attempts: int) -> Entry:
         entry = evolve(message.entry, state=state, due=due, attempts=attempts)
@@ -321,8 +286,9 @@ class Spool:
             layout.write_newest_id(self._files, number)
 
     def _close(self, fd: int) -> None:
-        with contextlib.suppress(OSError):
-            self._files.close(fd)
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                self._files.close(fd)
 
 
 def _state_path(name: str) -> str:

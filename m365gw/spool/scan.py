@@ -1,0 +1,62 @@
+"""Finding messages by the names of their files alone.
+
+Names are read as the disk gives them, never all at once: a million take about three seconds and
+no memory. What moves meanwhile may be seen twice or not at all. Files that are not ours are left
+alone. A mail reader that opened a folder moves and flags what it has shown; such a file gets its
+own name back, because that name is how we find it again.
+
+Failures: SpoolError when a folder cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from m365gw.spool import layout
+from m365gw.spool.files import Files
+from m365gw.spool.health import Health
+from m365gw.spool.names import Entry, State, parse_id, parse_name
+
+
+def entries(files: Files, health: Health, state: State, tidy: bool) -> Iterator[Entry]:
+    """All entries of one state. `tidy`: give files that were moved their own names back."""
+    for maildir in layout.maildirs_of(state):
+        yield from _entries_in(files, health, maildir, state, tidy)
+
+
+def find(files: Files, health: Health, queue_id: str, tidy: bool) -> Entry | None:
+    """The entry of a queue id in any letter case; None when there is none, or it is no id."""
+    try:
+        number = parse_id(queue_id)
+    except ValueError:
+        return None
+    for _ in range(2):  # it may move on just ahead of the first search
+        for state in State:
+            for maildir in layout.maildirs_of(state, number):
+                for entry in _entries_in(files, health, maildir, state, tidy):
+                    if entry.id == number:
+                        return entry
+    return None
+
+
+def _entries_in(
+    files: Files, health: Health, maildir: str, state: State, tidy: bool
+) -> Iterator[Entry]:
+    for part in ("new", "cur"):
+        folder = f"{maildir}/{part}"
+        with health:
+            for name in files.names(folder):
+                entry = parse_name(name, state)
+                if entry is not None and (not tidy or _is_in_place(files, folder, name, entry)):
+                    yield entry
+
+
+def _is_in_place(files: Files, folder: str, name: str, entry: Entry) -> bool:
+    """Whether the file has its own name, or has it now. If not, the next scan tries again."""
+    if layout.is_in_place(entry, folder, name):
+        return True
+    try:
+        files.rename(f"{folder}/{name}", layout.path_of(entry))
+    except OSError:
+        return False
+    return True
