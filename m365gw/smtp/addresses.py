@@ -150,7 +150,7 @@ class Pattern:
             return False
         if self.domain.startswith("*."):
             return domain.endswith(self.domain[1:])
-        return self.domain in ("*", domain)
+        return self.domain in ("*", domain)  # "*" only from the pattern "*"
 
 
 @lru_cache(maxsize=4096)
