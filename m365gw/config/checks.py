@@ -10,10 +10,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
 from m365gw.config.sources import KeyPath
-from m365gw.microsoft.clouds import PRESETS
+from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
 from m365gw.smtp.addresses import parse_mailbox
 from m365gw.smtp.replies import Refused
 
@@ -139,23 +140,21 @@ def _clouds(settings: Settings) -> Iterator[Fault]:
         here: KeyPath = ("cloud", name)
         if name in PRESETS:
             yield here, f'"{name}" is the name of a Microsoft cloud', "Choose another name."
-        host, _, port = cloud.smtp.rpartition(":")
-        if not host or not port.isdecimal():
-            yield (
-                (*here, "smtp"),
-                f'"{cloud.smtp}" is not host:port',
-                'For example "smtp.office365.com:587".',
-            )
-        if not cloud.authority.startswith("https://"):
-            yield (*here, "authority"), "must begin with https://", ""
         yield from _readable((*here, "ca_file"), cloud.ca_file)
-        yield from _rehearsal(here, cloud, host)
+        if not (cloud.authority.startswith("https://") and "TENANT" in cloud.authority):
+            yield (*here, "authority"), "must be an https address that holds the word TENANT", ""
+        try:
+            host, _ = split_host_port(cloud.smtp)
+        except ValueError as error:
+            yield (*here, "smtp"), str(error), ""
+        else:
+            yield from _rehearsal(here, cloud, host)
 
 
 def _rehearsal(here: KeyPath, cloud: CustomCloud, host: str) -> Iterator[Fault]:
     """A rehearsal is on loopback and says so; neither happens by accident."""
-    authority = cloud.authority.removeprefix("https://").partition("/")[0].rpartition(":")[0]
-    places = [is_loopback(host), is_loopback(authority)]
+    signs = urlsplit(cloud.authority).hostname or ""
+    places = [is_loopback(host), is_loopback(signs)]
     if cloud.rehearsal and not all(places):
         yield (
             (*here, "rehearsal"),
@@ -168,17 +167,6 @@ def _rehearsal(here: KeyPath, cloud: CustomCloud, host: str) -> Iterator[Fault]:
             "points at this machine, so it is not Microsoft",
             "If a rehearsal is meant, say rehearsal = true.",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address text means this machine."""
-    host = host.strip("[]").lower()
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _clients(settings: Settings) -> Iterator[Fault]:
