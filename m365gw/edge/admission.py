@@ -1,0 +1,175 @@
+"""Who may connect, and who may send as whom, by which mailbox.
+
+Pure decisions, closed by default: what no rule allows is denied. A rule belongs to a login
+([[client]]) or to a trusted network ([[network]], named in `networks` of the listener). Every
+answer is a value with words, so that a session and `m365gw explain` decide and say the same.
+
+Denials are values too: 421 4.7.0 for a connection too many, 530 5.7.0 where a login would help,
+550 5.7.1 where none would, 553 5.7.1 for a sender the rule does not list. Nothing is raised.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from attrs import frozen
+
+from m365gw.config.settings import Client, Limits, Listener, Network
+from m365gw.smtp.addresses import matches
+from m365gw.smtp.replies import Refused, Reply
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NULL_SENDER: Final = frozenset({"*", "<>"})  # what a rule must list to allow reports
+
+
+@frozen
+class Visitor:
+    """A client as admission sees it. `login` is "" until AUTH succeeded."""
+
+    listener: Listener
+    address: IpAddress | None  # None: it came by a Unix socket
+    login: str = ""
+
+
+@frozen
+class Allowed:
+    """Yes: the message may enter, and leaves by this mailbox, because of this rule."""
+
+    mailbox: str
+    rule: str
+
+
+@frozen
+class Denied:
+    """No, with the reply that says why and what to change."""
+
+    reply: Reply
+
+
+@frozen
+class Rule:
+    """What a login or a network may send, and by which mailbox."""
+
+    name: str  # as replies show it: 'login "printer3"', "network 10.1.0.0/16"
+    place: str  # where an operator changes it: '[[client]] login = "printer3"'
+    senders: tuple[str, ...]
+    mailbox: str
+
+    def decide(self, sender: str) -> Allowed | Denied:
+        """Whether this envelope sender ("" is the null sender) is one of the rule's."""
+        return _decide(self, sender)
+
+
+class Admission:
+    """The rules of the configuration, ready to be asked."""
+
+    def __init__(self, clients: Iterable[Client], networks: Iterable[Network]) -> None:
+        self._logins = {
+            client.login: Rule(
+                f'login "{client.login}"',
+                f'[[client]] login = "{client.login}"',
+                client.senders,
+                client.mailbox,
+            )
+            for client in clients
+        }
+        self._networks = {
+            ip_network(network.cidr): Rule(
+                f"network {network.cidr}",
+                f'[[network]] cidr = "{network.cidr}"',
+                network.senders,
+                network.mailbox,
+            )
+            for network in networks
+        }
+
+    def rule_for(self, visitor: Visitor) -> Rule | Denied:
+        """The rule a visitor stands under: that of its login, else of the narrowest network.
+
+        A network counts only on listeners that name it.
+        """
+        if visitor.login:
+            rule = self._logins.get(visitor.login)
+            return rule or Denied(
+                Reply(550, "5.7.1", f'No rule says what login "{visitor.login}" may send')
+            )
+        trusted = [
+            network
+            for network in map(ip_network, visitor.listener.networks)
+            if network in self._networks
+            and visitor.address is not None
+            and visitor.address in network
+        ]
+        if trusted:
+            return self._networks[max(trusted, key=lambda network: network.prefixlen)]
+        return Denied(_unknown(visitor))
+
+    def may_send(self, visitor: Visitor, sender: str) -> Allowed | Denied:
+        """Whether a visitor may send as this envelope sender, and by which mailbox."""
+        rule = self.rule_for(visitor)
+        return rule if isinstance(rule, Denied) else rule.decide(sender)
+
+
+def may_connect(limits: Limits, connections: int, from_address: int) -> Denied | None:
+    """Whether one more connection fits beside those there are, in all and from its address."""
+    if connections >= limits.connection_limit:
+        words = "Too many connections to this server; try again later"
+    elif from_address >= limits.client_connection_limit:
+        limit = limits.client_connection_limit
+        words = f"Too many connections from your address; the limit is {limit} at a time"
+    else:
+        return None
+    return Denied(Reply(421, "4.7.0", words))
+
+
+def ip_address(host: str) -> IpAddress | None:
+    """The address of a peer: without scope, IPv4 in IPv6 as the IPv4 it is; None if it is none."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=1024)
+def ip_network(cidr: str) -> IpNetwork:
+    """A network as configured; raises ValueError for host bits and for what is no network."""
+    return ipaddress.ip_network(cidr)
+
+
+@lru_cache(maxsize=4096)
+def _decide(rule: Rule, sender: str) -> Allowed | Denied:
+    try:
+        if sender:
+            is_listed = any(matches(pattern, sender) for pattern in rule.senders)
+        else:
+            is_listed = not _NULL_SENDER.isdisjoint(rule.senders)
+    except Refused as refused:  # no address at all: a domain that does not exist in ASCII, say
+        return Denied(refused.reply)
+    if is_listed:
+        return Allowed(rule.mailbox, rule.name)
+    words = (
+        f"{rule.name} may not send as <{sender}>. "
+        f"To allow it, the gateway's operator adds it to senders of {rule.place}"
+    )
+    return Denied(Reply(553, "5.7.1", words))
+
+
+def _unknown(visitor: Visitor) -> Reply:
+    """The denial of a client that has no login and is in no trusted network."""
+    listener = visitor.listener
+    where = f"{visitor.address or 'this socket'} is in no trusted network of listener"
+    if listener.auth == "off":
+        return Reply(
+            550,
+            "5.7.1",
+            f'{where} "{listener.name}", and it takes no logins. '
+            f"To allow it, the gateway's operator adds its network to networks of that listener",
+        )
+    return Reply(530, "5.7.0", f'Authentication required: {where} "{listener.name}"')

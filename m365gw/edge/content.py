@@ -1,0 +1,186 @@
+"""The content of one message on its way into a draft: as it came, behind our trace field.
+
+DATA and BDAT differ only in how the octets are cut out of the stream (`Dotted`, `Chunk`); what
+becomes of them is the same (`Content`). After the first reason for a refusal the draft is
+discarded and the rest is read over, so that the session stays in step: the reply belongs behind
+the true end.
+
+Refused, at the end: 552 5.3.4 over the size limit, 552 5.3.4 header too large, 554 5.4.6 too many
+hops, 550 5.6.0 bare CR, bare LF or NUL, and what the spool says (452 4.3.1, 451 4.3.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from m365gw.config.settings import Limits
+from m365gw.edge import answers
+from m365gw.smtp.content import ChunkReader, ContentScanner, DataReader, Faults
+from m365gw.smtp.headers import HeaderScan
+from m365gw.smtp.replies import Refused, Reply
+from m365gw.spool.draft import Draft
+
+Answer = Reply | Deferred[Reply] | None  # None: the reply comes behind the content that follows
+
+_log = Logger()
+
+PATIENCE: Final = 10  # times the size limit that is read over before we hang up
+
+
+class Content:
+    """One message being received. `refusal` is the first thing found wrong with it, if any."""
+
+    def __init__(self, draft: Draft, trace: bytes, limits: Limits) -> None:
+        """Raises SpoolError."""
+        self.queue_id = draft.queue_id
+        self.size = 0  # octets received, without our trace field
+        self.refusal: Reply | None = None
+        self._draft = draft
+        self._limits = limits
+        self._header: HeaderScan | None = HeaderScan()
+        draft.write(trace)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the message is so far over the limit that its end is not worth waiting for."""
+        return self.size > PATIENCE * self._limits.message_size_limit
+
+    def write(self, octets: bytes) -> None:
+        """The next octets of the message, any number of them. Never raises."""
+        self.size += len(octets)
+        if self.refusal is not None or not octets:
+            return
+        if self.size > self._limits.message_size_limit:
+            self.refuse(too_large(self._limits))
+            return
+        try:
+            if self._header is not None:
+                self._scan(self._header, octets)
+            self._draft.write(octets)
+        except Refused as refused:
+            self.refuse(refused.reply)
+        except Exception:
+            _log.failure("A message could not be received; its client was asked to try again")
+            self.refuse(answers.FAILED)
+
+    def finish(self, faults: Faults) -> Draft:
+        """The finished draft; raises Refused when there is a reason, and the draft is gone."""
+        try:
+            if self.refusal is not None:
+                raise Refused(self.refusal)
+            if faults.any:
+                raise Refused(_faulty(faults))
+            self._draft.finish()
+        except Exception:
+            self._draft.discard()
+            raise
+        return self._draft
+
+    def refuse(self, reply: Reply) -> None:
+        """Give the message up for this reason; what still comes is read over."""
+        self.refusal = self.refusal or reply
+        self._draft.discard()
+
+    def abandon(self) -> None:
+        """Give the message up without a reply: its client has left, or thought better of it."""
+        self._draft.discard()
+
+    def _scan(self, header: HeaderScan, octets: bytes) -> None:
+        """Look at the header while it passes; raises Refused."""
+        header.feed(octets)
+        if header.size > self._limits.header_size_limit:
+            limit = self._limits.header_size_limit
+            words = f"The message header is larger than the {limit} octets allowed here"
+            raise Refused(Reply(552, "5.3.4", words))
+        if header.received_count > self._limits.hopcount_limit:
+            words = f"Mail loop: the message has been through {header.received_count} servers"
+            raise Refused(Reply(554, "5.4.6", words))
+        if header.finished:
+            self._header = None
+
+
+class Dotted:
+    """Reads the content of DATA from the stream. `ended` says what becomes of the message."""
+
+    def __init__(self, content: Content, ended: Callable[[Faults], Answer]) -> None:
+        self._reader = DataReader()
+        self._content = content
+        self._ended = ended
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end was read, or is not worth waiting for."""
+        return self._reader.finished or self._content.is_hopeless
+
+    @property
+    def rest(self) -> bytes:
+        return self._reader.rest
+
+    def feed(self, octets: bytes) -> None:
+        self._content.write(self._reader.feed(octets))
+
+    def end(self) -> Answer:
+        return self._ended(self._reader.faults)
+
+
+class Chunk:
+    """Reads one BDAT chunk from the stream, into a content or (None) into nothing."""
+
+    def __init__(
+        self,
+        size: int,
+        content: Content | None,
+        scanner: ContentScanner | None,
+        ended: Callable[[], Answer],
+    ) -> None:
+        self._reader = ChunkReader(size)
+        self._content = content
+        self._scanner = scanner  # sees all chunks of one message
+        self._ended = ended
+
+    @property
+    def finished(self) -> bool:
+        return self._reader.finished
+
+    @property
+    def rest(self) -> bytes:
+        return self._reader.rest
+
+    def feed(self, octets: bytes) -> None:
+        octets = self._reader.feed(octets)
+        if self._scanner is not None:
+            self._scanner.feed(octets)
+        if self._content is not None:
+            self._content.write(octets)
+
+    def end(self) -> Answer:
+        return self._ended()
+
+
+def too_large(limits: Limits) -> Reply:
+    """The refusal of a message over the size limit, declared or found."""
+    limit = limits.message_size_limit
+    return Reply(552, "5.3.4", f"The message is larger than the {limit} octets allowed here")
+
+
+def _faulty(faults: Faults) -> Reply:
+    """The refusal of content no message may have (RFC 5321 2.3.8), in words for its sender."""
+    found = [
+        words
+        for words, is_there in (
+            ("a bare CR", faults.bare_cr),
+            ("a bare LF", faults.bare_lf),
+            ("a NUL", faults.nul),
+        )
+        if is_there
+    ]
+    return Reply(
+        550,
+        "5.6.0",
+        f"The message holds {' and '.join(found)}. Lines of a message end with CR LF, and neither "
+        "may stand alone. The program that made the message has to be mended",
+    )

@@ -1,0 +1,53 @@
+"""From an accepted envelope to a durable message: what all sessions share.
+
+A message gets its queue id and its trace field when its content begins, and its entry when the
+spool has it for good. Failures: what the spool, its free space and the content refuse it for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from m365gw.config.settings import Limits
+from m365gw.edge.commit import GroupCommit
+from m365gw.edge.content import Content
+from m365gw.edge.space import Space
+from m365gw.smtp.content import Faults
+from m365gw.smtp.envelope import Envelope, Origin
+from m365gw.smtp.trace import received
+from m365gw.spool.names import Entry
+from m365gw.spool.spool import Spool
+
+
+class Intake:
+    """The way into the spool. Made once."""
+
+    def __init__(
+        self, spool: Spool, commit: GroupCommit, limits: Limits, hostname: str, clock: IReactorTime
+    ) -> None:
+        self._spool = spool
+        self._commit = commit
+        self._limits = limits
+        self._hostname = hostname
+        self._clock = clock
+        self._space = Space(spool, limits.minimal_free_space, clock)
+
+    def check_space(self, size: int) -> None:
+        """Raises Refused when a message of this declared size has no room."""
+        self._space.check(size)
+
+    def begin(self, envelope: Envelope, origin: Origin) -> Content:
+        """A content to write to, with its trace field in place. Raises SpoolError."""
+        draft = self._spool.draft(envelope, origin)
+        # Named only when there is one: a trace field must not tell one recipient of another.
+        alone = envelope.recipients[0].address if len(envelope.recipients) == 1 else ""
+        at = datetime.fromtimestamp(self._clock.seconds(), UTC)
+        trace = received(origin, self._hostname, draft.queue_id, alone, at)
+        return Content(draft, trace, self._limits)
+
+    def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:
+        """Make a complete message durable. Raises, or fails with, Refused."""
+        return self._commit.commit(content.finish(faults))

@@ -1,0 +1,88 @@
+"""AUTH of one session: the exchange of PLAIN or LOGIN, and what came of it.
+
+Failures: 504 5.5.4 for a mechanism that is not offered, 501 for an exchange that is cancelled or
+malformed, 535 5.7.8 for a wrong login, 454 4.7.0 when too many are being checked, and 421 4.7.0
+for one wrong login too many. Passwords are handed on, and never kept or logged.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from m365gw.edge.admission import IpAddress
+from m365gw.edge.authentication import WRONG, Authenticator
+from m365gw.edge.content import Answer
+from m365gw.smtp.commands import Auth
+from m365gw.smtp.replies import Refused, Reply
+from m365gw.smtp.sasl import Challenge, LoginServer, PlainServer
+
+MECHANISMS: Final[dict[str, type[PlainServer] | type[LoginServer]]] = {
+    "PLAIN": PlainServer,
+    "LOGIN": LoginServer,
+}
+MOST_FAILED: Final = 5  # wrong logins of one session
+
+LOGGED_IN: Final = Reply(235, "2.7.0", "Authentication successful")
+TOO_MANY_FAILED: Final = Reply(421, "4.7.0", "Too many failed logins")
+
+
+class Login:
+    """Who the client of a session has proved to be: `name`, "" until it has."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        address: IpAddress | None,
+        failed: Callable[[str, str], object],
+    ) -> None:
+        """`failed` is told mechanism and login of each wrong login."""
+        self.name = ""
+        self.mechanism = ""
+        self._authenticator = authenticator
+        self._address = address
+        self._tell_failed = failed
+        self._count = 0
+        self._exchange: PlainServer | LoginServer | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the next line is a response to a challenge, not a command."""
+        return self._exchange is not None
+
+    def begin(self, auth: Auth) -> Answer:
+        """Answer an AUTH command."""
+        mechanism = MECHANISMS.get(auth.mechanism)
+        if mechanism is None:
+            return Reply(504, "5.5.4", f"Mechanism not offered; use {' or '.join(MECHANISMS)}")
+        self.mechanism = auth.mechanism
+        self._exchange = mechanism()
+        return self.respond(auth.initial)
+
+    def respond(self, response: bytes | None) -> Answer:
+        """Answer one line of the client within the exchange (None: it sent no first response)."""
+        assert self._exchange is not None
+        exchange, self._exchange = self._exchange, None
+        step = exchange.step(response)
+        if isinstance(step, Challenge):
+            self._exchange = exchange
+            return Reply(334, "", base64.b64encode(step.octets).decode("ascii"))
+        checked = self._authenticator.check(step.login, step.password, self._address)
+        if isinstance(checked, Deferred):
+            return checked.addCallbacks(self._succeed, self._fail, errbackArgs=(step.login,))
+        return self._succeed(checked)
+
+    def _succeed(self, name: str) -> Reply:
+        self.name = name
+        return LOGGED_IN
+
+    def _fail(self, failure: Failure, name: str) -> Reply | Failure:
+        if not (isinstance(failure.value, Refused) and failure.value.reply == WRONG):
+            return failure
+        self._tell_failed(self.mechanism, name)
+        self._count += 1
+        return WRONG if self._count < MOST_FAILED else TOO_MANY_FAILED

@@ -1,0 +1,30 @@
+"""Clients that do not speak SMTP, known by their first octets.
+
+They are closed at once instead of being answered line by line, and the log says in plain words
+what has come to the wrong door: nobody should have to read a hex dump at night.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TLS: Final = b"\x16\x03"  # a handshake record (RFC 8446 5.1)
+_PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
+_HTTP: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT", b"DELETE"})
+
+
+def recognise(first: bytes) -> str:
+    """What a client speaks instead of SMTP and what to do about it, in words; "" if nothing."""
+    if first.startswith(_TLS):
+        return (
+            "The client began TLS at once, but this listener expects plain text first. "
+            'Set the client to STARTTLS, or point it to a listener with tls = "implicit"'
+        )
+    if first.startswith((_PROXY_V2, b"PROXY ")):
+        return (
+            "The client sent a PROXY header, which this listener does not take. "
+            "Switch the PROXY protocol off for it at the load balancer"
+        )
+    if first.partition(b" ")[0] in _HTTP:
+        return "The client sent an HTTP request. A browser or a scanner has the wrong port"
+    return ""
