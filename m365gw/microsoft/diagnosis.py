@@ -6,9 +6,10 @@ has to translate a reply code at night.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 Who = Literal[
     "nobody",  # it heals by itself
@@ -20,6 +21,9 @@ Who = Literal[
     "microsoft",  # only Microsoft can change it: a support case
 ]
 
+# What may stand in a command line somebody will copy. Senders come from outside.
+_HARMLESS = re.compile(r"[A-Za-z0-9._+=@-]+")
+
 
 @frozen
 class Diagnosis:
@@ -27,6 +31,7 @@ class Diagnosis:
 
     `key` is short, stable and unique ("smtp-auth-disabled-tenant"); metrics and incidents group by
     it. Keys that begin with "unknown-" mark answers no table knows; they are worth counting.
+    The sentences may hold <mailbox>, <sender>, <tenant> and <client id>: `about` fills them in.
     """
 
     key: str
@@ -38,6 +43,22 @@ class Diagnosis:
     @property
     def is_unknown(self) -> bool:
         return self.key.startswith("unknown-")
+
+    def about(
+        self, *, mailbox: str = "", sender: str = "", tenant: str = "", client_id: str = ""
+    ) -> Diagnosis:
+        """The same with real names, so that its commands can be copied.
+
+        A name that is empty, or that a shell could read as anything but a word, is not filled in.
+        """
+        names = {"mailbox": mailbox, "sender": sender, "tenant": tenant, "client id": client_id}
+        what, why, fix = self.what, self.why, self.fix
+        for placeholder, name in names.items():
+            if _HARMLESS.fullmatch(name):
+                what, why, fix = (
+                    text.replace(f"<{placeholder}>", name) for text in (what, why, fix)
+                )
+        return evolve(self, what=what, why=why, fix=fix)
 
     def __str__(self) -> str:
         """All of it on one line, as logs show it."""

@@ -31,7 +31,7 @@ class Action(Enum):
     RETRY = "retry"  # keep the message, try again on the normal schedule
     RETRY_FAST = "retry-fast"  # keep it, try again in `pause` seconds on another connection
     FEWER_CONNECTIONS = "fewer-connections"  # as RETRY_FAST, and halve the mailbox's connections
-    SPLIT = "split"  # send the recipients taken so far, the others in another transaction
+    SPLIT = "split"  # offer fewer recipients at a time: those taken so far, or else half of them
     STOP = "stop"  # stop the scope for `pause` seconds; nothing ages towards a bounce
     REFRESH_TOKEN = "refresh-token"  # drop the token, force a new one, try on a new connection
     HOLD = "hold"  # stop the scope until someone acts; may probe every `seconds`
@@ -103,9 +103,19 @@ def retry(diagnosis: Diagnosis) -> Reaction:
     return Reaction(Action.RETRY, Scope.MESSAGE, diagnosis)
 
 
-def retry_fast(diagnosis: Diagnosis) -> Reaction:
-    """A blip: 5 to 60 seconds, another connection."""
-    return Reaction(Action.RETRY_FAST, Scope.MESSAGE, diagnosis, seconds=5, ceiling=60)
+def retry_fast(diagnosis: Diagnosis, scope: Scope = Scope.MESSAGE) -> Reaction:
+    """A blip: 5 to 60 seconds, another connection. A message that keeps meeting it slows down."""
+    if scope is not Scope.MESSAGE:
+        return Reaction(Action.RETRY_FAST, scope, diagnosis, seconds=5, ceiling=60)
+    return Reaction(
+        Action.RETRY_FAST,
+        scope,
+        diagnosis,
+        seconds=5,
+        ceiling=60,
+        attempts=5,
+        then=retry(diagnosis),
+    )
 
 
 def retry_then(attempts: int, then: Reaction) -> Reaction:
@@ -155,13 +165,14 @@ def bounce(diagnosis: Diagnosis, *, alarm: bool = False) -> Reaction:
     return Reaction(Action.BOUNCE, Scope.MESSAGE, diagnosis, alarm=alarm)
 
 
-def bounce_if_repeated(diagnosis: Diagnosis) -> Reaction:
+def bounce_if_repeated(diagnosis: Diagnosis, *, alarm: bool = False) -> Reaction:
     """Refused for good only if the same answer comes again, ten minutes later or more."""
     return Reaction(
         Action.BOUNCE_IF_REPEATED,
         Scope.MESSAGE,
         diagnosis,
+        alarm=alarm,
         attempts=1,
         patience=REPEAT_GAP,
-        then=bounce(diagnosis),
+        then=bounce(diagnosis, alarm=alarm),
     )
