@@ -12,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLTrustRoot
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import (
     Certificate,
     TLSVersion,
     optionsForClientTLS,
-    platformTrust,
     trustRootFromCertificates,
 )
 
@@ -50,12 +49,13 @@ class Connector:
     async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
         """A session signed in as `user`, ready for its first transaction."""
         options = self._tls_options(cloud)
-        factory = Factory.forProtocol(partial(Wire, self._reactor, self._trace()))  # type: ignore[arg-type]
+        factory = Factory.forProtocol(partial(Wire, self._reactor, self._trace()))
+        factory.noisy = False
         endpoint = HostnameEndpoint(
             self._reactor, cloud.smtp_host, cloud.smtp_port, timeout=CONNECT_TIMEOUT
         )
         try:
-            wire = await endpoint.connect(factory)
+            wire = cast(Wire, await endpoint.connect(factory))
         except Exception as problem:
             raise AttemptFailed(Phase.CONNECT, Reply(0, "", cause(problem))) from None
         connection = Connection(wire, cloud.smtp_host, self._hostname, self._limits)
@@ -79,12 +79,12 @@ class Connector:
 
 def tls_options(host: str, ca_file: str) -> IOpenSSLClientConnectionCreator:
     """Options for a client of this host. Raises OSError, or another error for a bad file."""
-    trust: IOpenSSLTrustRoot = platformTrust()
+    trust = None  # the system's
     if ca_file:
-        pem = Path(ca_file).read_text(encoding="ascii")
-        ends = "-----END CERTIFICATE-----"
-        blocks = [f"{block}{ends}\n" for block in pem.split(ends) if "-----BEGIN" in block]
-        trust = trustRootFromCertificates([Certificate.loadPEM(block) for block in blocks])
+        end = b"-----END CERTIFICATE-----"
+        pieces = Path(ca_file).read_bytes().split(end)[:-1]
+        authorities = [Certificate.loadPEM(piece + end) for piece in pieces]
+        trust = trustRootFromCertificates(authorities)  # type: ignore[no-untyped-call]  # Twisted's
     return optionsForClientTLS(
         host, trust, extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2}
     )

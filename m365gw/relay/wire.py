@@ -168,9 +168,9 @@ class Wire(Protocol, TimeoutMixin):
         except ReplyError as fault:
             replies = list(fault.replies)
             self.lost = self.lost or self._without_secret(str(fault))
+        if self._secret:
+            replies = [Reply(r.code, r.status, self._without_secret(r.text)) for r in replies]
         for reply in replies:
-            if self._secret:
-                reply = Reply(reply.code, reply.status, self._without_secret(reply.text))
             if self._trace is not None:
                 self._trace(f"S: {reply}")
             self._replies.append(reply)
