@@ -27,13 +27,15 @@ LOCAL_LIMIT: Final = 64  # octets, RFC 5321 4.5.3.1.1
 DOMAIN_LIMIT: Final = 255  # octets, RFC 5321 4.5.3.1.2
 LABEL_LIMIT: Final = 63  # octets, RFC 1035 2.3.4
 
-# What RFC 6532 3.1 allows beyond ASCII, but for what other programs take for the end of a line
-# or for a control: C1 (with NEL), line and paragraph separator. Goes inside [] of a pattern.
-WIDE: Final = "\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff"
-_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{WIDE}-]++"
+# What no text from outside may hold, for the inside of [^...]: controls, lone surrogates, and the
+# two separators that other programs take for the end of a line. RFC 6532 3.1 allows all else.
+UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+
+_ATOM = rf'[^{UNPRINTABLE} "(),.:;<>@\[\\\]]++'
 _DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*+"
-_QUOTED = rf'"(?:[ !#-\[\]-~{WIDE}]|\\[ -~])*+"'
-_LABEL = rf"[A-Za-z0-9{WIDE}]++(?:-++[A-Za-z0-9{WIDE}]++)*+"
+_QUOTED = rf'"(?:[^{UNPRINTABLE}"\\]|\\[ -~])*+"'
+_LETTERS = rf"[^{UNPRINTABLE} -/:-@\[-`{{-~]++"  # letters and digits, and all beyond ASCII
+_LABEL = rf"{_LETTERS}(?:-++{_LETTERS})*+"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
 _LITERAL = r"\[[!-Z^-~]++\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*+:"

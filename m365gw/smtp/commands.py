@@ -19,7 +19,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from m365gw.smtp import parameters
-from m365gw.smtp.addresses import WIDE, forward_path, reverse_path
+from m365gw.smtp.addresses import UNPRINTABLE, forward_path, reverse_path
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Refused, Reply
 
@@ -149,7 +149,7 @@ _FROM: Final = re.compile(r"FROM:[ \t]*+", re.IGNORECASE | re.ASCII)
 _TO: Final = re.compile(r"TO:[ \t]*+", re.IGNORECASE | re.ASCII)
 # Any printable text is a name in EHLO: containers, printers and Windows machines break the grammar
 # of host names, and no mail may be refused for that (RFC 5321 4.1.4).
-_NAME: Final = re.compile(rf"[ -~{WIDE}]{{1,255}}+")
+_NAME: Final = re.compile(rf"[^{UNPRINTABLE}]{{1,255}}+")
 _ANYTHING: Final = re.compile(r".+", re.DOTALL)
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: ++(LAST))?+", re.IGNORECASE | re.ASCII)
 _AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20}+)(?: ++([A-Za-z0-9+/]++={0,2}+|=))?+", re.ASCII)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from m365gw.smtp import xtext
-from m365gw.smtp.addresses import WIDE
+from m365gw.smtp.addresses import UNPRINTABLE
 from m365gw.smtp.replies import Refused, Reply
 
 ENVID_LIMIT: Final = 100  # octets as encoded, RFC 3461 4.4
 ORCPT_LIMIT: Final = 500  # octets as encoded, RFC 3461 4.2
 
-_PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~{WIDE}]++))?+")
+_PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([^{UNPRINTABLE} =]++))?+")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
 _NOTIFY: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 

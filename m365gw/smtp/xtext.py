@@ -12,18 +12,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from m365gw.smtp.addresses import WIDE
+from m365gw.smtp.addresses import UNPRINTABLE
 from m365gw.smtp.replies import Refused, Reply
 
 _PLAIN: Final = re.compile(r"[!-*,-<>-~]")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
 _HEX: Final = re.compile(r"\+([0-9A-F]{2})")
 _ADDRESS_TYPE: Final = re.compile(r"[A-Za-z0-9-]++")
-_UTF8_ADDRESS: Final = re.compile(rf"(?:[!-*,-<>-\[\]-~{WIDE}]|\\x\{{[0-9A-F]{{2,6}}\}})++")
+_UTF8_ADDRESS: Final = re.compile(rf"(?:[^{UNPRINTABLE} +=\\]|\\x\{{[0-9A-F]{{2,6}}\}})++")
 _UTF8_PLAIN: Final = re.compile(r"[!-*,-<>-\[\]-~]")
 _POINT: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _PRINTABLE: Final = re.compile(r"[ -~]++")
-_UTF8_PRINTABLE: Final = re.compile(rf"[ -~{WIDE}]++")
+_UTF8_PRINTABLE: Final = re.compile(rf"[^{UNPRINTABLE}]++")
 
 
 def encode(text: str) -> str:
