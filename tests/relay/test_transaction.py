@@ -59,7 +59,7 @@ class Case:
             sender="a@contoso.com",
             recipients=[(place + 3, Recipient(text)) for place, text in enumerate(recipients)],
             size=len(content),
-            read=lambda offset, length: self.spooled.read(offset, length),
+            read=self.spooled.read,
             before_dot=self.spooled.mark,
             eight_bit=eight_bit,
         )
@@ -187,7 +187,7 @@ class EnvelopeTests(SynchronousTestCase):
         self.assertEqual([each.phase for each in case.answers], [Phase.DATA, Phase.RCPT])
 
     def test_positive_answer_where_354_must_be_is_no_delivery(self) -> None:
-        """250 in answer to DATA means that the two sides no longer agree: temporary, new session."""
+        """250 in answer to DATA means that the two sides no longer agree: temporary."""
         case = Case()
         case.peer.heard()
         case.peer.say("250 ok", "250 ok", "250 ok")
