@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+
 import click
 
 from m365gw.cli.queue_json import KEYS, message_object

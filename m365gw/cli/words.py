@@ -20,7 +20,7 @@ def escaped(text: str) -> str:
 
 
 def short_span(seconds: float) -> str:
-    """A length of time in at most four characters: "45s", "12m", "27h", "5d"."""
+    """A length of time for a narrow column: "45s", "12m", "27h", "5d"."""
     left = max(0, int(seconds))
     if left < 60:
         return f"{left}s"
@@ -48,7 +48,7 @@ def counted(count: int, name: str) -> str:
 
 
 def size(octets: int) -> str:
-    """A size in at most six characters: "312", "10.0K", "24.9M"."""
+    """A size for a narrow column: "312", "10.0K", "24.9M"."""
     if octets < 1024:
         return str(octets)
     amount, unit = octets / 1024, "K"

@@ -92,15 +92,16 @@ def wanted(
     states: tuple[State, ...] = (), mailbox: str = "", sender: str = "", recipient: str = ""
 ) -> Wanted:
     """Wishes given as text, "" for none. Raises Refused for what is no pattern."""
+    return Wanted(states, mailbox, _pattern(sender), _pattern(recipient))
+
+
+def _pattern(text: str) -> Pattern | None:
+    if not text:
+        return None
     # Here, because the grammar of addresses takes longer to load than a short queue to list.
     from m365gw.smtp.addresses import parse_pattern
 
-    return Wanted(
-        states,
-        mailbox,
-        parse_pattern(sender) if sender else None,
-        parse_pattern(recipient) if recipient else None,
-    )
+    return parse_pattern(text)
 
 
 def browse(spool: Spool, wishes: Wanted) -> Iterator[Queued]:

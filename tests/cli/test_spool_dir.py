@@ -1,0 +1,68 @@
+"""Which spool a command looks at, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import attrs
+from click.testing import CliRunner
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.cli.main import main
+from m365gw.cli.queue import queue
+from m365gw.config.settings import Settings
+from tests.spool.mail import new_spool, put
+
+
+class SpoolDirTests(SynchronousTestCase):
+    """Which spool is looked at."""
+
+    def test_the_settings_name_the_spool(self) -> None:
+        """Without the option it is `spool_dir` of the settings in the context."""
+        path = self.mktemp()
+        spool = new_spool(path)
+        self.addCleanup(spool.close)
+        entry = put(spool)
+
+        @attrs.frozen
+        class Invocation:
+            settings: Settings = Settings(spool_dir=path)
+
+        result = CliRunner().invoke(queue, ["list", "--json"], obj=Invocation())
+        self.assertEqual(json.loads(result.stdout)["queue_id"], entry.queue_id)
+
+    def test_a_named_spool_needs_no_configuration(self) -> None:
+        """A broken configuration does not keep anybody from looking at the queue."""
+        path = self.mktemp()
+        new_spool(path).close()
+        broken = self.mktemp()
+        Path(broken).write_text("this is no TOML")
+        arguments = ["--config", broken, "queue", "list"]
+        self.assertEqual(CliRunner().invoke(main, arguments).exit_code, 78)
+        result = CliRunner().invoke(main, [*arguments, "--spool-dir", path])
+        self.assertEqual((result.exit_code, result.output), (0, "No messages.\n"))
+
+    def test_no_spool(self) -> None:
+        """A folder that is not there ends with 66 and words, never with an empty listing."""
+        result = CliRunner().invoke(queue, ["list", "--spool-dir", self.mktemp()])
+        self.assertEqual((result.exit_code, result.stdout), (66, ""))
+        self.assertIn("The service makes it when it first starts", result.stderr)
+
+    def test_a_folder_that_is_no_spool(self) -> None:
+        """Something else than a spool is an error as well."""
+        path = Path(self.mktemp())
+        path.mkdir()
+        result = CliRunner().invoke(queue, ["list", "--spool-dir", str(path)])
+        self.assertEqual((result.exit_code, result.stdout), (69, ""))
+        self.assertIn(str(path), result.stderr)
+
+    def test_a_spool_one_may_not_read(self) -> None:
+        """Missing rights end with 77 and say as whom to run it."""
+        path = self.mktemp()
+        new_spool(path).close()
+        self.patch(os, "access", lambda path, mode: False)
+        result = CliRunner().invoke(queue, ["list", "--spool-dir", path])
+        self.assertEqual((result.exit_code, result.stdout), (77, ""))
+        self.assertIn("as the user of the service or as root", result.stderr)
