@@ -40,7 +40,7 @@ class Message:
         self._crc = 0  # of those
         self.fd = fd
         self.entry = entry
-        self.is_settled = False  # verdicts were written since it was claimed
+        self.is_changed = False  # something was written in place that nobody synced yet
 
     @property
     def envelope(self) -> Envelope:
@@ -130,7 +130,6 @@ class Message:
             )
             self._changing[record.outcome_span(verdict.recipient)] = line
         self._write_outcomes([verdict.recipient for verdict in verdicts])
-        self.is_settled = True
 
     def write_reason(self, reason: str) -> None:
         """Note in the file why the message is held."""
@@ -155,6 +154,7 @@ class Message:
             self._write(start, bytes(self._changing[start:stop]))
 
     def _write(self, start: int, data: bytes) -> None:
+        self.is_changed = True
         with self._health:
             self._files.write_all(self.fd, [data], self._block.changing + start)
 

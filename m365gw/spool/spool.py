@@ -262,7 +262,7 @@ class Spool:
         entry = evolve(message.entry, state=state, due=due, attempts=attempts)
         self._move(message.entry, entry)
         message.entry = entry
-        if message.is_settled and len(self._outcomes) < MOST_OUTCOMES:
+        if message.is_changed and len(self._outcomes) < MOST_OUTCOMES:
             self._outcomes.add(message.detach())
         message.close()
         return entry
