@@ -7,10 +7,7 @@ from typing import Any
 
 from m365gw.spool.files import Files
 
-CALLS = frozenset(
-    "pwritev pwrite pread fsync fdatasync fstat close truncate start_writing create open"
-    " open_or_create rename unlink make_folder open_folder names lock free_space".split()
-)
+CALLS = frozenset(name for name in vars(Files) if not name.startswith("_") and name != "write_all")
 
 
 class Died(BaseException):

@@ -29,7 +29,7 @@ LATER = Reply(451, "4.3.2", "Try later")
 ENVELOPE = Envelope("a@example.com", tuple(Recipient(f"r{n}@example.net") for n in range(3)))
 ORIGIN = Origin("192.0.2.1", 4321, "client", mailbox="relay@example.com")
 SMALL = b"Subject: small\r\n\r\n" + b"0123456789abcdef" * 100
-LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * (MEMORY_LIMIT // 6)
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * (MEMORY_LIMIT // 15)
 
 
 @define
@@ -116,9 +116,9 @@ def defer(spool: Spool, promises: Promises) -> None:
     for entry in list(spool.entries(State.INCOMING)):
         message = spool.claim(entry)
         spool.settle(message, [Verdict(0, Outcome.PENDING, LATER)], 5.0)
-        entry = spool.defer(message, 300)
-        entry = spool.wait(spool.claim(entry), 600)
-        entry = spool.defer(spool.claim(entry), 900)
+        deferred = spool.defer(message, 300)
+        waiting = spool.wait(spool.claim(deferred), 600)
+        spool.defer(spool.claim(waiting), 900)
 
 
 def hold(spool: Spool, promises: Promises) -> None:
