@@ -44,14 +44,12 @@ def check_assertion(app: App, assertion: str, audiences: frozenset[str], now: fl
 
 def _registered(app: App, header: dict[str, Any]) -> x509.Certificate:
     """The app's certificate that the assertion names by its thumbprint."""
+    named = str(header.get("x5t#S256" if header.get("alg") == "PS256" else "x5t", ""))
     for pem in app.certificates:
         certificate = x509.load_pem_x509_certificate(pem)
-        if header.get("alg") == "PS256":
-            names = header.get("x5t#S256") == thumbprint(certificate, hashes.SHA256())
-        else:
-            # SHA-1 only names the certificate; the signature is checked with SHA-256.
-            names = header.get("x5t") == thumbprint(certificate, hashes.SHA1())
-        if names:
+        # SHA-1 only names the certificate; the signature is checked with SHA-256.
+        digest = hashes.SHA256() if header.get("alg") == "PS256" else hashes.SHA1()
+        if named.rstrip("=") == thumbprint(certificate, digest):
             return certificate
     raise Declined(700027)
 

@@ -57,10 +57,15 @@ def write_certificates(folder: Path) -> CertificateFiles:
     return files
 
 
-def app_certificate(name: str, *, days: int = 365) -> tuple[bytes, bytes]:
-    """A private key and a self-signed certificate (PEM) to register with a pretend app."""
+def app_certificate(
+    name: str, begins: datetime.datetime | None = None, *, days: int = 365
+) -> tuple[bytes, bytes]:
+    """A private key and a self-signed certificate (PEM) to register with a pretend app.
+
+    Valid for so many days from `begins`, an hour ago if not given.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    now = datetime.datetime.now(datetime.UTC)
+    begins = begins or datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     subject = _name(name)
     certificate = (
         x509.CertificateBuilder()
@@ -68,8 +73,8 @@ def app_certificate(name: str, *, days: int = 365) -> tuple[bytes, bytes]:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(begins)
+        .not_valid_after(begins + datetime.timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
     return private_pem(key), certificate_pem(certificate)

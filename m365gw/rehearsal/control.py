@@ -65,7 +65,9 @@ class ControlPages(Resource):
             return _json(request, {"error": f"{type(error).__name__}: {error}"})
 
     def _answer(self, request: Request) -> bytes:
-        path = request.path.decode("ascii").strip("/").split("/")[1:]
+        root, *path = request.path.decode("ascii").strip("/").split("/")
+        if root != "rehearsal":
+            raise ValueError("everything is below /rehearsal")
         match request.method, path:
             case b"GET", []:
                 return _json(request, self._summary())

@@ -203,7 +203,9 @@ class Entra:
                 "sub": user.object_id,
                 "ver": "2.0",
             }
-            answer["id_token"] = f"{_b64u({'alg': 'none', 'typ': 'JWT'})}.{_b64u(claims)}.rehearsal"
+            answer["id_token"] = (
+                f"{_b64u({'alg': 'none'})}.{_b64u(claims)}.{_b64u({'rehearsal': 1})}"
+            )
         if form.get("client_info") == "1":
             answer["client_info"] = _b64u({"uid": user.object_id, "utid": self.tenant.tenant_id})
         return answer

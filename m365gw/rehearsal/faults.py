@@ -92,7 +92,7 @@ class Faults:
                 continue
             if fault.skip:
                 fault.skip -= 1
-                return None
+                continue
             fault.struck += 1
             if fault.is_spent:
                 self.pending.remove(fault)

@@ -132,8 +132,6 @@ def _closing_bracket(text: str, start: int) -> int:
 def _named(parameters: tuple[str, ...]) -> dict[str, str]:
     named: dict[str, str] = {}
     for parameter in parameters:
-        # Values of ORCPT may hold "=" only as xtext, but an AUTH= or UTF-8 value is not ours to
-        # forbid more than the grammar does: one "=" after the name, none in the value.
         match = PARAMETER.fullmatch(parameter)
         if match is None or match[1].upper() in named:
             raise Wrong("bad-arguments")

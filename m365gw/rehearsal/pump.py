@@ -83,6 +83,8 @@ class Pump(protocol.Protocol, TimeoutMixin):
         return self.exchange.clock.callLater(seconds, call)
 
     def dataReceived(self, data: bytes) -> None:
+        if self.closed:
+            return
         self.resetTimeout()
         self.buffer += data
         self.pump()

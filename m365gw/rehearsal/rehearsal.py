@@ -16,8 +16,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from m365gw.rehearsal.certificates import CertificateFiles, write_certificates
@@ -79,6 +82,7 @@ class Rehearsal:
         self._interface = interface
         self._wanted = (smtp_port, https_port, control_port)
         self._listening: list[IListeningPort] = []
+        self._wrapping: tuple[WrappingFactory[Any], ...] = ()
         self.tenant = tenant or default_tenant()
         self.limits = limits or Limits()
         self.faults = Faults()
@@ -104,13 +108,15 @@ class Rehearsal:
 
     async def start(self) -> None:
         """Listens. CannotListenError: a port is taken; then nothing listens."""
-        pages = Site(SignInPages(self.entra, self.faults))
-        control = Site(ControlPages(self))
-        factories: tuple[IProtocolFactory, ...] = (
-            self.submission,
-            TLSMemoryBIOFactory(self._context_factory, False, pages, self._reactor),
-            control,
+        pages = TLSMemoryBIOFactory(
+            self._context_factory,
+            False,
+            _site(SignInPages(self.entra, self.faults)),
+            self._reactor,
         )
+        control = WrappingFactory(_site(ControlPages(self)))
+        self._wrapping = (pages, control)
+        factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control)
         endpoint = TCP6ServerEndpoint if ":" in self._interface else TCP4ServerEndpoint
         try:
             for port, factory in zip(self._wanted, factories, strict=True):
@@ -126,12 +132,18 @@ class Rehearsal:
         )
 
     async def stop(self) -> None:
-        """Stops listening and ends all sessions."""
+        """Stops listening and cuts all connections; returns when none is left."""
         ports, self._listening = self._listening, []
         for port in ports:
             await _done(port.stopListening())
-        for session in list(self.submission.sessions):
-            session.transport.abortConnection()
+        while connections := self._connections():
+            for connection in connections:
+                connection.abortConnection()
+            await deferLater(self._reactor, 0.0)
+
+    def _connections(self) -> list[Any]:
+        web = [each for factory in self._wrapping for each in factory.protocols]
+        return web + [session.transport for session in self.submission.sessions]
 
     @property
     def host(self) -> str:
@@ -175,6 +187,12 @@ class Rehearsal:
             f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
             f'ca_file = "{self.certificates.authority.resolve()}"\n'
         )
+
+
+def _site(pages: Resource) -> Site:
+    site = Site(pages)
+    site.noisy = False
+    return site
 
 
 async def _done(result: Any) -> None:

@@ -30,6 +30,9 @@ def apply_switches(tenant: Tenant, limits: Limits, values: Mapping[str, Any]) ->
         for key, value in values.get(name, {}).items():
             _demand_like(key, getattr(target, key), value)
 
+    for name in sorted(collections):
+        _demand_known(name, values.get(name, {}), values.get(name, {}))
+
     mailboxes = [
         _changed(tenant.mailbox(address) or Mailbox(address=address), changes)
         for address, changes in values.get("mailboxes", {}).items()
@@ -80,7 +83,9 @@ def _native(name: str, before: object, value: Any) -> Any:
 
 def _demand_like(name: str, before: object, value: object) -> None:
     """A number for a number, a switch for a switch, a list for a list."""
-    if name == "smtp_auth_disabled":
+    if name == "rate_mode":
+        right = value in ("delay", "refuse")
+    elif name == "smtp_auth_disabled":
         right = value is None or isinstance(value, bool)
     elif isinstance(before, bool):
         right = isinstance(value, bool)
