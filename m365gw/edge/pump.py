@@ -262,6 +262,8 @@ class Pump(protocol.Protocol):
         """Hand content to its reader; ask for the answer when it has its end."""
         if not reading.finished:
             octets = self._lines.take_rest()
+            if not octets:
+                return False
             reading.feed(octets)
             self._piece += len(octets)
             if not reading.finished:
