@@ -7,10 +7,10 @@ short ones, which they expect to be hexadecimal and used again. Long ids promise
 never used twice, and sorting by arrival.
 
 What can be tried is listed under Postfix's queue names `incoming`, `deferred` and `hold`. *Active*
-is known to the running service alone and never shown; damaged messages are no queue of Postfix's,
-`m365gw queue list` shows them. The JSON has Postfix's members first, in its order, and then
-`next_attempt` (seconds since 1970; 0: at once; null: held), `attempts`, `mailbox` and `client`:
-parsers have to ignore members they do not know.
+is known to the running service alone and never shown. Of a damaged message a warning goes to
+standard error; `m365gw queue list` shows what is known of it. The JSON has Postfix's members
+first, in its order, and then `next_attempt` (seconds since 1970; 0: at once; null: held),
+`attempts`, `mailbox` and `client`: parsers have to ignore members they do not know.
 
 Exits with 0, also when the queue is empty.
 """
@@ -47,9 +47,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 @with_spool
 def mailq(spool: Spool, style: str) -> None:
     """The queue as Postfix's mailq prints it."""
-    messages = (one for one in browse(spool, wanted(LISTED)) if not one.damage)
+    messages = _readable(browse(spool, wanted(LISTED)))
     for text in json_lines(messages) if style == "json" else table(messages):
         click.echo(text.encode("utf-8"), nl=False)
+
+
+def _readable(messages: Iterator[Queued]) -> Iterator[Queued]:
+    """The messages Postfix's format can show; the others are told where they are not parsed."""
+    for queued in messages:
+        if queued.damage:
+            words = f"mailq: warning: {queued.entry.queue_id} cannot be read: {queued.damage}"
+            click.echo(words, err=True)
+        else:
+            yield queued
 
 
 def table(messages: Iterator[Queued]) -> Iterator[str]:

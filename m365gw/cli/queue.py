@@ -9,10 +9,13 @@ the message asked for is not there; 2 for what is no queue id, address or state;
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Iterable
 
 import click
 
+from m365gw.cli.mailq import mailq
 from m365gw.cli.queue_json import KEYS, message_object
 from m365gw.cli.queue_page import page
 from m365gw.cli.queue_table import table
@@ -28,6 +31,9 @@ HEADER_LIMIT = 262_144  # octets of a header that are read to be shown
 @click.group()
 def queue() -> None:
     """Look at the spool. Works with the service running or stopped, and changes nothing."""
+
+
+queue.add_command(mailq)
 
 
 def _queue_id(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -69,11 +75,9 @@ def list_(
         raise click.BadParameter(error.reply.text) from None
     messages = browse(spool, wishes)
     if as_json:
-        for queued in messages:
-            click.echo(json.dumps(message_object(queued)))
+        _print(json.dumps(message_object(queued)) for queued in messages)
     else:
-        for line in table(messages, time.time()):
-            click.echo(line)
+        _print(table(messages, time.time()))
 
 
 @queue.command(epilog=KEYS)
@@ -94,10 +98,16 @@ def show(spool: Spool, queue_id: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
     header = list(fields(queued.header))
     if as_json:
-        click.echo(json.dumps(message_object(queued) | {"header": header}))
+        _print([json.dumps(message_object(queued) | {"header": header})])
     else:
-        for line in page(queued, header, time.time()):
-            click.echo(line)
+        _print(page(queued, header, time.time()))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Each line as soon as it is known; letters the terminal does not know are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        click.echo(line.encode(encoding, "backslashreplace"))
 
 
 def _find(spool: Spool, queue_id: str) -> Queued | None:

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from attrs import evolve
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.mailq import json_lines, mailq, table
+from m365gw.cli.queue import queue
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.browse import Queued
@@ -123,6 +125,10 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.run_mailq(), "Mail queue is empty\n")
         self.assertEqual(self.run_mailq("-j"), "")
 
+    def test_it_is_a_command_of_the_queue(self) -> None:
+        """`m365gw queue mailq` is how it is called."""
+        self.assertIs(queue.commands["mailq"], mailq)
+
     def test_a_spool_that_is_in_use(self) -> None:
         """It lists while the service holds the lock: waiting, deferred and held mail."""
         waiting = put(self.spool)
@@ -148,6 +154,15 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(table, self.run_mailq())
         self.assertIn(f"\n{held.queue_id}! ", table)
         self.assertTrue(table.endswith("\n-- 0 Kbytes in 3 Requests.\n"), table)
+
+    def test_a_damaged_message_is_told(self) -> None:
+        """It cannot be shown as Postfix shows mail, and is not passed over in silence either."""
+        entry = put(self.spool)
+        (found,) = Path(self.path).rglob(f"*Q{entry.queue_id}.*")
+        found.write_bytes(b"rubbish\r\n")
+        result = CliRunner().invoke(mailq, ["--spool-dir", self.path])
+        self.assertEqual((result.exit_code, result.stdout), (0, "Mail queue is empty\n"))
+        self.assertIn(f"mailq: warning: {entry.queue_id} cannot be read: ", result.stderr)
 
     def test_no_spool_at_all(self) -> None:
         """A wrong folder is told from an empty queue, by words and by exit code 66."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import attrs
@@ -116,6 +118,18 @@ class ListTests(QueueCase):
         shown = "".join([*self.table(), *page(self.seen(entry), [(text, text)], NOW)])
         self.assertEqual([one for one in shown if not one.isprintable()], [])
         self.assertIn("\\x1b]0;owned\\x07\\u202e\\x9b > \\x1b", shown)
+
+    def test_letters_the_terminal_does_not_know_are_escaped(self) -> None:
+        """A terminal of the last century gets a listing, not an error."""
+        put(self.spool, "jürgen@例え.jp")
+        code = "from m365gw.cli.queue import queue; queue()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "list", "--spool-dir", self.path],
+            env={"PYTHONIOENCODING": "latin-1", "PYTHONPATH": ":".join(sys.path)},
+            check=True,
+            capture_output=True,
+        )
+        self.assertIn("jürgen@\\u4f8b\\u3048.jp".encode("latin-1"), done.stdout)
 
     def test_filters(self) -> None:
         """State, mailbox, sender and recipient narrow the listing, each and together."""
