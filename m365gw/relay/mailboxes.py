@@ -20,7 +20,7 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, frozen
 
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -111,6 +111,11 @@ class Mailboxes:
     def __contains__(self, mailbox: str) -> bool:
         return mailbox in self._keys
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All mailboxes."""
+        return tuple(self._keys)
+
     def may_send(self, mailbox: str, now: float) -> float:
         """When the mailbox may start a message: `now` or less means at once.
 
@@ -139,21 +144,22 @@ class Mailboxes:
 
     def answered(
         self, mailbox: str, sender: str, phase: Phase, reaction: Reaction, now: float
-    ) -> Reaction:
+    ) -> tuple[Reaction, float]:
         """Takes in an answer: counts it, stops what has to be stopped.
 
-        Gives the reaction that is due now, which differs from `reaction` when equal answers in a
-        row lead to another one. What only concerns the message is left to the caller.
+        Gives the reaction that is due now and the pause it names, in seconds. It differs from
+        `reaction` when equal answers in a row lead to another one. What only concerns the message
+        is left to the caller.
         """
-        scope = _owner(reaction)
+        scope = owner_of(reaction)
         if scope is Scope.MESSAGE:
-            return reaction
+            return reaction, reaction.pause()
         key = self._key(scope, mailbox, sender)
         streak = self._counted(key, reaction.diagnosis.key, now)
         due = reaction.after(streak.times, now - streak.first)
         if due.action in _STOPPING:
             self._impose(key, due, phase, streak, now)
-        return due
+        return due, due.pause(streak.times)
 
     def passed(self, mailbox: str, sender: str, phase: Phase | None, now: float) -> None:
         """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
@@ -191,6 +197,20 @@ class Mailboxes:
             return Standing(State.READY)
         worst = max(stops, key=lambda stop: stop.until)
         return Standing(worst.state, worst.until, worst.diagnosis)
+
+    def missing(self, mailbox: str, now: float) -> Diagnosis:
+        """Mail waits for a mailbox that is not configured. One incident says so."""
+        key = (Scope.MAILBOX.value, mailbox)
+        stop = self._stops.get(key)
+        if stop is None:
+            stop = self._stops[key] = Stop(State.MISCONFIGURED, _MISSING, now, inf)
+            self._open_incident(key, stop)
+        return stop.diagnosis
+
+    def held_sender(self, mailbox: str, sender: str) -> Diagnosis | None:
+        """Why a sender on a mailbox is stopped; None when it is not."""
+        stop = self._stops.get(self._key(Scope.SENDER, mailbox, sender))
+        return stop.diagnosis if stop is not None else None
 
     def excused(self, mailbox: str, sender: str, since: float, now: float) -> float:
         """Seconds between two times in which the sender could not send for no fault of its own."""
@@ -247,11 +267,12 @@ class Mailboxes:
         return probed
 
     def _covering(self, mailbox: str, sender: str) -> tuple[Key, ...]:
-        return (*self._keys.get(mailbox, ()), self._key(Scope.SENDER, mailbox, sender))
+        keys = self._keys.get(mailbox, ((Scope.MAILBOX.value, mailbox),))
+        return (*keys, self._key(Scope.SENDER, mailbox, sender))
 
     def _key(self, scope: Scope, mailbox: str, sender: str) -> Key:
         if scope is Scope.SENDER:
-            return scope.value, f"{sender.casefold()} on {mailbox}"
+            return scope.value, f"<{sender.casefold()}> on {mailbox}"
         return next(key for key in self._keys[mailbox] if key[0] == scope.value)
 
     def _counted(self, key: Key, diagnosis: str, now: float) -> Streak:
@@ -323,12 +344,24 @@ class Mailboxes:
 
 
 _SERVICE: Key = ("service", "")
+_MISSING = Diagnosis(
+    "mailbox-missing",
+    "Mail waits for a mailbox that is not configured.",
+    "It was accepted for this mailbox, which has been removed from the configuration since.",
+    "Add the [[mailbox]] again and restart, or look for its mail with m365gw queue list.",
+    "operator",
+)
 
 
-def _owner(reaction: Reaction) -> Scope:
+def place_of(phase: Phase) -> int:
+    """How far a conversation has come in this phase."""
+    return _PLACES[phase]
+
+
+def owner_of(reaction: Reaction) -> Scope:
     """Whose equal answers are counted: the scope the reaction leads to in the end."""
     if reaction.scope is Scope.MESSAGE and reaction.then is not None:
-        return _owner(reaction.then)
+        return owner_of(reaction.then)
     return reaction.scope
 
 

@@ -63,7 +63,7 @@ class PaceTests(SynchronousTestCase):
     def test_never_more_than_the_rate_in_any_minute(
         self, rate: int, burst: int, quiet: float
     ) -> None:
-        """However burst and rate are set, no window of a minute holds more messages than the rate."""
+        """However burst and rate are set, no minute holds more messages than the rate."""
         governor = Governor(limits(messages_per_minute=rate, burst=burst))
         governor.grant(BOX, 1, START)
         times = send_all(governor, START + quiet, START + quiet + 200.0)

@@ -66,7 +66,7 @@ class MailboxesCase(SynchronousTestCase):
     def answer(
         self, reaction: Reaction, now: float, phase: Phase = Phase.DATA, mailbox: str = BOX
     ) -> Reaction:
-        return self.mailboxes.answered(mailbox, SENDER, phase, reaction, now)
+        return self.mailboxes.answered(mailbox, SENDER, phase, reaction, now)[0]
 
     def events(self, name: str) -> list[dict[str, str]]:
         logged = [json.loads(line) for line in self.lines.getvalue().splitlines()]
@@ -244,7 +244,7 @@ class IncidentTests(MailboxesCase):
     """What the log says."""
 
     def test_hold_opens_one_incident_and_closes_it_once(self) -> None:
-        """However often a held mailbox is probed, there is one line at the start and one at the end."""
+        """However often a held mailbox is probed, one line opens and one closes it."""
         now = START
         for _ in range(4):
             self.answer(AUTH_OFF, now)

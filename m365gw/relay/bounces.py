@@ -1,0 +1,166 @@
+"""Reports on mail that could not be delivered: made, and made durable, before it is let go.
+
+A report goes to the sender of the message, as mail of our own: through the same spool, from a
+mailbox that may send (Microsoft takes no null sender). Nothing is ever reported to a null sender,
+nor on a report, nor on an automatic answer (RFC 3834 2, Auto-Submitted: auto-replied), nor where
+the sender asked for none (RFC 3461 NOTIFY). Mail that an application or a list generated is
+reported to its envelope sender as RFC 5321 6.1 wants it; RFC 3834 speaks of answers, not of
+delivery reports.
+
+What cannot be returned goes to the postmaster of `[queue] postmaster`; without one the message is
+held with a reason for the operator (`obstacle`). Failures: `SpoolError` when the report cannot be
+made durable; then nothing may be taken as reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from attrs import define, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from m365gw.events import EventLog
+from m365gw.relay.attempt import Attempt, Finding
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.threads import Calls
+from m365gw.smtp.envelope import Envelope, Origin, Recipient
+from m365gw.smtp.headers import header_of
+from m365gw.smtp.reports import FailedRecipient, compose_report
+from m365gw.spool.health import SpoolError
+from m365gw.spool.message import Message
+from m365gw.spool.names import Entry
+from m365gw.spool.spool import Spool
+
+LISTENER = "reports"  # the "listener" of reports in Origin; no client's mail has it
+HEADER_LIMIT = 65536  # octets of the original header that are looked at and returned
+
+
+@frozen
+class Failure:
+    """A recipient that is given up, and the attempt that decided it."""
+
+    finding: Finding
+    attempt: Attempt
+    gave_up: bool = False  # temporary trouble until the end of its time
+
+
+def is_report(origin: Origin) -> bool:
+    """Whether a message is a report of our own."""
+    return not origin.client and origin.listener == LISTENER
+
+
+@define(kw_only=True)
+class Bounces:
+    """Makes reports. `accepted` is told of each, as of any other new message."""
+
+    spool: Spool
+    mailboxes: Mailboxes
+    disk: Calls
+    clock: IReactorTime
+    log: EventLog
+    hostname: str
+    postmaster: str
+    accepted: Callable[[Entry], None]
+
+    def obstacle(self, message: Message) -> str:
+        """Why the failures of a message can be told to nobody, for the operator; "" if they can.
+
+        They can also when nobody wants to be told.
+        """
+        wanted = any(_wants_report(recipient) for recipient in message.envelope.recipients)
+        return self._addressee(message)[1] if wanted else ""
+
+    async def report(self, message: Message, failures: Sequence[Failure]) -> None:
+        """Tell whoever is to be told. Returns when the report is durable, or none is to be made."""
+        told = [
+            failure
+            for failure in failures
+            if _wants_report(message.envelope.recipients[failure.finding.recipient])
+        ]
+        addressee, _ = self._addressee(message)
+        if not told or not addressee:
+            return
+        mailbox = self._mailbox(message.origin.mailbox)
+        envelope = Envelope(mailbox, (Recipient(addressee),))
+        origin = Origin("", protocol="", listener=LISTENER, mailbox=mailbox)
+        draft = self.spool.draft(envelope, origin)
+        draft.write(self._text(message, told, mailbox, addressee, draft.queue_id))
+        draft.finish()
+        (entry,) = await self.disk.call(self.spool.commit, [draft])
+        if isinstance(entry, SpoolError):
+            raise entry
+        self.log.emit(
+            "message.report",
+            "bounce",
+            message.entry.queue_id,
+            note=f"sender non-delivery notification: {draft.queue_id}",
+        )
+        self.accepted(entry)
+
+    def _addressee(self, message: Message) -> tuple[str, str]:
+        """Who is told of failures, or "" and why nobody can be."""
+        obstacle = _unanswerable(message)
+        if not obstacle:
+            return message.envelope.sender, ""
+        addresses = {recipient.address for recipient in message.envelope.recipients}
+        if self.postmaster and self.postmaster not in addresses:
+            return self.postmaster, ""
+        remedy = "Read it (m365gw queue show), then remove or release it."
+        if not self.postmaster:
+            remedy += " Set [queue] postmaster to have such mail reported there."
+        return "", f"{obstacle} {remedy}"
+
+    def _mailbox(self, own: str) -> str:
+        """The mailbox a report leaves by: the message's own, or another one if that may not."""
+        now = self.clock.seconds()
+        others = (one for one in self.mailboxes.addresses if self.mailboxes.may_send(one, now) <= now)
+        return own if self.mailboxes.may_send(own, now) <= now else next(others, own)
+
+    def _text(
+        self, message: Message, failures: Sequence[Failure], mailbox: str, addressee: str, qid: str
+    ) -> bytes:
+        """The report itself (RFC 3464)."""
+        return compose_report(
+            hostname=self.hostname,
+            sender=mailbox,
+            addressee=addressee,
+            queue_id=qid,
+            about=message.entry.queue_id,
+            envid=message.envelope.envid,
+            arrived_at=datetime.fromtimestamp(message.entry.arrived_at, UTC),
+            at=datetime.fromtimestamp(self.clock.seconds(), UTC),
+            failed=[_failed(message, failure) for failure in failures],
+            header=message.header(HEADER_LIMIT),
+        )
+
+
+def _wants_report(recipient: Recipient) -> bool:
+    """Whether a failure of this recipient is to be reported (RFC 3461 4.1)."""
+    return not recipient.notify or "FAILURE" in recipient.notify
+
+
+def _unanswerable(message: Message) -> str:
+    """Why a message may not be answered with a report; "" if it may."""
+    if is_report(message.origin):
+        return "This report of the gateway could not be delivered to the sender of a message."
+    if not message.envelope.sender:
+        return "This message could not be delivered, and it has no sender it could be returned to."
+    header = header_of(message.header(HEADER_LIMIT))
+    automatic = header.first("auto-submitted").partition(";")[0].strip().lower()
+    if automatic in ("auto-replied", "auto-notified"):
+        return "This automatic answer could not be delivered, and answers are not answered."
+    if header.first("content-type").strip().lower().startswith("multipart/report"):
+        return "This message could not be delivered and is a report itself."
+    return ""
+
+
+def _failed(message: Message, failure: Failure) -> FailedRecipient:
+    finding = failure.finding
+    return FailedRecipient(
+        message.envelope.recipients[finding.recipient],
+        finding.reply,
+        finding.reaction.diagnosis,
+        failure.attempt.relay,
+        failure.gave_up,
+    )

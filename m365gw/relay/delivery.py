@@ -1,0 +1,338 @@
+"""One message on its way out: claimed, sent in as many transactions as may go now, and put where
+its outcome belongs.
+
+What is promised: a recipient that was delivered is never sent to again; a recipient fails only
+after its report is durable; what is not known to be done stays in the spool. What a message
+cannot help (a stopped mailbox, a limit of ours) makes it wait without an attempt being counted and
+without ageing towards its return.
+
+Failures: `SpoolError` from `deliver` when the disk fails; the message is where it was. Anything
+unexpected is logged and treated as temporary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, inf
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from m365gw.config.settings import Queue
+from m365gw.events import EventLog
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.reactions import Action, Scope
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.attempt import Attempt, Attempts, Finding
+from m365gw.relay.bounces import Bounces, Failure, is_report
+from m365gw.relay.delivery_log import log_finding, log_line
+from m365gw.relay.governor import Governor
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.retries import expired, next_attempt
+from m365gw.smtp.replies import Reply
+from m365gw.smtp.verdict import Outcome, Verdict
+from m365gw.spool.health import Corrupt, Gone, SpoolError
+from m365gw.spool.message import Message
+from m365gw.spool.names import Entry, State
+from m365gw.spool.spool import Spool
+
+MAYBE = "may have been delivered"  # begins what the spool keeps of an uncertain recipient
+SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
+NOT_TRIED = Reply(0, "", "not tried")
+HELD_UNCERTAIN = (
+    "It is not known whether Microsoft took this message: the connection or this service ended"
+    " before the answer. Look for it in message trace, then release or remove it."
+)
+PROBE_WAIT = 60.0  # seconds until a message looks again what came of another that probes
+MISSING_WAIT = 3600.0  # the same for a mailbox that is not configured
+
+_OPEN = frozenset({Outcome.PENDING, Outcome.UNCERTAIN})
+_STOPS = frozenset({Action.STOP, Action.HOLD})
+
+_diagnostics = Logger()
+
+
+@define
+class Progress:
+    """What became of the message since it was claimed."""
+
+    taken: float  # when it was taken from the queue
+    todo: list[int]  # recipients not tried yet
+    failures: list[Failure] = field(factory=list)
+    retry_at: float = inf  # it failed temporarily: the time of the next attempt
+    wait_at: float = inf  # it could not help it: the time from when on it may go
+    goes_on: bool = True
+
+
+@define(kw_only=True)
+class Delivery:
+    """Delivers messages, many at a time. `chance` gives numbers from 0 to 1, for jitter."""
+
+    spool: Spool
+    attempts: Attempts
+    governor: Governor
+    mailboxes: Mailboxes
+    bounces: Bounces
+    queue: Queue
+    clock: IReactorTime
+    log: EventLog
+    chance: Callable[[], float]
+    _owed: dict[int, list[Verdict]] = field(factory=dict)  # known, but not yet on disk
+    _batches: dict[int, int] = field(factory=dict)  # messages that need small transactions
+
+    async def deliver(self, entry: Entry) -> Entry | None:
+        """Try one message. Gives the entry under which it waits now, None when it does not."""
+        try:
+            message = self.spool.claim(entry)
+        except Gone:
+            return None
+        except Corrupt as damage:
+            self._say_corrupt(entry, damage)
+            return None
+        try:
+            return await self._carry(message)
+        except Gone:  # an operator has moved it meanwhile
+            return None
+        except Corrupt as damage:
+            self.spool.set_aside(message.entry)
+            self._say_corrupt(entry, damage)
+            return None
+        except SpoolError:
+            raise
+        except Exception:
+            _diagnostics.failure("{qid}: delivery failed", qid=entry.queue_id)
+            return self.spool.defer(message, ceil(self._next_attempt(message)))
+        finally:
+            message.close()
+
+    # -- before it is sent
+
+    async def _carry(self, message: Message) -> Entry | None:
+        now = self.clock.seconds()
+        mailbox, sender = message.origin.mailbox, message.envelope.sender
+        if message.entry.id in self._owed:
+            self.spool.settle(message, self._owed[message.entry.id], now)
+            del self._owed[message.entry.id]
+        if mailbox not in self.mailboxes:
+            self._say_held(message, self.mailboxes.missing(mailbox, now))
+            return self.spool.wait(message, ceil(now + MISSING_WAIT))
+        at = self.mailboxes.sender_may_send(mailbox, sender, now)
+        if at > now:
+            self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
+            return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
+        if self._finds_uncertain(message, now):
+            return self._hold(message, HELD_UNCERTAIN)
+        probed = self.mailboxes.enter_sender(mailbox, sender)
+        try:
+            return await self._send(message, now)
+        finally:
+            self.mailboxes.leave(probed)
+
+    def _finds_uncertain(self, message: Message, now: float) -> bool:
+        """Recipients marked for a final dot whose answer a crash took: note and log them once.
+
+        True: an operator shall decide about them. Those noted before were decided about, and are
+        sent to again.
+        """
+        marked = [
+            place
+            for place, record in enumerate(message.recipients)
+            if record.outcome is Outcome.UNCERTAIN
+        ]
+        fresh = [
+            place for place in marked if not message.recipients[place].reply.text.startswith(MAYBE)
+        ]
+        if fresh:
+            lost = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
+            self._settle(message, [Verdict(n, Outcome.UNCERTAIN, lost) for n in fresh], now)
+            for place in fresh:
+                log_line(self.log, message, place, "uncertain", lost, self._policy())
+            if self.queue.on_uncertain == "hold":
+                return True
+        if marked:
+            again = [Verdict(place, Outcome.PENDING, SENT_AGAIN) for place in marked]
+            self._settle(message, again, now)
+        return False
+
+    # -- while it is sent
+
+    async def _send(self, message: Message, now: float) -> Entry | None:
+        waiting = [
+            (record.at, place)
+            for place, record in enumerate(message.recipients)
+            if record.outcome in _OPEN
+        ]
+        progress = Progress(now, [place for _, place in sorted(waiting)])  # the untried first
+        while progress.todo and progress.goes_on:
+            batch = self._next_batch(message, progress)
+            if not batch:
+                progress.wait_at = self.clock.seconds()  # the governor says when
+                break
+            attempt = await self.attempts.send(message, batch)
+            if not attempt.began:
+                now = self.clock.seconds()
+                self.governor.give_back(message.origin.mailbox, len(batch), now)
+            self._take_in(message, progress, attempt)
+        if progress.failures:
+            await self._fail(message, progress)
+        return self._put_away(message, progress)
+
+    def _next_batch(self, message: Message, progress: Progress) -> list[int]:
+        """The recipients of the next transaction; none when the governor allows none now."""
+        wanted = min(len(progress.todo), self._batches.get(message.entry.id, len(progress.todo)))
+        granted = self.governor.grant(message.origin.mailbox, wanted, self.clock.seconds())
+        return progress.todo[:granted]
+
+    def _take_in(self, message: Message, progress: Progress, attempt: Attempt) -> None:
+        """Sort the findings of one attempt; note on disk and in the log what is decided."""
+        now = self.clock.seconds()
+        again = self._too_many(message, attempt, now)
+        noted = []
+        for finding in attempt.findings:
+            if finding.recipient in again:
+                continue
+            progress.todo.remove(finding.recipient)
+            failure = self._judge(message, progress, finding, attempt, now)
+            if failure is not None:
+                progress.failures.append(failure)
+            else:
+                noted.append(_verdict(finding))
+                log_finding(self.log, message, finding, attempt, (progress.taken, now))
+        self._settle(message, noted, now)
+
+    def _too_many(self, message: Message, attempt: Attempt, now: float) -> frozenset[int]:
+        """Recipients to be sent to again at once, in smaller transactions."""
+        split = [one for one in attempt.findings if one.reaction.action is Action.SPLIT]
+        if not split or len(attempt.findings) == 1:
+            return frozenset()  # one recipient alone is never too many: it means something else
+        tried = len(attempt.findings)
+        arrived = sum(one.outcome is Outcome.DELIVERED for one in attempt.findings)
+        then = split[0].reaction.then
+        if then is not None and then.action is Action.RETRY:  # a matter of number alone
+            self.governor.fewer_recipients(
+                message.origin.mailbox, 2 * arrived if arrived else tried, now
+            )
+        if not arrived:
+            self._batches[message.entry.id] = tried // 2
+        return frozenset(one.recipient for one in split)
+
+    def _judge(
+        self, message: Message, progress: Progress, finding: Finding, attempt: Attempt, now: float
+    ) -> Failure | None:
+        """What one finding means for the message: it failed, or is tried again and when."""
+        if finding.outcome is Outcome.DELIVERED:
+            return None
+        reaction = finding.reaction
+        if reaction.action is Action.SPLIT and reaction.then is not None:
+            reaction = reaction.then
+        if finding.outcome is Outcome.FAILED or reaction.action is Action.BOUNCE:
+            return Failure(evolve(finding, reaction=reaction, outcome=Outcome.FAILED), attempt)
+        if reaction.action is Action.FEWER_CONNECTIONS:
+            self.governor.fewer_connections(message.origin.mailbox, now)
+        if reaction.scope is not Scope.MESSAGE and finding.outcome is Outcome.PENDING:
+            stops = reaction.action in _STOPS  # then the mailbox says when
+            progress.wait_at = min(progress.wait_at, now if stops else now + finding.pause)
+            progress.goes_on = False
+            return None
+        if finding.outcome is Outcome.PENDING and self._is_over(message, now):
+            return Failure(evolve(finding, outcome=Outcome.FAILED), attempt, gave_up=True)
+        # Uncertain ones are in no hurry: each time may be one copy more.
+        fast = reaction.action is Action.RETRY_FAST and finding.outcome is Outcome.PENDING
+        at = now + finding.pause if fast else self._next_attempt(message)
+        progress.retry_at = min(progress.retry_at, at)
+        progress.goes_on = progress.goes_on and finding.phase is Phase.RCPT
+        return None
+
+    # -- after it was sent
+
+    async def _fail(self, message: Message, progress: Progress) -> None:
+        """Make the report durable; only then its recipients have failed."""
+        await self.bounces.report(message, progress.failures)
+        now = self.clock.seconds()
+        self._settle(message, [_verdict(one.finding) for one in progress.failures], now)
+        for one in progress.failures:
+            log_finding(
+                self.log,
+                message,
+                one.finding,
+                one.attempt,
+                (progress.taken, now),
+                more="given up: its time in the queue is over" if one.gave_up else "",
+            )
+
+    def _put_away(self, message: Message, progress: Progress) -> Entry | None:
+        now = self.clock.seconds()
+        outcomes = {record.outcome for record in message.recipients}
+        if Outcome.UNCERTAIN in outcomes and (
+            self.queue.on_uncertain == "hold" or self._is_over(message, now)
+        ):
+            return self._hold(message, HELD_UNCERTAIN)
+        if outcomes & _OPEN:
+            if progress.wait_at < inf:
+                return self.spool.wait(message, ceil(min(progress.wait_at, progress.retry_at)))
+            return self.spool.defer(message, ceil(progress.retry_at))
+        self._batches.pop(message.entry.id, None)
+        if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
+            return self._hold(message, obstacle)
+        self.spool.remove(message)
+        self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
+        return None
+
+    def _hold(self, message: Message, reason: str) -> None:
+        self.spool.hold(message, reason)
+        self.log.emit("message.held", "qmgr", message.entry.queue_id, level="warn", note=reason)
+
+    def _settle(self, message: Message, verdicts: list[Verdict], now: float) -> None:
+        """Note verdicts on disk. What cannot be noted now is kept and noted before all else."""
+        try:
+            self.spool.settle(message, verdicts, now)
+        except SpoolError:
+            self._owed[message.entry.id] = verdicts
+            raise
+
+    def _next_attempt(self, message: Message) -> float:
+        now = self.clock.seconds()
+        return next_attempt(
+            now,
+            self._age(message, now),
+            self.queue.minimal_backoff_time,
+            self.queue.maximal_backoff_time,
+            self.chance(),
+        )
+
+    def _age(self, message: Message, now: float) -> float:
+        """Seconds the message has failed for reasons of its own."""
+        arrived = message.entry.arrived_at
+        mailbox, sender = message.origin.mailbox, message.envelope.sender
+        return now - arrived - self.mailboxes.excused(mailbox, sender, arrived, now)
+
+    def _is_over(self, message: Message, now: float) -> bool:
+        lifetime = self.queue.maximal_queue_lifetime
+        if is_report(message.origin):
+            lifetime = min(lifetime, self.queue.bounce_queue_lifetime)
+        return expired(self._age(message, now), lifetime)
+
+    def _policy(self) -> str:
+        if self.queue.on_uncertain == "hold":
+            return "it is held, and an operator decides (on_uncertain = hold)"
+        return "it is sent again and may arrive twice (on_uncertain = retry)"
+
+    def _say_corrupt(self, entry: Entry, damage: Corrupt) -> None:
+        note = f"the file is damaged and was moved to corrupt/ in the spool: {damage}"
+        self.log.emit("message.corrupt", "qmgr", entry.queue_id, level="error", note=note)
+
+    def _say_held(self, message: Message, diagnosis: Diagnosis | None) -> None:
+        """Why a message waits without an attempt; said once for each message."""
+        if diagnosis is None or message.entry.state is not State.INCOMING:
+            return
+        for place in range(len(message.recipients)):
+            log_line(self.log, message, place, "held", NOT_TRIED, str(diagnosis))
+
+
+def _verdict(finding: Finding) -> Verdict:
+    """What the spool keeps of a finding."""
+    reply = finding.reply
+    if finding.outcome is Outcome.UNCERTAIN:
+        reply = Reply(0, "", f"{MAYBE}: {reply.text}")
+    return Verdict(finding.recipient, finding.outcome, reply)

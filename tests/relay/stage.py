@@ -1,0 +1,335 @@
+"""A stage for tests of mail out: the real spool, schedule and relay, a clock one moves by hand,
+and a pool whose sessions answer as a script says."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from m365gw.config.settings import Governor as Limits
+from m365gw.config.settings import Mailbox, Queue
+from m365gw.events import EventLog
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.attempt import Attempts
+from m365gw.relay.bounces import Bounces
+from m365gw.relay.delivery import Delivery
+from m365gw.relay.dispatch import Dispatch
+from m365gw.relay.governor import Governor
+from m365gw.relay.mailboxes import Account, Mailboxes
+from m365gw.relay.transaction import Answer, Transaction
+from m365gw.smtp.envelope import Envelope, Origin, Recipient
+from m365gw.smtp.replies import Reply
+from m365gw.smtp.verdict import Outcome
+from m365gw.spool.browse import Queued
+from m365gw.spool.names import Entry, State
+from m365gw.spool.schedule import Schedule
+from m365gw.spool.spool import Spool
+
+START = 1_800_000_000.0
+BOX = "relay@contoso.com"
+TWIN = "alarm@contoso.com"
+APP = "app@contoso.com"
+CONTENT = b"Subject: hello\r\n\r\nHello.\r\n"
+OK = Reply(250, "2.0.0", "OK <1@contoso.com> [Hostname=AM0PR01.eurprd01.prod.outlook.com]")
+GENEROUS = Limits(connections=2, messages_per_minute=1e9, burst=1000, recipients_per_day=10**9)
+
+T = TypeVar("T")
+
+
+class Inline:
+    """Blocking calls made at once."""
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return function(*args, **kwargs)
+
+
+@frozen
+class Delivered:
+    """One transaction that was accepted."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+# One step of a script: what a session does with one transaction, or an error for the checkout.
+Step = Callable[["Pool", Transaction], "Deferred[list[Answer]]"] | Exception
+
+
+@define
+class Session:
+    """A session that does the next step of the script, and accepts when there is none."""
+
+    pool: Pool
+    relay: str = "smtp.office365.com[192.0.2.1]:587"
+
+    async def deliver(self, transaction: Transaction) -> Sequence[Answer]:
+        step = self.pool.script.pop(0) if self.pool.script else accept
+        assert not isinstance(step, Exception)
+        return await step(self.pool, transaction)
+
+
+@define
+class Pool:
+    """Sessions by script. `fresh` counts checkouts with a new token."""
+
+    script: list[Any] = field(factory=list)
+    delivered: list[Delivered] = field(factory=list)
+    open: int = 0
+    most: int = 0
+    fresh: int = 0
+    discarded: int = 0
+    transactions: int = 0
+
+    async def checkout(self, mailbox: Mailbox, *, fresh_token: bool = False) -> Session:
+        self.fresh += fresh_token
+        if self.script and isinstance(self.script[0], Exception):
+            raise self.script.pop(0)
+        self.open += 1
+        self.transactions += 1
+        self.most = max(self.most, self.open)
+        return Session(self)
+
+    def checkin(self, mailbox: Mailbox, connection: Session) -> None:
+        self.open -= 1
+
+    def discard(self, connection: Session) -> None:
+        self.open -= 1
+        self.discarded += 1
+
+
+async def accept(pool: Pool, transaction: Transaction) -> list[Answer]:
+    """Takes the message for all recipients."""
+    content = transaction.read(0, transaction.size)
+    await transaction.before_dot()
+    addresses = tuple(recipient.address for _, recipient in transaction.recipients)
+    pool.delivered.append(Delivered(transaction.sender, addresses, content))
+    return [
+        Answer(place, Outcome.DELIVERED, OK, Phase.DATA) for place, _ in transaction.recipients
+    ]
+
+
+def refuse(code: int, status: str, text: str, phase: Phase = Phase.DATA) -> Any:
+    """Refuses all recipients with one reply."""
+
+    async def step(pool: Pool, transaction: Transaction) -> list[Answer]:
+        if phase is Phase.DATA:
+            await transaction.before_dot()
+        outcome = Outcome.FAILED if code >= 500 else Outcome.PENDING
+        reply = Reply(code, status, text)
+        return [Answer(place, outcome, reply, phase) for place, _ in transaction.recipients]
+
+    return step
+
+
+def refuse_some(replies: dict[str, Reply]) -> Any:
+    """Refuses some recipients at RCPT TO and delivers to the others."""
+
+    async def step(pool: Pool, transaction: Transaction) -> list[Answer]:
+        answers, taken = [], []
+        for place, recipient in transaction.recipients:
+            reply = replies.get(recipient.address)
+            if reply is None:
+                taken.append(recipient.address)
+                answers.append(Answer(place, Outcome.DELIVERED, OK, Phase.DATA))
+            else:
+                outcome = Outcome.FAILED if reply.is_permanent else Outcome.PENDING
+                answers.append(Answer(place, outcome, reply, Phase.RCPT))
+        if taken:
+            await transaction.before_dot()
+            content = transaction.read(0, transaction.size)
+            pool.delivered.append(Delivered(transaction.sender, tuple(taken), content))
+        return answers
+
+    return step
+
+
+async def lose_after_dot(_pool: Pool, transaction: Transaction) -> list[Answer]:
+    """The connection is lost between the final dot and the answer."""
+    await transaction.before_dot()
+    lost = Reply(0, "", "the other side closed the connection")
+    return [
+        Answer(place, Outcome.UNCERTAIN, lost, Phase.DATA) for place, _ in transaction.recipients
+    ]
+
+
+class Stage:
+    """Everything of mail out but the network, the tokens and the wall clock."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        queue: Queue | None = None,
+        limits: Limits = GENEROUS,
+        addresses: Sequence[str] = (BOX, TWIN),
+        clock: Clock | None = None,
+        pool: Pool | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        if clock is None:
+            self.clock.advance(START)
+        self.pool = pool or Pool()
+        self.lines = io.StringIO()
+        self.log = EventLog(
+            self.lines, hostname="relay", format="json", clock=self.clock.seconds
+        )
+        queue = queue or Queue()
+        self.spool = Spool.open(path, hostname="relay.example.com", clock=self.clock.seconds)
+        self.schedule = Schedule()
+        self.governor = Governor(limits)
+        self.accounts = {
+            address: Mailbox(
+                address=address, flow="secret", tenant="contoso", client_id="1", client_secret="s"
+            )
+            for address in addresses
+        }
+        self.mailboxes = Mailboxes(
+            [Account(address, "contoso", "smtp.office365.com:587") for address in addresses],
+            self.log,
+        )
+        disk = Inline()
+        attempts = Attempts(
+            spool=self.spool,
+            sessions=self.pool,
+            accounts=self.accounts,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+            disk=disk,
+        )
+        self.bounces = Bounces(
+            spool=self.spool,
+            mailboxes=self.mailboxes,
+            disk=disk,
+            clock=self.clock,
+            log=self.log,
+            hostname="relay.example.com",
+            postmaster=queue.postmaster,
+            accepted=lambda entry: self.dispatch.accepted(entry),
+        )
+        self.delivery = Delivery(
+            spool=self.spool,
+            attempts=attempts,
+            governor=self.governor,
+            mailboxes=self.mailboxes,
+            bounces=self.bounces,
+            queue=queue,
+            clock=self.clock,
+            log=self.log,
+            chance=lambda: 0.5,
+        )
+        self.dispatch = Dispatch(
+            spool=self.spool,
+            schedule=self.schedule,
+            governor=self.governor,
+            mailboxes=self.mailboxes,
+            delivery=self.delivery,
+            queue=queue,
+            addresses=addresses,
+            clock=self.clock,
+            disk=disk,
+            log=self.log,
+        )
+
+    # -- what happens
+
+    def put(
+        self,
+        *recipients: str | Recipient,
+        sender: str = APP,
+        mailbox: str = BOX,
+        content: bytes = CONTENT,
+        login: str = "printer",
+    ) -> Entry:
+        """A message in the spool, durable, as a session leaves it there."""
+        known = tuple(
+            recipient if isinstance(recipient, Recipient) else Recipient(recipient)
+            for recipient in recipients or ("to@example.net",)
+        )
+        origin = Origin("192.0.2.7", protocol="ESMTPSA", login=login, mailbox=mailbox)
+        draft = self.spool.draft(Envelope(sender, known), origin)
+        draft.write(content)
+        draft.finish()
+        (entry,) = self.spool.commit([draft])
+        assert isinstance(entry, Entry)
+        return entry
+
+    def send(self, *recipients: str | Recipient, **more: Any) -> Entry:
+        """The same, and the relay is told of it and gets its turns."""
+        entry = self.put(*recipients, **more)
+        self.dispatch.accepted(entry)
+        self.turn()
+        return entry
+
+    def turn(self, turns: int = 20) -> None:
+        """A few turns of the reactor, within the same moment."""
+        for _ in range(turns):
+            self.clock.advance(0)
+
+    def crash(self) -> None:
+        """The process ends here; only what is on disk is left, and the clock."""
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        self.spool.close()
+
+    def wait(self, seconds: float, step: float = 1.0) -> None:
+        """Time passes."""
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end:
+            self.clock.advance(min(step, end - self.clock.seconds()))
+            self.turn(5)
+
+    def until(self, done: Callable[[], bool], most: float = 200_000.0, step: float = 5.0) -> float:
+        """Time passes until something is so; the seconds it took."""
+        start = self.clock.seconds()
+        while not done():
+            assert self.clock.seconds() - start < most, "it never came to pass"
+            self.clock.advance(step)
+            self.turn(5)
+        return self.clock.seconds() - start
+
+    # -- what is seen
+
+    def entries(self, *states: State) -> list[Entry]:
+        return list(self.spool.entries(*states))
+
+    def queued(self) -> list[Queued]:
+        """All messages in the spool, read."""
+        found = []
+        for entry in self.entries():
+            message = self.spool.claim(entry)
+            found.append(
+                Queued(
+                    entry,
+                    message.envelope,
+                    message.origin,
+                    message.recipients,
+                    message.reason,
+                    header=message.read(0, message.size),
+                )
+            )
+            message.close()
+        return found
+
+    def outcomes(self) -> str:
+        """The outcome letters of the one message in the spool."""
+        (queued,) = self.queued()
+        return "".join(record.outcome.value for record in queued.recipients)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        records = [json.loads(line) for line in self.lines.getvalue().splitlines()]
+        return [record for record in records if record["event"] == name]
+
+    def statuses(self) -> list[str]:
+        """The status of each delivery line of the log."""
+        return [record["status"] for record in self.events("delivery")]
+
+    def reached(self) -> list[str]:
+        """Addresses that were delivered to, in order, with repeats."""
+        return [address for one in self.pool.delivered for address in one.recipients]
