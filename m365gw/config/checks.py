@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
 from m365gw.config.sources import KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
-from m365gw.smtp.addresses import parse_mailbox
+from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
 Fault = tuple[KeyPath, str, str]
@@ -210,23 +210,18 @@ def _rule(
     if not senders:
         yield (*here, "senders"), "is empty, so nothing may be sent", f'For example ["{mailbox}"].'
     for sender in senders:
-        if sender not in ("*", "<>"):
-            yield from _address(
-                (*here, "senders"),
-                sender.replace("*", "any", 1) if sender.startswith("*") else sender,
-                sender,
-            )
+        try:
+            parse_pattern(sender)
+        except Refused as refused:
+            remedy = 'Write user@example.com, "*@example.com", "*@*.example.com" or "*".'
+            yield (*here, "senders"), f'"{sender}": {refused.reply.text}', remedy
 
 
-def _address(path: KeyPath, address: str, written: str = "") -> Iterator[Fault]:
+def _address(path: KeyPath, address: str) -> Iterator[Fault]:
     try:
         parse_mailbox(address)
     except Refused:
-        yield (
-            path,
-            f'"{written or address}" is not a mail address',
-            'Write user@example.com, "*@example.com" or "*".',
-        )
+        yield path, f'"{address}" is not a mail address', "Write user@example.com."
 
 
 def _network_text(path: KeyPath, cidr: str) -> Iterator[Fault]:

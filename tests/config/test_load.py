@@ -214,6 +214,12 @@ class BadConfigurationTests(LoadingTestCase):
         )
         self.assertIn("Keep one of the two", said)
 
+    def test_pattern_that_would_never_match(self) -> None:
+        """A star in the wrong place is refused; one for all that is below a domain is not."""
+        wrong = GOOD.replace("*@devices.contoso.com", "scan-*@contoso.com")
+        self.assertIn("a star stands for a whole local part", self.problems(wrong))
+        self.load(GOOD.replace("*@devices.contoso.com", "*@*.contoso.com"))
+
     def test_login_that_is_never_offered(self) -> None:
         """A listener that demands a login it never offers is a mistake."""
         said = self.problems(GOOD.replace('"tcp:587"', '"tcp:25"\ntls = "none"'))

@@ -1,0 +1,291 @@
+"""The service: `twistd -n m365gw --config FILE`. The one place that knows every room.
+
+`makeService` reads the configuration and gives twistd a `Gateway`. Starting it opens the spool,
+builds mail out (`relay`) and mail in (`edge`), and only then listens, so that nothing is accepted
+that could not be kept. Stopping goes the other way: listeners and the messages in hand first, then
+the deliveries in flight, then the disk.
+
+Failures: a wrong configuration ends the program with 78 and every error in words; a spool, a
+certificate or a port that cannot be had ends it with 1 and the reason.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TextIO
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import ILogObserver
+from twisted.python import usage
+from twisted.python.components import Componentized
+from twisted.python.threadpool import ThreadPool
+
+from m365gw import __version__
+from m365gw.config.clouds import clouds_of
+from m365gw.config.load import load
+from m365gw.config.problems import ConfigError
+from m365gw.config.settings import Listener, Settings
+from m365gw.directory.vault import Vault
+from m365gw.edge.admission import Admission
+from m365gw.edge.authentication import CHECKING_THREADS, Authenticator
+from m365gw.edge.census import Census
+from m365gw.edge.certificates import CertificateUnusable, ServerCertificate, self_signed
+from m365gw.edge.commit import GroupCommit
+from m365gw.edge.intake import Intake
+from m365gw.edge.listeners import ListenerService, ListenFailed, SessionFactory
+from m365gw.edge.session import Doorway
+from m365gw.events import EventLog
+from m365gw.relay.attempt import Attempts
+from m365gw.relay.bounces import Bounces
+from m365gw.relay.connector import Connector
+from m365gw.relay.delivery import Delivery
+from m365gw.relay.dispatch import Dispatch
+from m365gw.relay.governor import Governor
+from m365gw.relay.mailboxes import Account, Mailboxes
+from m365gw.relay.pool import Pool
+from m365gw.relay.threads import Threads
+from m365gw.relay.tokens import Tokens
+from m365gw.spool.health import Unusable
+from m365gw.spool.names import Entry
+from m365gw.spool.schedule import Schedule
+from m365gw.spool.spool import Spool
+
+EX_CONFIG = 78
+
+
+class Options(usage.Options):
+    """The options of `twistd m365gw`."""
+
+    synopsis = "[--config FILE]"
+    longdesc = (
+        "A store-and-forward SMTP gateway to Microsoft 365. It takes mail from anything that"
+        " speaks SMTP, keeps it safe on disk, and hands it to Microsoft 365 with OAuth 2.0."
+        " Everything else is the command m365gw: see m365gw --help."
+    )
+    optParameters = [
+        [
+            "config",
+            "c",
+            None,
+            "Configuration file (default: $M365GW_CONFIG, /etc/m365gw/m365gw.toml). "
+            "Check it with: m365gw --config FILE check",
+        ]
+    ]
+
+    def opt_version(self) -> None:
+        """Show the version and exit."""
+        print(f"m365gw {__version__}")
+        raise SystemExit(0)
+
+
+def makeService(options: Options) -> Gateway:
+    """The service for twistd. Ends the program with 78 when the configuration is wrong."""
+    from twisted.internet import reactor  # only here it is certain which reactor was chosen
+
+    try:
+        settings = load(options["config"]).settings
+    except ConfigError as error:
+        raise _refusal(str(error)) from None
+    # twistd's own options; there are none when somebody else makes the service.
+    twistd: Mapping[str, Any] = options.parent or {}
+    if twistd.get("uid") or twistd.get("gid"):
+        raise _refusal(
+            "m365gw does not change its user: the spool must belong to the user that runs it.\n"
+            "Start it as that user; for ports below 1024 give it CAP_NET_BIND_SERVICE\n"
+            "(systemd: User= and AmbientCapabilities=CAP_NET_BIND_SERVICE)."
+        )
+    if twistd.get("syslog"):
+        raise _refusal("m365gw writes to standard output or --logfile; systemd takes the former.")
+    return Gateway(settings, reactor, _log_stream(twistd))
+
+
+def _refusal(words: str) -> SystemExit:
+    print(words, file=sys.stderr)
+    return SystemExit(EX_CONFIG)
+
+
+def _log_stream(twistd: Mapping[str, Any]) -> TextIO:
+    """Where the log goes: twistd's --logfile, else standard output, else twistd's usual file."""
+    file = twistd.get("logfile") or ("-" if twistd.get("nodaemon", True) else "twistd.log")
+    return sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: SIM115 kept open
+
+
+class Gateway(Service):
+    """The whole gateway, from the listeners to Microsoft 365."""
+
+    def __init__(self, settings: Settings, reactor: Any, stream: TextIO) -> None:
+        hostname = settings.hostname or socket.getfqdn()
+        self._settings = attrs.evolve(settings, hostname=hostname)
+        self._reactor = reactor
+        self._pools: list[ThreadPool] = []
+        self.log = EventLog(
+            stream,
+            hostname=hostname.partition(".")[0],
+            format=settings.log.format,
+            level=settings.log.level,
+            clock=reactor.seconds,
+            flush_soon=partial(reactor.callLater, 0),
+        )
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Twisted's own log lines go where ours go: the application is told before it starts."""
+        if isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.log.observe)  # type: ignore[no-untyped-call]
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Open the spool, then build mail out, then mail in."""
+        super().startService()  # type: ignore[no-untyped-call]
+        # No core file: it would hold tokens and mail.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        settings = self._settings
+        try:
+            self.spool = Spool.open(
+                settings.spool_dir, hostname=settings.hostname, clock=self._reactor.seconds
+            )
+            self._build_mail_out()
+            self._build_mail_in()
+            for listener in self.listeners:
+                listener.startService()
+        except (Unusable, CertificateUnusable, ListenFailed) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from None
+        self.dispatch.start()
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        for said, listener in zip(self._settings.listener, self.listeners, strict=True):
+            where: Any = listener.port and listener.port.getHost()
+            place = f"{where.host}:{where.port}" if hasattr(where, "host") else said.endpoint
+            self.log.emit("listener.ready", "master", listener=said.name, address=place)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.log.emit("service.stopping", "master", note="no more mail is taken")
+        await gatherResults([listener.stopService() for listener in self.listeners])
+        await self.commit.settled()
+        await self.dispatch.stop(self._settings.limits.shutdown_timeout)
+        await self.connections.close()
+        for threads in (self._disk, self._sign_in):
+            await threads.stop()
+        for pool in self._pools:
+            pool.stop()
+        self.spool.close()
+        self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
+        self.log.flush()
+
+    def _build_mail_out(self) -> None:
+        settings, clock = self._settings, self._reactor
+        clouds = clouds_of(settings)
+        self._disk = Threads(clock, 2, "disk")
+        self._sign_in = Threads(clock, 4, "sign-in")
+        tokens = Tokens(clouds, Vault(settings.state_dir), self.log, self._sign_in)
+        connector = Connector(clock, settings.hostname, settings.governor, self.log)
+        self.connections = Pool(tokens, connector, clouds, settings.governor)
+        governor = Governor(settings.governor)
+        mailboxes = Mailboxes(
+            [
+                Account(
+                    mailbox.address,
+                    mailbox.tenant,
+                    f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
+                )
+                for mailbox in settings.mailbox
+            ],
+            self.log,
+        )
+        delivery = Delivery(
+            spool=self.spool,
+            attempts=Attempts(
+                spool=self.spool,
+                sessions=self.connections,
+                accounts={mailbox.address: mailbox for mailbox in settings.mailbox},
+                mailboxes=mailboxes,
+                clock=clock,
+                disk=self._disk,
+            ),
+            governor=governor,
+            mailboxes=mailboxes,
+            bounces=Bounces(
+                spool=self.spool,
+                mailboxes=mailboxes,
+                disk=self._disk,
+                clock=clock,
+                log=self.log,
+                hostname=settings.hostname,
+                postmaster=settings.queue.postmaster,
+                accepted=self._accepted,
+            ),
+            queue=settings.queue,
+            clock=clock,
+            log=self.log,
+            chance=random.random,
+        )
+        self.dispatch = Dispatch(
+            spool=self.spool,
+            schedule=Schedule(),
+            governor=governor,
+            mailboxes=mailboxes,
+            delivery=delivery,
+            queue=settings.queue,
+            addresses=[mailbox.address for mailbox in settings.mailbox],
+            clock=clock,
+            disk=self._disk,
+            log=self.log,
+        )
+
+    def _build_mail_in(self) -> None:
+        settings, clock = self._settings, self._reactor
+        self.commit = GroupCommit(self.spool, self._accepted, self._in_threads(1, "sync"))
+        intake = Intake(self.spool, self.commit, settings.limits, settings.hostname, clock)
+        admission = Admission(settings.client, settings.network)
+        checks = self._in_threads(CHECKING_THREADS, "passwords")
+        authenticator = Authenticator(settings.client, clock, checks)
+        census = Census(settings.limits)
+        certificate = self._certificate()
+
+        def service(listener: Listener) -> ListenerService:
+            doorway = Doorway(
+                listener=listener,
+                hostname=settings.hostname,
+                limits=settings.limits,
+                admission=admission,
+                authenticator=authenticator,
+                intake=intake,
+                log=self.log,
+            )
+            factory = SessionFactory(doorway, census, clock, certificate)
+            return ListenerService(clock, doorway, factory)
+
+        self.listeners = [service(listener) for listener in settings.listener]
+
+    def _accepted(self, entry: Entry) -> None:
+        """A message has become durable: mail out is told."""
+        self.dispatch.accepted(entry)
+
+    def _certificate(self) -> ServerCertificate:
+        """The configured certificate, or one of our own."""
+        tls, now = self._settings.tls, datetime.now(UTC)
+        files = (tls.certificate, tls.key)
+        if not tls.certificate:
+            files = self_signed(self._settings.state_dir, self._settings.hostname, now)
+        return ServerCertificate(*files, self._reactor)
+
+    def _in_threads(self, size: int, name: str) -> Any:
+        """Run a function in one of a few threads of its own: `call(function, *arguments)`."""
+        pool = ThreadPool(size, size, name)
+        pool.start()
+        self._pools.append(pool)
+        return partial(deferToThreadPool, self._reactor, pool)
