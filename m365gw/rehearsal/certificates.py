@@ -34,7 +34,8 @@ class CertificateFiles:
 
     def context_factory(self) -> ssl.CertificateOptions:
         """What a server needs for TLS 1.2 or later with this certificate."""
-        pair = ssl.PrivateCertificate.loadPEM(self.server.read_bytes())
+        octets = self.server.read_bytes()
+        pair = ssl.PrivateCertificate.loadPEM(octets)  # type: ignore[no-untyped-call]  # Twisted has no types here
         options = pair.options()
         assert isinstance(options, ssl.CertificateOptions)
         return options

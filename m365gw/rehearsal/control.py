@@ -23,12 +23,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from attrs import asdict
-from twisted.web.http import Request
 from twisted.web.resource import Resource
 
 from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.exchange import Exchange
 from m365gw.rehearsal.switches import apply_switches
+
+Request = Any  # twisted.web.http.Request, whose methods have no types
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
@@ -50,7 +51,7 @@ class ControlPages(Resource):
     isLeaf = True
 
     def __init__(self, rehearsal: Controlled) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._rehearsal = rehearsal
         self._exchange = rehearsal.exchange
 

@@ -10,13 +10,14 @@ import json
 from typing import Any
 
 from twisted.logger import Logger
-from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from m365gw.rehearsal.aadsts import Declined, error_body
 from m365gw.rehearsal.entra import Entra
 from m365gw.rehearsal.faults import Fault, Faults, Phase
+
+Request = Any  # twisted.web.http.Request, whose methods have no types
 
 log = Logger(namespace="m365gw.rehearsal")
 
@@ -34,7 +35,7 @@ class SignInPages(Resource):
     isLeaf = True
 
     def __init__(self, entra: Entra, faults: Faults) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._entra = entra
         self._faults = faults
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from twisted.internet import protocol
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 from m365gw.rehearsal.answers import ANSWERS
@@ -24,6 +23,7 @@ from m365gw.rehearsal.faults import Fault, Phase
 log = Logger(namespace="m365gw.rehearsal")
 
 HOST = "REHEARSAL.namprd00.prod.outlook.com"
+NEVER = 1e9  # seconds
 UNREAD_LIMIT = 65_536  # octets that may wait behind an answer
 
 
@@ -35,7 +35,7 @@ class Owner(Protocol):
     sessions: set[Any]
 
 
-class Pump(protocol.Protocol, TimeoutMixin):
+class Pump(protocol.Protocol):
     """One connection. What is read next is in `reader`: it says whether it got on."""
 
     transport: Any  # TCP; no one interface of Twisted's has all that is used
@@ -72,20 +72,18 @@ class Pump(protocol.Protocol, TimeoutMixin):
         stamp = datetime.fromtimestamp(self.exchange.clock.seconds(), UTC)
         self._tag = f" [{HOST} {stamp:%Y-%m-%dT%H:%M:%S.000Z} {self.number:016X}]"
         self.transport.setTcpNoDelay(True)
-        self.setTimeout(limits.idle_seconds or None)
-        self._longest = self.callLater(limits.connection_seconds or 1e9, self.timeoutConnection)
+        later = self.exchange.clock.callLater
+        self._idle_seconds = limits.idle_seconds or NEVER
+        self._idle = later(self._idle_seconds, self._time_out)
+        self._longest = later(limits.connection_seconds or NEVER, self._time_out)
         log.debug("rehearsal: connection {number} opened", number=self.number)
         self.begin(stamp)
         self.flush()
 
-    def callLater(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
-        """Timers of the session, the idle timeout among them, run by the rehearsal's clock."""
-        return self.exchange.clock.callLater(seconds, call)
-
     def dataReceived(self, data: bytes) -> None:
         if self.closed:
             return
-        self.resetTimeout()
+        self._stay_awake()
         self.buffer += data
         self.pump()
         if (self._waits or self._silent) and len(self.buffer) > UNREAD_LIMIT:
@@ -94,15 +92,18 @@ class Pump(protocol.Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         self.closed = True
-        self.setTimeout(None)
-        for timer in (self._waits, self._longest):
+        for timer in (self._waits, self._idle, self._longest):
             if timer is not None and timer.active():
                 timer.cancel()
         self.end()
         self.owner.sessions.discard(self)
         log.debug("rehearsal: connection {number} closed", number=self.number)
 
-    def timeoutConnection(self) -> None:
+    def _stay_awake(self) -> None:
+        if self._idle.active():
+            self._idle.reset(self._idle_seconds)
+
+    def _time_out(self) -> None:
         self.close(ANSWERS["timed-out"])
 
     # Replies
@@ -155,14 +156,14 @@ class Pump(protocol.Protocol, TimeoutMixin):
 
         def resume() -> None:
             self._waits = None
-            self.resetTimeout()
+            self._stay_awake()
             proceed()
             if self._paused and not self.closed:
                 self._paused = False
                 self.transport.resumeProducing()
             self.pump()
 
-        self._waits = self.callLater(seconds, resume)
+        self._waits = self.exchange.clock.callLater(seconds, resume)
 
     def mistake(self, answer: str) -> None:
         """A bad command or a failed login: slowly answered, and counted."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -114,14 +113,15 @@ class Rehearsal:
             _site(SignInPages(self.entra, self.faults)),
             self._reactor,
         )
-        control = WrappingFactory(_site(ControlPages(self)))
+        wrapping: Any = WrappingFactory  # has no types
+        control = wrapping(_site(ControlPages(self)))
         self._wrapping = (pages, control)
         factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control)
-        endpoint = TCP6ServerEndpoint if ":" in self._interface else TCP4ServerEndpoint
         try:
             for port, factory in zip(self._wanted, factories, strict=True):
-                listen = endpoint(self._reactor, port, interface=self._interface).listen(factory)
-                self._listening.append(await listen)
+                self._listening.append(
+                    self._reactor.listenTCP(port, factory, interface=self._interface)
+                )
         except BaseException:
             await self.stop()
             raise
@@ -190,7 +190,7 @@ class Rehearsal:
 
 
 def _site(pages: Resource) -> Site:
-    site = Site(pages)
+    site = Site(pages)  # type: ignore[no-untyped-call]  # Twisted has no types here
     site.noisy = False
     return site
 

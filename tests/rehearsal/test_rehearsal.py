@@ -6,14 +6,18 @@ import logging
 import smtplib
 import socket
 import ssl
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msal
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -109,9 +113,6 @@ class MsalTests(RehearsalCase):
         """PS256 with the certificate, RS256 with the thumbprint only."""
         key, pem = app_certificate("gateway")
         self.rehearsal.tenant.register_certificate(APP_ID, pem)
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes
-
         thumbprint = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA1()).hex()
         for credential in (
             {"private_key": key.decode(), "public_certificate": pem.decode()},
@@ -291,11 +292,8 @@ class AddressTests(TestCase):
             taken.listen()
             port = taken.getsockname()[1]
             rehearsal = Rehearsal(Path(self.mktemp()), reactor=reactor, control_port=port)
-            with self.assertRaises(OSError, msg="CannotListenError"):
-                try:
-                    await rehearsal.start()
-                except Exception as error:
-                    raise OSError from error
+            with self.assertRaises(CannotListenError):
+                await rehearsal.start()
         self.assertEqual(rehearsal.ports(), {"smtp": 0, "https": 0, "control": 0})
 
 
@@ -304,8 +302,6 @@ class SettingsTests(RehearsalCase):
 
     def test_settings(self) -> None:
         """A TOML table marked as a rehearsal, with the TENANT left to be filled in."""
-        import tomllib
-
         cloud = tomllib.loads(self.rehearsal.settings_toml())["cloud"]["rehearsal"]
         self.assertTrue(cloud["rehearsal"])
         self.assertEqual(cloud["smtp"], f"127.0.0.1:{self.rehearsal.smtp_port}")
