@@ -45,14 +45,14 @@ class PostfixTests(SynchronousTestCase):
 
     def test_the_table_is_that_of_postfix(self) -> None:
         """`mailq` prints what Postfix prints for the same messages, octet for octet."""
-        for name, queue in QUEUES.items():
-            ours = "".join(table(iter(queue))).encode()
+        for name, queued in QUEUES.items():
+            ours = "".join(table(iter(queued))).encode()
             self.assertEqual(ours, self.golden(name, "table"), name)
 
     def test_the_json_begins_with_that_of_postfix(self) -> None:
         """`mailq -j` prints Postfix's members octet for octet; ours follow."""
-        for name, queue in QUEUES.items():
-            lines = "".join(json_lines(iter(queue))).splitlines(keepends=True)
+        for name, queued in QUEUES.items():
+            lines = "".join(json_lines(iter(queued))).splitlines(keepends=True)
             known = "".join(line.partition(OURS)[0] + "}\n" for line in lines)
             self.assertEqual(known.encode(), self.golden(name, "json"), name)
             for line in lines:
@@ -61,9 +61,9 @@ class PostfixTests(SynchronousTestCase):
 
     def test_the_golden_files_are_what_postfix_prints(self) -> None:
         """The Postfix installed here still prints what was captured."""
-        for name, queue in QUEUES.items():
+        for name, queued in QUEUES.items():
             for style, option in STYLES.items():
-                self.assertEqual(listing(queue, option), self.golden(name, style), name)
+                self.assertEqual(listing(queued, option), self.golden(name, style), name)
 
     if os.geteuid() != 0:
         test_the_golden_files_are_what_postfix_prints.skip = (  # type: ignore[attr-defined]
