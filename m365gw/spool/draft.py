@@ -9,6 +9,7 @@ call.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable
 from zlib import crc32
 
@@ -68,9 +69,10 @@ class Draft:
         self.finished = True
 
     def discard(self) -> None:
-        """Forget the message. Harmless, also when nothing is left of it."""
+        """Forget the message; a commit will refuse it. Harmless when it has ended already."""
+        if self.failure is None:
+            self.failure = SpoolError(OSError(errno.ECANCELED, "the message was discarded"))
         self._chunks.clear()
-        self.finished = False
         fd, self._fd = self._fd, -1
         if fd >= 0:
             # Best effort: what stays in tmp is swept at the next start.

@@ -83,7 +83,7 @@ def check_owner(files: Files, path: str) -> None:
 
 
 def check_version(files: Files, path: str) -> bool:
-    """Whether the spool was made before; Unusable when by a version we cannot read."""
+    """Whether a spool was made here before; Unusable when by a version we cannot read."""
     version = read(files, "VERSION")
     if version not in (None, VERSION):
         raise Unusable(
@@ -91,6 +91,15 @@ def check_version(files: Files, path: str) -> bool:
             f"{VERSION!r}. Use the version that wrote it, at least until it is empty."
         )
     return version is not None
+
+
+def check_is_spool(files: Files, path: str) -> None:
+    """For those who only look: there must be a spool to look at."""
+    if not check_version(files, path):
+        raise Unusable(
+            f"There is no spool in {path}. Look at spool_dir in the configuration; the service "
+            "makes the spool when it starts."
+        )
 
 
 def take_lock(files: Files, path: str, hostname: str) -> int:

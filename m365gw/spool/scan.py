@@ -1,6 +1,6 @@
 """Finding messages by the names of their files alone.
 
-Names are read as the disk gives them, never all at once: a million take about three seconds and
+Names are read as the disk gives them, never all at once: a million take about five seconds and
 no memory. What moves meanwhile may be seen twice or not at all. Files that are not ours are left
 alone. A mail reader that opened a folder moves and flags what it has shown; such a file gets its
 own name back, because that name is how we find it again.

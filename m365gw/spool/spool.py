@@ -40,15 +40,13 @@ _STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 class Spool:
     """The spool in one folder. Make it with `open`; one opened `read_only` changes nothing."""
 
-    def __init__(
-        self, files: Files, clock: Callable[[], float], ids: QueueIds, lock: int, new: int
-    ) -> None:
+    def __init__(self, files: Files, clock: Callable[[], float], worker: int) -> None:
         self._files = files
         self._clock = clock
-        self._ids = ids
-        self._lock = lock
-        self._new = new  # the folder of new mail, to be synced; -1: nothing may be changed
+        self._ids = QueueIds(clock, worker)
         self._id_noted_at = 0.0
+        self._lock = -1
+        self._new = -1  # the folder of new mail, to be synced; -1: nothing may be changed
         # Changed since they were last synced: folders by name, files by descriptor.
         self._folders: set[str] = set()
         self._outcomes: set[int] = set()
@@ -72,19 +70,24 @@ class Spool:
         any time. Raises Unusable.
         """
         try:
-            if read_only:
+            if not read_only:
+                layout.make_root(path)
+            with contextlib.ExitStack() as undo:
                 calls = files(path)
-                if not layout.check_version(calls, path):
-                    raise Unusable(f"There is no spool in {path}.")
-                return cls(calls, clock, QueueIds(clock, worker), -1, -1)
-            layout.make_root(path)
-            calls = files(path)
-            layout.check_owner(calls, path)
-            lock = layout.take_lock(calls, path, hostname)
-            layout.make_folders(calls, path)
-            layout.sweep(calls)
-            ids = QueueIds(clock, worker, layout.read_newest_id(calls))
-            return cls(calls, clock, ids, lock, calls.open_folder("incoming/new"))
+                undo.callback(calls.close, calls.root)
+                spool = cls(calls, clock, worker)
+                if read_only:
+                    layout.check_is_spool(calls, path)
+                else:
+                    layout.check_owner(calls, path)
+                    spool._lock = layout.take_lock(calls, path, hostname)
+                    undo.callback(calls.close, spool._lock)
+                    layout.make_folders(calls, path)
+                    layout.sweep(calls)
+                    spool._new = calls.open_folder("incoming/new")
+                    spool._ids = QueueIds(clock, worker, layout.read_newest_id(calls))
+                undo.pop_all()
+                return spool
         except OSError as error:
             raise Unusable(f"The spool {path} cannot be opened: {error}.") from error
 
@@ -107,8 +110,9 @@ class Spool:
         may now be acknowledged, or the error for which its draft is gone. A failed sync is never
         repeated: the kernel may since have forgotten what it could not write.
         """
-        if not all(draft.finished or draft.failure for draft in drafts):
-            raise ValueError("a draft was given that is not finished")
+        for draft in drafts:
+            if not draft.finished:
+                draft.discard()  # half a message is none
         if len(drafts) > 1:
             for draft in drafts:
                 draft.start_writing()

@@ -326,3 +326,23 @@ class ErrorTests(CrashCase):
         """So with EMFILE."""
         for scenario in SCENARIOS:
             self.walk_errors(scenario, errno.EMFILE)
+
+
+class MemoryDiskTests(CrashCase):
+    """The disk in memory, by which crashes are judged, is a fair one."""
+
+    def test_it_does_what_a_real_disk_does(self) -> None:
+        """The same day of mail leaves the same spool on both."""
+        path = self.mktemp()
+        os.mkdir(path, 0o700)
+        left = []
+        for files in (MemoryFiles(), Files(path)):
+            spool, promises = opened(files), Promises()
+            accept(spool, promises, SMALL, LARGE)
+            mixed_day(spool, promises)
+            for entry in sorted(spool.entries(), key=lambda one: one.id):
+                message = spool.claim(entry)
+                left.append((entry, message.recipients, message.reason, message.read(0, 10**6)))
+            spool.close()
+        self.assertEqual(6, len(left))
+        self.assertEqual(left[:3], left[3:])

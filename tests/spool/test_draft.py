@@ -82,7 +82,22 @@ class AcceptTests(SpoolCase):
         draft.discard()
         draft.discard()
         self.assertEqual([], os.listdir(os.path.join(self.path, "incoming/tmp")))
-        self.assertRaises(ValueError, self.spool.commit, [draft])
+
+    def test_half_a_message_is_refused(self) -> None:
+        """A draft that was discarded, or never finished, fails alone and takes nothing more."""
+        discarded, unfinished, whole = (self.spool.draft(ENVELOPE, ORIGIN) for _ in range(3))
+        for draft in (discarded, unfinished, whole):
+            draft.write(CONTENT)
+        discarded.discard()
+        self.assertRaises(SpoolError, discarded.write, CONTENT)
+        self.assertRaises(SpoolError, discarded.finish)
+        whole.finish()
+        first, second, third = self.spool.commit([discarded, unfinished, whole])
+        self.assertEqual([451, 451], [first.reply.code, second.reply.code])
+        self.assertEqual([third], list(self.spool.entries()))
+        self.assertFalse(self.spool.health.closed)
+        whole.discard()  # too late: it was accepted
+        self.assertEqual([third], list(self.spool.entries()))
 
     def test_file_is_synced_then_named_then_the_folder_is_synced(self) -> None:
         """The order of a batch: nothing has a name in new before it is durable."""

@@ -31,6 +31,13 @@ class OpenTests(SpoolCase):
         refused = self.assertRaises(Unusable, self.opened)
         self.assertIn(f"pid {os.getpid()} on a.example", str(refused))
 
+    def test_refused_opening_leaves_nothing_open(self) -> None:
+        """Whoever waits for the lock may try for days."""
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            self.assertRaises(Unusable, self.opened)
+        self.assertEqual(before, len(os.listdir("/proc/self/fd")))
+
     def test_link_in_place_of_a_folder_is_refused(self) -> None:
         """A folder of the spool that is a link leads elsewhere."""
         self.spool.close()
