@@ -22,8 +22,10 @@ from m365gw.rehearsal.limits import Limits
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.rehearsal import Rehearsal
 
+READY = "rehearsal.json"  # in the folder when the rehearsal listens
 
-@click.command()
+
+@click.command("rehearsal")
 @click.option(
     "--folder", type=click.Path(path_type=Path), required=True, help="For certificates and ports."
 )
@@ -57,6 +59,7 @@ def main(
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
     async def run(reactor: Any) -> None:
+        (folder / READY).unlink(missing_ok=True)
         rehearsal = Rehearsal(
             folder,
             reactor=reactor,
@@ -80,10 +83,10 @@ def main(
 def announce(rehearsal: Rehearsal, folder: Path) -> None:
     """Writes where the rehearsal listens; who waits for the file finds it whole."""
     (folder / "cloud.toml").write_text(rehearsal.settings_toml())
-    partial = folder / "rehearsal.json.partial"
+    partial = folder / f"{READY}.partial"
     facts = {**rehearsal.ports(), "ca_file": str(rehearsal.certificates.authority.resolve())}
     partial.write_text(json.dumps({**facts, "tenant": rehearsal.tenant.tenant_id}))
-    partial.replace(folder / "rehearsal.json")
+    partial.replace(folder / READY)
     click.echo(rehearsal.settings_toml())
 
 

@@ -44,6 +44,7 @@ class Login:
 
     mailbox: str
     client_id: str
+    ends: float  # when the token ends, seconds since the epoch
 
 
 @define(kw_only=True)
@@ -69,7 +70,9 @@ class Exchange:
             return ANSWERS["auth-failed"]
         if grant.audience not in OUTLOOK or not self._may_open(grant, mailbox):
             return ANSWERS["auth-failed"]
-        return self._policy(mailbox) or Login(mailbox=mailbox.address, client_id=grant.client_id)
+        return self._policy(mailbox) or Login(
+            mailbox=mailbox.address, client_id=grant.client_id, ends=grant.ends
+        )
 
     def _may_open(self, grant: Grant, mailbox: Mailbox) -> bool:
         """Whether a token opens a mailbox: by permission and by right on this mailbox."""
@@ -95,7 +98,8 @@ class Exchange:
     def refuse_sender(self, login: Login, sender: str, size: int) -> str:
         """The answer that refuses a MAIL FROM, or ""."""
         mailbox = self.tenant.mailbox(login.mailbox)
-        if mailbox is None:
+        ended = self.tenant.sessions_end_with_token and login.ends <= self.clock.seconds()
+        if mailbox is None or ended:
             return ANSWERS["not-authenticated"]
         if mailbox.blocked:
             return ANSWERS["blocked-sender"]

@@ -1,8 +1,8 @@
 """Faults on order: at a phase of a session or of a sign-in, something goes wrong.
 
-A fault waits for its phase, for one of the names it looks for (mailbox, sender, recipient; app or
-user at the sign-in), lets `skip` cases pass, and then strikes `times` times (0: always). The first
-fault in the list that fits is the one that strikes.
+A fault waits for its phase and for a name that fits its pattern (mailbox, sender, recipient; the
+app's client id at the sign-in), lets `skip` cases pass, and then strikes `times` times (0:
+always). The first fault in the list that fits is the one that strikes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Fault:
     phase: Phase  # "content": while the message arrives; "dot": instead of the answer to its end
     action: Action = "reply"  # "drop": the connection is cut; "stall": no answer for `seconds`
     answer: str = ""  # SMTP: a name of ANSWERS or "451 4.7.0 text"
-    match: str = "*"  # pattern of a mailbox, sender, recipient, client id or user
+    match: str = "*"  # pattern of a mailbox, sender, recipient or client id
     times: int = 1  # 0: always
     skip: int = 0
     seconds: float = 0.0  # of a stall; then all goes on. 0: for ever

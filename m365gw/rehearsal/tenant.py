@@ -104,6 +104,7 @@ class Tenant:
     conditional_access: bool = False  # a policy blocks the sign-in at SMTP
     device_flow_blocked: bool = False  # a policy blocks the device code flow
     error_challenge: bool = False  # a failed XOAUTH2 is told by a 334 first, as Google does
+    sessions_end_with_token: bool = False  # no MAIL FROM after the access token has ended
     refresh_tokens_once: bool = False  # a refresh token dies when it is used
     token_lifetime: float = 4500.0
     refresh_token_lifetime: float = 90 * 86400.0  # without use

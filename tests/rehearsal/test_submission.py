@@ -262,6 +262,16 @@ class EnvelopeTests(SynchronousTestCase):
         del self.service.tenant.mailboxes[RELAY]
         self.assertTrue(self.dialogue.say(f"MAIL FROM:<{RELAY}>").startswith("530"))
 
+    def test_session_outlives_its_token_unless_switched(self) -> None:
+        """It is not known what Microsoft does; both can be rehearsed."""
+        self.service.tenant.token_lifetime = 100.0
+        dialogue = self.service.signed_in()
+        self.service.clock.advance(100)
+        self.assertTrue(dialogue.say(f"MAIL FROM:<{RELAY}>").startswith("250"))
+        dialogue.say("RSET")
+        self.service.tenant.sessions_end_with_token = True
+        self.assertTrue(dialogue.say(f"MAIL FROM:<{RELAY}>").startswith("530 5.7.57"))
+
     def test_messages_of_one_connection_may_be_bounded(self) -> None:
         """When so set, the connection ends after some messages."""
         self.service.limits.messages_per_connection = 1
