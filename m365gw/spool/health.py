@@ -2,8 +2,8 @@
 
 A system call that failed becomes a `SpoolError`, which carries the reply of the message it
 concerns: 452 4.3.1 when space ran out, 451 4.3.0 for anything else. A shortage (space, open
-files, memory) passes by itself and delivery makes it better, so it only refuses that message.
-Every other error, above all a failed fsync, says that what we write may not be there tomorrow:
+files, memory) passes by itself and delivery makes it better, and a file that does not let us in
+says nothing of the others: these only refuse the one message. Every other error, above all a failed fsync, says that what we write may not be there tomorrow:
 then the gate closes. While it is closed no mail is taken, and none is delivered, because a
 message that cannot be marked or removed after it went out would go out twice.
 """
@@ -20,7 +20,14 @@ from m365gw.smtp.replies import Refused, Reply
 REOPEN_AFTER = 60.0  # seconds of good probes before the gate opens again
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_SHORTAGES = _FULL | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EEXIST}
+_HARMLESS = _FULL | {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 
 class SpoolError(Refused):
@@ -74,7 +81,7 @@ class Health:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, OSError):
-            if error.errno not in _SHORTAGES:
+            if error.errno not in _HARMLESS:
                 self.fail(error)
             raise SpoolError(error) from error
 

@@ -29,7 +29,8 @@ from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
 from m365gw.spool.message import Message, read_message
 from m365gw.spool.names import Entry, QueueIds, State
 
-MOST_OUTCOMES = 256  # files kept open to have their outcomes synced
+# Files kept open to have their outcomes synced; those of more the kernel writes when it likes.
+MOST_OUTCOMES = 256
 PROBE = "incoming/tmp/probe"
 
 # What open(2) says of a name that is not there, or is a link, a folder or a socket.

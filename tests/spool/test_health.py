@@ -41,6 +41,13 @@ class GateTests(SpoolCase):
             self.assertEqual((451, error), (refused.reply.code, refused.cause.errno))
             self.assertFalse(self.spool.health.closed)
 
+    def test_one_file_we_may_not_open_stops_no_other(self) -> None:
+        """A file put there by another user is its own trouble."""
+        entry = self.accept()
+        self.faulty(fails_at=1, error=errno.EACCES, only=frozenset({"open"}))
+        self.assertRaises(SpoolError, self.spool.claim, entry)
+        self.assertFalse(self.spool.health.closed)
+
     def test_file_system_gone_read_only_closes_the_gate(self) -> None:
         """Delivery has to stop as well: what it sends could not be removed."""
         entry = self.accept()
