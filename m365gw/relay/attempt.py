@@ -32,7 +32,6 @@ from m365gw.spool.message import Message
 from m365gw.spool.record import is_same_reply
 from m365gw.spool.spool import Spool
 
-
 TOKEN_WAIT = 5.0  # seconds; the wait for a token doubles up to:
 LONGEST_TOKEN_WAIT = 600.0
 

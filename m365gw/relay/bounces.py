@@ -52,7 +52,7 @@ def is_report(origin: Origin) -> bool:
 
 @define(kw_only=True)
 class Bounces:
-    """Makes reports. `accepted` is told of each, as of any other new message."""
+    """Makes reports. `accepted` is told of each; it goes out after the message it is about."""
 
     spool: Spool
     mailboxes: Mailboxes
@@ -61,7 +61,7 @@ class Bounces:
     log: EventLog
     hostname: str
     postmaster: str
-    accepted: Callable[[Entry], None]
+    accepted: Callable[[Entry], object]
 
     def obstacle(self, message: Message) -> str:
         """Why the failures of a message can be told to nobody, for the operator; "" if they can.
@@ -114,8 +114,8 @@ class Bounces:
     def _mailbox(self, own: str) -> str:
         """The mailbox a report leaves by: the message's own, or another one if that may not."""
         now = self.clock.seconds()
-        others = (one for one in self.mailboxes.addresses if self.mailboxes.may_send(one, now) <= now)
-        return own if self.mailboxes.may_send(own, now) <= now else next(others, own)
+        candidates = (own, *self.mailboxes.addresses)
+        return next((one for one in candidates if self.mailboxes.may_send(one, now) <= now), own)
 
     def _text(
         self, message: Message, failures: Sequence[Failure], mailbox: str, addressee: str, qid: str

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, inf
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -122,7 +122,8 @@ class Delivery:
             self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
             return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
         if self._finds_uncertain(message, now):
-            return self._hold(message, HELD_UNCERTAIN)
+            self._hold(message, HELD_UNCERTAIN)
+            return None
         probed = self.mailboxes.enter_sender(mailbox, sender)
         try:
             return await self._send(message, now)
@@ -267,19 +268,22 @@ class Delivery:
         if Outcome.UNCERTAIN in outcomes and (
             self.queue.on_uncertain == "hold" or self._is_over(message, now)
         ):
-            return self._hold(message, HELD_UNCERTAIN)
+            self._hold(message, HELD_UNCERTAIN)
+            return None
         if outcomes & _OPEN:
             if progress.wait_at < inf:
                 return self.spool.wait(message, ceil(min(progress.wait_at, progress.retry_at)))
             return self.spool.defer(message, ceil(progress.retry_at))
         self._batches.pop(message.entry.id, None)
         if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
-            return self._hold(message, obstacle)
+            self._hold(message, obstacle)
+            return None
         self.spool.remove(message)
         self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
         return None
 
     def _hold(self, message: Message, reason: str) -> None:
+        """Put the message aside for an operator; the schedule forgets it."""
         self.spool.hold(message, reason)
         self.log.emit("message.held", "qmgr", message.entry.queue_id, level="warn", note=reason)
 

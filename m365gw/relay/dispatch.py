@@ -187,21 +187,14 @@ class Dispatch:
 
     def _failed(self, fault: Failure, entry: Entry) -> None:
         """The disk failed, or something nobody foresaw: the message is looked at again."""
-        if not fault.check(SpoolError):
-            _diagnostics.failure("{qid}: delivery failed", failure=fault, qid=entry.queue_id)
+        if isinstance(fault.value, SpoolError):
+            note = f"the spool failed ({fault.value.cause}); tried again in a minute"
+            self._log.emit("delivery.postponed", "qmgr", entry.queue_id, level="error", note=note)
         else:
-            self._log.emit(
-                "delivery.postponed",
-                "qmgr",
-                entry.queue_id,
-                level="error",
-                note=f"the spool failed ({fault.value.cause}); tried again in a minute",
-            )
+            _diagnostics.failure("{qid}: delivery failed", failure=fault, qid=entry.queue_id)
         self._clock.callLater(RETRY_DISK, self.accepted, entry)
 
-    def _landed(
-        self, entry: Entry | None, taken: Entry, mailbox: str, probed: list[Stop]
-    ) -> None:
+    def _landed(self, entry: Entry | None, taken: Entry, mailbox: str, probed: list[Stop]) -> None:
         self._has_news = True
         landed = self._flights.pop(taken.id)
         if entry is not None:
@@ -320,6 +313,6 @@ class Dispatch:
         except (SpoolError, ValueError, TypeError, LookupError, AttributeError) as error:
             note = (
                 f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): budgets begin"
-                " anew without credit, and Microsoft may refuse some mail until they are right again"
+                " anew, and Microsoft may refuse some mail until they are right again"
             )
             self._log.emit("budgets.lost", "qmgr", level="warn", note=note)

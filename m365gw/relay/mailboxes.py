@@ -324,9 +324,9 @@ class Mailboxes:
     def _close_incident(self, key: Key, stop: Stop, now: float) -> None:
         if stop.has_incident:
             stop.has_incident = False
-            self._tell("incident.closed", "info", key, stop, lasted=round(now - stop.since))
+            self._tell("incident.closed", "info", key, stop, now - stop.since)
 
-    def _tell(self, event: str, level: str, key: Key, stop: Stop, **more: object) -> None:
+    def _tell(self, event: str, level: str, key: Key, stop: Stop, lasted: float = 0.0) -> None:
         told = stop.diagnosis
         self._log.emit(
             event,
@@ -339,7 +339,7 @@ class Mailboxes:
             why=told.why,
             fix=told.fix,
             who=told.who,
-            **more,
+            lasted=round(lasted),
         )
 
 

@@ -110,9 +110,7 @@ async def accept(pool: Pool, transaction: Transaction) -> list[Answer]:
     await transaction.before_dot()
     addresses = tuple(recipient.address for _, recipient in transaction.recipients)
     pool.delivered.append(Delivered(transaction.sender, addresses, content))
-    return [
-        Answer(place, Outcome.DELIVERED, OK, Phase.DATA) for place, _ in transaction.recipients
-    ]
+    return [Answer(place, Outcome.DELIVERED, OK, Phase.DATA) for place, _ in transaction.recipients]
 
 
 def refuse(code: int, status: str, text: str, phase: Phase = Phase.DATA) -> Any:
@@ -177,9 +175,7 @@ class Stage:
             self.clock.advance(START)
         self.pool = pool or Pool()
         self.lines = io.StringIO()
-        self.log = EventLog(
-            self.lines, hostname="relay", format="json", clock=self.clock.seconds
-        )
+        self.log = EventLog(self.lines, hostname="relay", format="json", clock=self.clock.seconds)
         queue = queue or Queue()
         self.spool = Spool.open(path, hostname="relay.example.com", clock=self.clock.seconds)
         self.schedule = Schedule()
@@ -211,7 +207,7 @@ class Stage:
             log=self.log,
             hostname="relay.example.com",
             postmaster=queue.postmaster,
-            accepted=lambda entry: self.dispatch.accepted(entry),
+            accepted=self.schedule.add,
         )
         self.delivery = Delivery(
             spool=self.spool,

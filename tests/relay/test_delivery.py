@@ -26,7 +26,8 @@ from tests.relay.stage import (
 )
 
 DAY = 86400.0
-A, B, C = "a@example.net", "b@example.net", "c@example.net"
+A, B, C, D = "a@example.net", "b@example.net", "c@example.net", "d@example.net"
+REPORTED = "zoe@contoso.com"  # a sender that is told of failures
 QUOTA = refuse(
     554,
     "5.2.0",
@@ -111,10 +112,10 @@ class RecipientTests(StageCase):
         """452 at RCPT TO: those taken are sent, the others at once in the next transaction."""
         stage = self.stage()
         full = Reply(452, "4.5.3", "Too many recipients")
-        stage.pool.script = [refuse_some({B: full, C: full})]
-        stage.send(A, B, C)
-        self.assertEqual([one.recipients for one in stage.pool.delivered], [(A,), (B, C)])
-        self.assertEqual(stage.governor.recipients_per_message(BOX, stage.clock.seconds()), 1)
+        stage.pool.script = [refuse_some({C: full, D: full})]
+        stage.send(A, B, C, D)
+        self.assertEqual([one.recipients for one in stage.pool.delivered], [(A, B), (C, D)])
+        self.assertEqual(stage.governor.recipients_per_message(BOX, stage.clock.seconds()), 2)
 
     def test_too_many_recipients_after_the_data_halves_until_it_fits(self) -> None:
         """When the whole message is refused for its number of recipients, it is sent in halves."""
@@ -136,8 +137,8 @@ class RecipientTests(StageCase):
             return step(stage.pool, transaction)  # type: ignore[arg-type]
 
         stage.pool.script = [check] * 20
-        stage.send(A, B, C, "d@example.net")
-        self.assertEqual(sorted(stage.reached()), [A, C, "d@example.net"])
+        stage.send(A, B, C, D, sender=REPORTED)
+        self.assertEqual(sorted(stage.reached()), [A, C, D, REPORTED])
         self.assertEqual(stage.statuses().count("bounced"), 1)
 
 
@@ -185,8 +186,8 @@ class TemporaryTests(StageCase):
         stage = self.stage()
         stage.pool.script = [LATER] * 1000
         stage.send()
-        took = stage.until(lambda: "bounced" in stage.statuses(), 6 * DAY, 60)
-        self.assertTrue(5 * DAY <= took <= 5 * DAY + 4400 + 60, took)
+        took = stage.until(lambda: "bounced" in stage.statuses(), 6 * DAY, 600)
+        self.assertTrue(5 * DAY <= took <= 5 * DAY + 4400 + 600, took)
         (line,) = [one for one in stage.events("delivery") if one["status"] == "bounced"]
         self.assertIn("its time in the queue is over", line["note"])
 
@@ -202,15 +203,15 @@ class MailboxTroubleTests(StageCase):
     """What is never the message's fault."""
 
     def test_quota_stops_the_mailbox_and_returns_nothing(self) -> None:
-        """A spent quota holds all mail of the mailbox for ten days, then all of it drains."""
+        """A spent quota holds all mail of the mailbox for days, then all of it drains."""
         stage = self.stage()
-        stage.pool.script = [QUOTA] * 240
+        stage.pool.script = [QUOTA] * 100
         for number in range(5):
             stage.send(f"{number}@example.net")
         stage.send("twin@example.net", mailbox=TWIN, sender="x@contoso.com")
-        stage.until(lambda: not stage.pool.script, 15 * DAY, 300)
+        stage.until(lambda: not stage.pool.script, 15 * DAY, 1800)
         self.assert_nothing_returned(stage)
-        self.assertEqual(stage.pool.transactions, 240)
+        self.assertEqual(stage.pool.transactions, 100)
         self.assertTrue(all(entry.attempts == 0 for entry in stage.entries()))
         stage.wait(7200, 60)
         self.assertEqual(len(set(stage.reached())), 6)
@@ -224,9 +225,9 @@ class MailboxTroubleTests(StageCase):
         banned = refuse(550, "5.1.8", "Access denied, bad outbound sender", Phase.MAIL)
         stage.pool.script = [banned] * 200
         stage.send()
-        stage.until(lambda: not stage.pool.script, 20 * DAY, 300)
+        stage.until(lambda: not stage.pool.script, 20 * DAY, 1800)
         stage.pool.script = [LATER, LATER]
-        stage.wait(2 * DAY, 600)
+        stage.wait(2 * DAY, 1800)
         self.assert_nothing_returned(stage)
         self.assertEqual(len(stage.pool.delivered), 1)
 
@@ -308,7 +309,7 @@ class MailboxTroubleTests(StageCase):
             for _ in range(3):
                 stage.send(mailbox=box)
         tries = len(stage.pool.script)
-        stage.wait(3600, 5)
+        stage.wait(3600, 20)
         self.assertLessEqual(tries - len(stage.pool.script), 61)
         del stage.pool.script[60:]
         stage.wait(7200, 30)
@@ -361,7 +362,7 @@ class UncertainTests(StageCase):
         (queued,) = stage.queued()
         self.assertIs(queued.entry.state, State.HOLD)
         self.assertIn("message trace", queued.reason)
-        stage.wait(2 * DAY, 600)
+        stage.wait(2 * DAY, 3600)
         self.assertEqual(stage.pool.transactions, 1)
         stage.dispatch.accepted(stage.spool.release(queued.entry))
         stage.turn()
@@ -441,14 +442,14 @@ class DiskTests(StageCase):
         """Delivered, but neither noted nor removed: memory knows, and it is not sent twice."""
         stage = self.stage()
         failing = [OSError(5, "Input/output error")]
-        pwrite = stage.spool._files.pwrite
+        write_all = stage.spool._files.write_all
 
-        def fail(*arguments: object) -> int:
+        def fail(*arguments: object) -> None:
             if failing and stage.pool.delivered:
                 raise failing.pop()
-            return pwrite(*arguments)  # type: ignore[arg-type]
+            write_all(*arguments)  # type: ignore[arg-type]
 
-        self.patch(stage.spool._files, "pwrite", fail)
+        self.patch(stage.spool._files, "write_all", fail)
         stage.send()
         self.assertEqual(len(stage.pool.delivered), 1)
         self.assertEqual(len(stage.entries()), 1)

@@ -183,7 +183,7 @@ class DispatchTests(SynchronousTestCase):
             second.send()
         second.wait(60, 10)
         self.assertEqual(len(second.pool.delivered), 1)
-        second.wait(86400 + 3600, 600)
+        second.wait(86400 + 3600, 1800)
         self.assertEqual(len(second.pool.delivered), 4)
 
     def test_held_mailbox_stays_held_after_a_restart(self) -> None:
@@ -236,7 +236,7 @@ class DispatchTests(SynchronousTestCase):
         first.dispatch.start()
         for _ in range(3):
             first.send(mailbox=BOX)
-        first.wait(40 * 86400, 3600)
+        first.wait(10 * 86400, 3600)
         self.assertEqual((len(first.entries()), first.pool.transactions), (3, 0))
         self.assertEqual(len(first.events("incident.opened")), 1)
         self.successResultOf(Deferred.fromCoroutine(first.dispatch.stop(1)))
