@@ -121,8 +121,8 @@ class UserFlow:
 class DeviceSignIn:
     """A sign-in under way: what the operator is told, and the state of it.
 
-    `interval` is the least number of seconds between two polls; `expires_in` those the code lived
-    when it was made.
+    `interval` is the least number of seconds between two polls; `expires_in` is how many the code
+    lives from its making.
     """
 
     user_code: str
@@ -132,6 +132,8 @@ class DeviceSignIn:
     _mailbox: Mailbox
     _flow: dict[str, Any] = field(repr=False)  # holds the device code
     _made: tuple[Any, HttpsClient] = field(repr=False)
+    _began_at: float = field(factory=time.monotonic)
+    _next_poll: float = 0.0  # monotonic
 
     @property
     def interval(self) -> float:
@@ -149,7 +151,7 @@ class DeviceSignIn:
             user_code=str(flow["user_code"]),
             verification_uri=str(flow.get("verification_uri", "")),
             message=str(flow.get("message", "")),
-            expires_in=float(flow["expires_at"]) - time.time(),
+            expires_in=float(flow.get("expires_in", 1800)),
             mailbox=mailbox,
             flow=flow,
             made=(app, client),
@@ -158,14 +160,19 @@ class DeviceSignIn:
     def poll(self, vault: SecretStore) -> bool:
         """Ask once whether the person has signed in. True: yes, and it is stored.
 
-        Raises `TokenUnavailable` when it was declined, took too long, or was the wrong account;
+        Called sooner than `interval` after the last time it asks nobody and says no. Raises
+        `TokenUnavailable` when it was declined, took too long, or was the wrong account;
         then nothing is stored and the sign-in is over.
         """
         app, client = self._made
-        if time.time() >= self._flow["expires_at"]:
+        now = time.monotonic()
+        if now >= self._began_at + self.expires_in:
             raise unavailable(Fault(400, "expired_token"))
+        if now < self._next_poll:
+            return False
         with Translated(client):
             answer = app.acquire_token_by_device_flow(self._flow, exit_condition=lambda _: True)
+        self._next_poll = now + self.interval
         if answer.get("error") in PENDING:
             return False
         granted(answer)
