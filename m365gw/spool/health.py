@@ -3,9 +3,10 @@
 A system call that failed becomes a `SpoolError`, which carries the reply of the message it
 concerns: 452 4.3.1 when space ran out, 451 4.3.0 for anything else. A shortage (space, open
 files, memory) passes by itself and delivery makes it better, and a file that does not let us in
-says nothing of the others: these only refuse the one message. Every other error, above all a failed fsync, says that what we write may not be there tomorrow:
-then the gate closes. While it is closed no mail is taken, and none is delivered, because a
-message that cannot be marked or removed after it went out would go out twice.
+says nothing of the others: these only refuse the one message. Every other error, above all a
+failed fsync, says that what we write may not be there tomorrow: then the gate closes. While it is
+closed no mail is taken, and none is delivered, because a message that cannot be marked or removed
+after it went out would go out twice.
 """
 
 from __future__ import annotations
