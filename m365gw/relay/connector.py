@@ -78,12 +78,14 @@ class Connector:
 
 
 def tls_options(host: str, ca_file: str) -> IOpenSSLClientConnectionCreator:
-    """Options for a client of this host. Raises OSError, or another error for a bad file."""
+    """Options for a client of this host. Raises OSError, ValueError or OpenSSL's errors."""
     trust = None  # the system's
     if ca_file:
         end = b"-----END CERTIFICATE-----"
         pieces = Path(ca_file).read_bytes().split(end)[:-1]
         authorities = [Certificate.loadPEM(piece + end) for piece in pieces]
+        if not authorities:
+            raise ValueError(f"{ca_file} holds no certificate")
         trust = trustRootFromCertificates(authorities)  # type: ignore[no-untyped-call]  # Twisted's
     return optionsForClientTLS(
         host, trust, extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2}
