@@ -63,6 +63,7 @@ class Progress:
     retry_at: float = inf  # it failed temporarily: the time of the next attempt
     wait_at: float = inf  # it could not help it: the time from when on it may go
     goes_on: bool = True
+    is_done: bool = False  # every recipient has it: the file goes, and is not written to again
 
 
 @define(kw_only=True)
@@ -159,6 +160,15 @@ class Delivery:
     # -- while it is sent
 
     async def _send(self, message: Message, now: float) -> Entry | None:
+        self.log.emit(
+            "message.active",
+            "qmgr",
+            message.entry.queue_id,
+            from_=message.envelope.sender,
+            size=message.size,
+            nrcpt=len(message.recipients),
+            note="queue active",
+        )
         waiting = [
             (record.at, place)
             for place, record in enumerate(message.recipients)
@@ -200,7 +210,12 @@ class Delivery:
             else:
                 noted.append(_verdict(finding))
                 log_finding(self.log, message, finding, attempt, (progress.taken, now))
-        self._settle(message, noted, now)
+        if all(verdict.outcome is Outcome.DELIVERED for verdict in noted):
+            progress.is_done = len(noted) == len(message.recipients)
+        if progress.is_done:
+            self._owed[message.entry.id] = noted  # in case it cannot be removed
+        elif noted:
+            self._settle(message, noted, now)
 
     def _too_many(self, message: Message, attempt: Attempt, now: float) -> frozenset[int]:
         """Recipients to be sent to again at once, in smaller transactions."""
@@ -263,6 +278,9 @@ class Delivery:
             )
 
     def _put_away(self, message: Message, progress: Progress) -> Entry | None:
+        if progress.is_done:
+            self._remove(message)
+            return None
         now = self.clock.seconds()
         outcomes = {record.outcome for record in message.recipients}
         if Outcome.UNCERTAIN in outcomes and (
@@ -277,10 +295,14 @@ class Delivery:
         self._batches.pop(message.entry.id, None)
         if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
             self._hold(message, obstacle)
-            return None
-        self.spool.remove(message)
-        self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
+        else:
+            self._remove(message)
         return None
+
+    def _remove(self, message: Message) -> None:
+        self.spool.remove(message)
+        self._owed.pop(message.entry.id, None)
+        self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
 
     def _hold(self, message: Message, reason: str) -> None:
         """Put the message aside for an operator; the schedule forgets it."""

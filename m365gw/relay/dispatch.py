@@ -83,6 +83,7 @@ class Dispatch:
         self._scan_at = 0.0  # when the next look through the spool is due
         self._saved_at = 0.0  # when budgets were last written down
         self._probe_at = 0.0
+        self._has_disk_incident = False
         self._scan: Iterator[Entry] | None = None
         self._is_first_scan = True
         self._is_stopping = False
@@ -272,15 +273,36 @@ class Dispatch:
 
     async def _keep_house(self, now: float) -> None:
         if self._spool.health.closed:
+            self._tell_of_the_disk("incident.opened", "error", self._spool.health.cause)
             if now >= self._probe_at:
                 self._probe_at = now + PROBE_EVERY
                 if await self._disk.call(self._spool.probe):
+                    self._tell_of_the_disk("incident.closed", "info", "")
                     self._turn(0.0)
             return
         if now >= self._scan_at:
             self._look_through()
         since = now - self._saved_at
         await self._write_down(save=since >= (SAVE_EVERY if self._has_news else SAVE_ANYHOW))
+
+    def _tell_of_the_disk(self, event: str, level: str, cause: str) -> None:
+        """One incident while the health gate is closed, whatever fails meanwhile."""
+        is_open = event == "incident.opened"
+        if self._has_disk_incident is not is_open:
+            self._has_disk_incident = is_open
+            self._log.emit(
+                event,
+                "qmgr",
+                level=level,
+                key="spool-failed",
+                what="The disk of the spool failed." if is_open else "The disk works again.",
+                why=f"The system says: {cause}." if is_open else "A minute of probes went well.",
+                fix="Look at the disk (dmesg, smartctl, df). Nothing is taken or sent meanwhile;"
+                " it goes on by itself."
+                if is_open
+                else "Nothing.",
+                who="operator" if is_open else "nobody",
+            )
 
     async def _write_down(self, *, save: bool) -> None:
         """Make removals durable; with `save` also budgets and mailbox states."""

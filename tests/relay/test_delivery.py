@@ -439,7 +439,26 @@ class DiskTests(StageCase):
         self.assertEqual((stage.pool.transactions, stage.dispatch.in_flight), (0, 0))
 
     def test_delivered_message_the_disk_kept_is_not_sent_again(self) -> None:
-        """Delivered, but neither noted nor removed: memory knows, and it is not sent twice."""
+        """Delivered, but it could not be removed: memory knows, and it is not sent twice."""
+        stage = self.stage()
+        failing = [OSError(5, "Input/output error")]
+        unlink = stage.spool._files.unlink
+
+        def fail(*arguments: object) -> None:
+            if failing and stage.pool.delivered:
+                raise failing.pop()
+            unlink(*arguments)  # type: ignore[arg-type]
+
+        self.patch(stage.spool._files, "unlink", fail)
+        stage.send()
+        self.assertEqual(len(stage.pool.delivered), 1)
+        self.assertEqual(len(stage.entries()), 1)
+        self.assertEqual(len(stage.events("delivery.postponed")), 1)
+        stage.wait(300)
+        self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
+
+    def test_outcomes_the_disk_did_not_take_are_not_forgotten(self) -> None:
+        """One of two delivered, but not noted: it is noted later and not sent to again."""
         stage = self.stage()
         failing = [OSError(5, "Input/output error")]
         write_all = stage.spool._files.write_all
@@ -450,12 +469,11 @@ class DiskTests(StageCase):
             write_all(*arguments)  # type: ignore[arg-type]
 
         self.patch(stage.spool._files, "write_all", fail)
-        stage.send()
-        self.assertEqual(len(stage.pool.delivered), 1)
-        self.assertEqual(len(stage.entries()), 1)
-        self.assertEqual(len(stage.events("delivery.postponed")), 1)
-        stage.wait(300)
-        self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
+        stage.pool.script = [refuse_some({B: GREYLISTED})]
+        stage.send(A, B)
+        self.assertEqual(failing, [])
+        stage.wait(1000, 10)
+        self.assertEqual((stage.reached(), stage.entries()), ([A, B], []))
 
 
 class LogTests(StageCase):

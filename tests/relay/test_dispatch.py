@@ -268,6 +268,8 @@ class DispatchTests(SynchronousTestCase):
         self.assertEqual(stage.pool.transactions, 0)
         stage.wait(120)
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
+        for event in ("incident.opened", "incident.closed"):
+            self.assertEqual([one["key"] for one in stage.events(event)], ["spool-failed"])
 
     def test_quiet_queue_sets_no_timer_but_the_one_for_each_second(self) -> None:
         """With nothing to do there is one timer, whatever was sent before."""
