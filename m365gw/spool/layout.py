@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 
 from m365gw.spool.files import Files
@@ -20,6 +21,7 @@ from m365gw.spool.health import Unusable
 from m365gw.spool.names import SHARDS, Entry, State, render_name, shard_of
 
 VERSION = b"1\n"
+_STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAILDIRS = (
     "incoming",
     *(f"deferred/{shard:x}" for shard in range(SHARDS)),
@@ -48,6 +50,13 @@ def folder_of(entry: Entry) -> str:
 def path_of(entry: Entry) -> str:
     """The file of a message, relative to the spool's folder."""
     return f"{folder_of(entry)}/{render_name(entry)}"
+
+
+def state_path(name: str) -> str:
+    """The file of a small piece of state. Raises ValueError for a name that may be a path."""
+    if not _STATE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a state file")
+    return f"state/{name}"
 
 
 def is_in_place(entry: Entry, folder: str, name: str) -> bool:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -35,7 +34,6 @@ PROBE = "incoming/tmp/probe"
 
 # What open(2) says of a name that is not there, or is a link, a folder or a socket.
 _NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
-_STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Spool:
@@ -250,12 +248,12 @@ class Spool:
     def read_state(self, name: str) -> bytes | None:
         """A small file of the state folder, None when there is none. Raises SpoolError."""
         with self.health:
-            return layout.read(self._files, _state_path(name))
+            return layout.read(self._files, layout.state_path(name))
 
     def write_state(self, name: str, data: bytes) -> None:
         """BLOCKING. Replace a small file of the state folder, durably. Raises SpoolError."""
         with self.health:
-            layout.write_durably(self._files, _state_path(name), data)
+            layout.write_durably(self._files, layout.state_path(name), data)
 
     # Within
 
@@ -294,9 +292,3 @@ class Spool:
         if fd >= 0:
             with contextlib.suppress(OSError):
                 self._files.close(fd)
-
-
-def _state_path(name: str) -> str:
-    if not _STATE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be the name of a state file")
-    return f"state/{name}"
