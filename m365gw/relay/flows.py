@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.microsoft.entra import explain
+from m365gw.microsoft.entra import EntraReaction, explain
 from m365gw.relay.https import Fault, HttpsClient, Session, fault_of
 
 # MSAL logs the body of an answer it cannot read, and a token may stand in it.
@@ -51,16 +51,27 @@ class TokenUnavailable(Exception):
     """There is no token for a mailbox now.
 
     `reaction` and `diagnosis` as `microsoft.entra` gives them; `retry_after` is the least number of
-    seconds to wait before asking again, 0 when nobody said.
+    seconds to wait before asking again, 0 when nobody said. A reaction other than "retry" is only
+    to be believed after more than `attempts` equal failures over `patience` seconds; `Tokens` sees
+    to that.
     """
 
     def __init__(
-        self, reaction: str, diagnosis: Diagnosis, retry_after: float = 0.0, cause: str = ""
+        self,
+        reaction: EntraReaction,
+        diagnosis: Diagnosis,
+        retry_after: float = 0.0,
+        *,
+        cause: str = "",
+        attempts: int = 0,
+        patience: float = 0.0,
     ) -> None:
         super().__init__(f"{diagnosis.what} {diagnosis.why}{f' ({cause})' if cause else ''}")
         self.reaction = reaction
         self.diagnosis = diagnosis
         self.retry_after = retry_after
+        self.attempts = attempts
+        self.patience = patience
 
 
 class Flow(Protocol):
@@ -153,7 +164,12 @@ def unavailable(fault: Fault, *, cause: str = "") -> TokenUnavailable:
     verdict = explain(fault.error, fault.suberror, fault.codes, fault.status)
     least = AFTER_ERROR if fault.error else 0.0
     return TokenUnavailable(
-        verdict.reaction, verdict.diagnosis, max(fault.retry_after, least), cause
+        verdict.reaction,
+        verdict.diagnosis,
+        max(fault.retry_after, verdict.least_wait, least),
+        cause=cause,
+        attempts=verdict.attempts,
+        patience=verdict.patience,
     )
 
 

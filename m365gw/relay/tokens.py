@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -52,6 +53,20 @@ class Account:
     waiting: list[Deferred[Grant]] = field(factory=list)
     is_asking: bool = False
     renew_from: float = 0.0  # not before this (monotonic), after a renewal that failed
+    failed: str = ""  # key of the last diagnosis; equal failures in a row, and since when
+    failures: int = 0
+    failing_since: float = 0.0
+
+    def believed(self, problem: TokenUnavailable, now: float) -> TokenUnavailable:
+        """This failure, or a temporary one as long as it may be just one bad answer."""
+        if problem.diagnosis.key != self.failed:
+            self.failed, self.failures, self.failing_since = problem.diagnosis.key, 0, now
+        self.failures += 1
+        if not problem.attempts or (
+            self.failures > problem.attempts and now - self.failing_since >= problem.patience
+        ):
+            return problem
+        return TokenUnavailable("retry", problem.diagnosis, problem.retry_after)
 
 
 class Tokens:
@@ -130,22 +145,25 @@ class Tokens:
         if not account.is_asking:
             account.is_asking = True
             asked = Deferred.fromCoroutine(self._calls.call(account.flow.acquire, fresh=fresh))
-            asked.addCallbacks(self._take, self._fail, (account,), None, (account,), None)
+            asked.addCallbacks(partial(self._take, account), partial(self._fail, account))
 
-    def _take(self, grant: Grant, account: Account) -> None:
+    def _take(self, account: Account, grant: Grant) -> None:
         account.held = Held(grant, self._monotonic() + grant.life)
+        account.failed = ""
         self._log.emit(
             "token.acquired", "entra", mailbox=account.mailbox.address, life=int(grant.life)
         )
         for answer in self._answered(account):
             answer.callback(grant)
 
-    def _fail(self, failure: Failure, account: Account) -> None:
+    def _fail(self, account: Account, failure: Failure) -> None:
         problem = failure.value
         if not isinstance(problem, TokenUnavailable):
             # Not foreseen, so temporary; its text is not known to be free of secrets.
             problem = unavailable(Fault(), cause=type(problem).__name__)
-        account.renew_from = self._monotonic() + max(RENEW_AGAIN, problem.retry_after)
+        now = self._monotonic()
+        problem = account.believed(problem, now)
+        account.renew_from = now + max(RENEW_AGAIN, problem.retry_after)
         self._log.emit(
             "token.unavailable",
             "entra",

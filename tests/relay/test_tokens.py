@@ -158,6 +158,21 @@ class TokensTests(SynchronousTestCase):
         problems = [each.problem for each in asked]
         self.assertTrue(all(isinstance(each, TokenUnavailable) for each in problems))
 
+    def test_one_unclear_refusal_is_not_believed(self) -> None:
+        """An invalid_grant without a known code holds a mailbox only when it stays."""
+        box = mailbox(flow="device", client_secret="")
+        sign_in = Outcomes(self.tokens.begin_device_sign_in(box)).value
+        Outcomes(self.tokens.poll_device_sign_in(sign_in))
+        reactions = []
+        for _ in range(6):
+            self.entra.script = [Answer(400, refusal("invalid_grant"))]
+            problem = Outcomes(self.tokens.token(box, force=True)).problem
+            assert isinstance(problem, TokenUnavailable)
+            reactions.append(problem.reaction)
+            self.now += 300
+        self.assertEqual(reactions[0], "retry")
+        self.assertEqual(reactions[-1], "login")
+
     def test_unforeseen_failure_is_temporary(self) -> None:
         """What nobody foresaw is a reason to retry, shown by its name only."""
 
