@@ -23,8 +23,9 @@ from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.flows import AppFlow, Flow, Grant, OpenSession, TokenUnavailable, unavailable
 from m365gw.relay.https import Fault, https_session
-from m365gw.relay.sign_in import DeviceSignIn, SecretStore, UserFlow
+from m365gw.relay.sign_in import DeviceSignIn
 from m365gw.relay.threads import Calls
+from m365gw.relay.user_flow import SecretStore, UserFlow
 
 __all__ = ["DeviceSignIn", "TokenUnavailable", "Tokens"]
 
