@@ -12,7 +12,7 @@ Failures: every refusal is a reply. A message that is refused ends its transacti
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -37,6 +37,10 @@ from m365gw.spool.names import Entry
 
 AUTH_LINE_LIMIT: Final = 12288  # octets, RFC 4954 4
 TINY_CHUNK: Final = 1024  # octets; smaller BDAT chunks count as commands without a message
+LONGEST_REMEMBERED: Final = 200  # octets of a command line that is remembered with its meaning
+
+# Clients say the same few lines all day. AUTH is never remembered: it may hold a password.
+_remembered = lru_cache(maxsize=1024)(commands.parse)
 
 
 @frozen(eq=False)
@@ -106,11 +110,11 @@ class Session:
         if self._login.is_under_way:
             return self._login.respond(line)
         self._idle_commands += 1
-        limit = self._limits.line_length_limit
-        if len(line) + 2 > limit and line[:5].upper() != b"AUTH ":
-            return Reply(500, "5.5.2", f"Line too long; the limit here is {limit} octets")
         try:
-            command = commands.parse(line)
+            if len(line) <= LONGEST_REMEMBERED and line[:4].upper() != b"AUTH":
+                command = _remembered(line)
+            else:
+                command = self._parse_long(line)
         except Refused:
             if line[:4].upper() != b"BDAT":
                 raise
@@ -118,6 +122,14 @@ class Session:
             self._pump.last_reply()
             return answers.UNSTEADY
         return _ANSWERS[type(command)](self, command)
+
+    def _parse_long(self, line: bytes) -> commands.Command:
+        """Where AUTH is taken longer lines come in (RFC 4954 4), but only AUTH may use them."""
+        limit = self._limits.line_length_limit
+        if len(line) + 2 > limit and line[:5].upper() != b"AUTH ":
+            words = f"Line too long; the limit here is {limit} octets"
+            raise Refused(Reply(500, "5.5.2", words))
+        return commands.parse(line)
 
     def consider(self, reply: Reply) -> Reply | None:
         if reply.is_permanent:
@@ -182,7 +194,8 @@ class Session:
         return self._pump.is_secure or "plaintext-auth" in self._door.listener.quirks
 
     def _login_failed(self, mechanism: str, login: str) -> None:
-        self._log("login.failed", sasl_method=mechanism, sasl_username=login)
+        words = "login failed: the login is unknown or its password is wrong"
+        self._log("login.failed", note=words, sasl_method=mechanism, sasl_username=login)
 
     # Envelope
 
@@ -322,15 +335,16 @@ class Session:
 
     def _stored(self, entry: Entry, transaction: Transaction, content: Content) -> Reply:
         self._errors = self._idle_commands = 0
-        login = self._login
+        login: dict[str, Any] = {}
+        if self._login.name:
+            login = {"sasl_method": self._login.mechanism, "sasl_username": self._login.name}
         self._door.log.emit(
             "message.queued",
             "smtpd",
             content.queue_id,
             note=answers.LEFT_EARLY if self._pump.is_over else "",
             client=self._peer.client,
-            sasl_method=login.mechanism if login.name else "",
-            sasl_username=login.name,
+            **login,
             from_=transaction.mail.sender,
             size=content.size,
             nrcpt=len(transaction.recipients),
