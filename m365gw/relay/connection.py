@@ -106,7 +106,7 @@ class Connection:
     async def _ehlo(self, state: State) -> None:
         self.state = state
         self.extensions = Extensions({})
-        reply = await self._ask(f"EHLO {self._hostname}\r\n".encode("ascii"))
+        reply = await self._ask(f"EHLO {self._hostname}\r\n".encode("ascii", "replace"))
         self._expect(reply, 250)
         self.extensions = Extensions.of(reply)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
@@ -35,6 +36,8 @@ from zope.interface import implementer
 
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.reply_reader import ReplyError, ReplyReader
+
+CLOSING_TIMEOUT: Final = 10.0  # seconds
 
 _RUN = re.compile(r"[A-Za-z0-9+/=._-]{16,}")  # what could be a piece of a token
 
@@ -125,7 +128,7 @@ class Wire(Protocol, TimeoutMixin):
             await self._event(seconds)
 
     def hide(self, *secrets: str) -> None:
-        """Blank out these in replies from now on, should the server repeat them; () ends it."""
+        """Blank these out of replies from now on, should the server repeat them; none: no more."""
         self._secret = "\n".join(secrets)
 
     def rest(self, seconds: float, then: Callable[[], object]) -> None:
@@ -141,10 +144,15 @@ class Wire(Protocol, TimeoutMixin):
             self._when_lost = then
 
     def hang_up(self) -> None:
-        """Close in good order: what was written still goes out."""
+        """Close in good order: what was written still goes out.
+
+        A peer that never ends its side of TLS is cut off after a while.
+        """
         self.lost = self.lost or "closed by us"
         if self.transport is not None and self.connected:
             self.transport.loseConnection()
+        if self.connected:
+            self.rest(CLOSING_TIMEOUT, lambda: self.abort(self.lost))
 
     def abort(self, why: str) -> None:
         """Close at once, whatever is under way."""

@@ -99,6 +99,37 @@ class ReplyTests(SynchronousTestCase):
         self.assertEqual(self.peer.clock.getDelayedCalls(), [])
 
 
+class EndTests(SynchronousTestCase):
+    """Closing."""
+
+    def test_peer_that_never_closes_is_cut_off(self) -> None:
+        """A peer that does not end its side of TLS holds no connection open."""
+        peer = Peer()
+        peer.transport.loseConnection = lambda: None  # type: ignore[method-assign]  # it waits
+        peer.wire.hang_up()
+        self.assertEqual(peer.transport.ending, "")
+        peer.clock.advance(11)
+        self.assertEqual(peer.transport.ending, "aborted")
+        self.assertEqual(peer.clock.getDelayedCalls(), [])
+
+    def test_end_is_told_once_and_at_once(self) -> None:
+        """Who asks to be told of the end is told, also when it is over already."""
+        ended: list[str] = []
+        peer = Peer()
+        peer.wire.on_lost(lambda: ended.append("later"))
+        peer.wire.abort("enough")
+        peer.wire.abort("enough")
+        peer.wire.on_lost(lambda: ended.append("at once"))
+        self.assertEqual(ended, ["later", "at once"])
+
+    def test_writing_after_the_end_is_harmless(self) -> None:
+        """What is written into a connection that is gone goes nowhere."""
+        peer = Peer()
+        peer.hang_up()
+        peer.wire.write(b"MAIL")
+        self.assertEqual(peer.heard(), b"")
+
+
 class StreamTests(SynchronousTestCase):
     """Writing no faster than the peer reads."""
 
