@@ -16,13 +16,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
     IPushProducer,
@@ -30,7 +31,6 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -47,11 +47,12 @@ class Lost(Exception):
 
 
 @implementer(IPushProducer, IHandshakeListener)
-class Wire(Protocol, TimeoutMixin):
+class Wire(Protocol):
     """One TCP connection as a client sees it. `trace` gets each line sent and each reply."""
 
+    transport: Any = None  # TCP, then TLS over it: they share no interface that has all we use
+
     def __init__(self, clock: IReactorTime, trace: Callable[[str], None] | None = None) -> None:
-        self.callLater = clock.callLater
         self._clock = clock
         self._since = clock.seconds()
         self.lost = ""  # why the connection is gone; "" while it stands
@@ -61,6 +62,8 @@ class Wire(Protocol, TimeoutMixin):
         self._reader = ReplyReader()
         self._replies: deque[Reply] = deque()
         self._waiting: Deferred[None] | None = None
+        self._timer: IDelayedCall | None = None
+        self._seconds = 0.0  # how long the timer was set to
         self._is_full = False
         self._secret = ""
         self._when_idle: Callable[[], object] | None = None
@@ -85,7 +88,7 @@ class Wire(Protocol, TimeoutMixin):
             text = shown or octets.decode("utf-8", "replace")
             for line in text.removesuffix("\r\n").split("\r\n"):
                 self._trace(f"C: {line}")
-        if not self.lost and self.transport is not None:
+        if self.connected and not self.lost:
             self.transport.write(octets)
 
     async def reply(self, seconds: float) -> Reply:
@@ -103,13 +106,13 @@ class Wire(Protocol, TimeoutMixin):
 
     def start_stream(self) -> None:
         """From now on `drained` tells when to go on writing."""
-        if self.transport is not None and not self.lost:
+        if self.connected and not self.lost:
             self.transport.registerProducer(self, True)
 
     def end_stream(self) -> None:
         """The last octets of the stream were written."""
         self._is_full = False
-        if self.transport is not None and not self.lost:
+        if self.connected and not self.lost:
             self.transport.unregisterProducer()
 
     async def secure(self, options: IOpenSSLClientConnectionCreator, seconds: float) -> None:
@@ -123,7 +126,7 @@ class Wire(Protocol, TimeoutMixin):
         if self.lost:
             raise Lost(self.lost)
         self._reader = ReplyReader()
-        self.transport.startTLS(options)  # type: ignore[union-attr]  # ITLSTransport, asked for TCP
+        self.transport.startTLS(options)
         while not self.is_secure:
             await self._event(seconds)
 
@@ -134,7 +137,7 @@ class Wire(Protocol, TimeoutMixin):
     def rest(self, seconds: float, then: Callable[[], object]) -> None:
         """Nobody waits. Call `then` when that lasts for so many seconds."""
         self._when_idle = then
-        self.setTimeout(seconds)
+        self._limit(seconds)
 
     def on_lost(self, then: Callable[[], object]) -> None:
         """Call `then` when the connection has ended; at once when it already has."""
@@ -149,16 +152,16 @@ class Wire(Protocol, TimeoutMixin):
         A peer that never ends its side of TLS is cut off after a while.
         """
         self.lost = self.lost or "closed by us"
-        if self.transport is not None and self.connected:
-            self.transport.loseConnection()
         if self.connected:
+            self.transport.loseConnection()
+        if self.connected:  # still: it waits for the other side
             self.rest(CLOSING_TIMEOUT, lambda: self.abort(self.lost))
 
     def abort(self, why: str) -> None:
         """Close at once, whatever is under way."""
         self.lost = self.lost or why
-        if self.transport is not None and self.connected:
-            self.transport.abortConnection()  # type: ignore[attr-defined]  # a TCP transport
+        if self.connected:
+            self.transport.abortConnection()
         self._wake()
 
     # -- what Twisted calls
@@ -167,7 +170,7 @@ class Wire(Protocol, TimeoutMixin):
         if ITCPTransport.providedBy(self.transport):
             # Small writes with a wait after each: Nagle's algorithm would add its delay to all.
             self.transport.setTcpNoDelay(True)
-        address = self.transport.getPeer() if self.transport is not None else None
+        address = self.transport.getPeer()
         self.peer = f"[{getattr(address, 'host', '')}]:{getattr(address, 'port', 0)}"
 
     def dataReceived(self, data: bytes) -> None:
@@ -189,8 +192,9 @@ class Wire(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.connected = 0
-        self.setTimeout(None)
-        self.lost = self.lost or cause(reason.value)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self.lost = self.lost or cause(reason.value or error.ConnectionDone())
         self._wake()
         if self._when_lost is not None:
             self._when_lost()
@@ -198,12 +202,6 @@ class Wire(Protocol, TimeoutMixin):
     def handshakeCompleted(self) -> None:
         self.is_secure = True
         self._wake()
-
-    def timeoutConnection(self) -> None:
-        if self._waiting is not None:
-            self.abort(f"no answer within {self.timeOut:g} seconds")
-        elif self._when_idle is not None:
-            self._when_idle()
 
     def pauseProducing(self) -> None:
         self._is_full = True
@@ -222,7 +220,7 @@ class Wire(Protocol, TimeoutMixin):
         if self.lost:
             raise Lost(self.lost)
         self._when_idle = None
-        self.setTimeout(seconds)
+        self._limit(seconds)
         self._waiting = Deferred()
         try:
             await self._waiting
@@ -230,6 +228,20 @@ class Wire(Protocol, TimeoutMixin):
             self._waiting = None
         if self.lost and not self._replies:
             raise Lost(self.lost)
+
+    def _limit(self, seconds: float) -> None:
+        """Set the one timer; a set timer is moved, which costs next to nothing."""
+        self._seconds = seconds
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(seconds)
+        else:
+            self._timer = self._clock.callLater(seconds, self._expired)
+
+    def _expired(self) -> None:
+        if self._waiting is not None:
+            self.abort(f"no answer within {self._seconds:g} seconds")
+        elif self._when_idle is not None:
+            self._when_idle()
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None
