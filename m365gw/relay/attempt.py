@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.reactions import Action, Reaction, Scope, hold, stop
 from m365gw.microsoft.replies import Phase, react
 from m365gw.relay.connection import AttemptFailed
-from m365gw.relay.mailboxes import Mailboxes, owner_of, place_of
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.stops import owner_of, place_of
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens import TokenUnavailable
 from m365gw.relay.transaction import Answer, Transaction
@@ -232,11 +233,13 @@ class Attempts:
 
 def _without_token(problem: TokenUnavailable) -> Reaction:
     """What a missing token asks for: wait, when it comes by itself, or hold the mailbox."""
+    least = problem.retry_after
     if problem.reaction == "retry":
-        first = max(TOKEN_WAIT, problem.retry_after)
-        longest = max(LONGEST_TOKEN_WAIT, first)
+        first, longest = max(TOKEN_WAIT, least), max(LONGEST_TOKEN_WAIT, least)
         return stop(Scope.MAILBOX, first, problem.diagnosis, ceiling=longest)
-    return hold(Scope.MAILBOX, problem.diagnosis)
+    held = hold(Scope.MAILBOX, problem.diagnosis)
+    # Some errors must not be provoked often: then the mailbox is probed at the pace they ask for.
+    return evolve(held, seconds=least, ceiling=max(least, held.seconds)) if least else held
 
 
 def _due_for(

@@ -48,7 +48,6 @@ PROBE_WAIT = 60.0  # seconds until a message looks again what came of another th
 MISSING_WAIT = 3600.0  # the same for a mailbox that is not configured
 
 _OPEN = frozenset({Outcome.PENDING, Outcome.UNCERTAIN})
-_STOPS = frozenset({Action.STOP, Action.HOLD})
 
 _diagnostics = Logger()
 
@@ -178,7 +177,7 @@ class Delivery:
         while progress.todo and progress.goes_on:
             batch = self._next_batch(message, progress)
             if not batch:
-                progress.wait_at = self.clock.seconds()  # the governor says when
+                progress.wait_at = self.clock.seconds()  # the governor knows until when
                 break
             attempt = await self.attempts.send(message, batch)
             if not attempt.began:
@@ -247,8 +246,7 @@ class Delivery:
         if reaction.action is Action.FEWER_CONNECTIONS:
             self.governor.fewer_connections(message.origin.mailbox, now)
         if reaction.scope is not Scope.MESSAGE and finding.outcome is Outcome.PENDING:
-            stops = reaction.action in _STOPS  # then the mailbox says when
-            progress.wait_at = min(progress.wait_at, now if stops else now + finding.pause)
+            progress.wait_at = now  # what is stopped knows until when
             progress.goes_on = False
             return None
         if finding.outcome is Outcome.PENDING and self._is_over(message, now):

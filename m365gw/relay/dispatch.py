@@ -30,7 +30,8 @@ from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.governor import Governor
-from m365gw.relay.mailboxes import Mailboxes, Stop
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.stops import Stop
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry, State, tag
@@ -39,6 +40,7 @@ from m365gw.spool.spool import Spool
 
 STATE_FILE = "budgets.json"
 SLICE = 500  # names read from the spool in one turn
+MOST_AT_ONCE = 100  # messages one mailbox starts in one turn
 MOST_IN_FLIGHT = 1000  # each has a file and a socket open
 SAVE_EVERY = 5  # seconds, when something was sent
 SAVE_ANYHOW = 60  # seconds: how late we can be known to have been alive
@@ -80,6 +82,7 @@ class Dispatch:
         self._until: dict[int, float] = {}  # lane to the time it sleeps until
         self._timer: IDelayedCall | None = None
         self._second: IDelayedCall | None = None
+        self._writing: Deferred[None] | None = None
         self._scan_at = 0.0  # when the next look through the spool is due
         self._saved_at = 0.0  # when budgets were last written down
         self._probe_at = 0.0
@@ -114,6 +117,8 @@ class Dispatch:
             await landed
             if bound.active():
                 bound.cancel()
+        if self._writing is not None:
+            await self._writing
         await self._write_down(save=True)
 
     @property
@@ -157,7 +162,9 @@ class Dispatch:
         if mailbox is None:
             self._serve_stranger(lane, now)
             return
-        while len(self._flights) < MOST_IN_FLIGHT:
+        for _ in range(MOST_AT_ONCE):
+            if len(self._flights) >= MOST_IN_FLIGHT:
+                return  # goes on when one has landed
             start = max(
                 self._mailboxes.may_send(mailbox, now), self._governor.next_start(mailbox, now)
             )
@@ -170,6 +177,7 @@ class Dispatch:
             probed = self._mailboxes.enter(mailbox)
             self._governor.begin(mailbox, now)
             self._start(entry, mailbox, probed)
+        self._turn(0.0)
 
     def _serve_stranger(self, lane: int, now: float) -> None:
         """Mail of a mailbox that is not configured: one message now and then says so."""
@@ -265,9 +273,10 @@ class Dispatch:
     def _each_second(self) -> None:
         writing = Deferred.fromCoroutine(self._keep_house(self._clock.seconds()))
         writing.addErrback(lambda fault: _diagnostics.failure("housekeeping", failure=fault))
-        writing.addCallback(self._next_second)
+        self._writing = writing.addCallback(self._next_second)
 
     def _next_second(self, _done: object) -> None:
+        self._writing = None
         if not self._is_stopping:
             self._second = self._clock.callLater(1, self._each_second)
 

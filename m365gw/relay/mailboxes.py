@@ -16,35 +16,19 @@ Mailboxes are named by address. Nothing fails here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from math import inf
 from typing import Any
 
-from attrs import asdict, define, frozen
+from attrs import define, frozen
 
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.microsoft.reactions import Action, Reaction, Scope
+from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.intervals import Intervals
+from m365gw.relay.stops import STOPPING, State, Stop, owner_of, place_of, state_of
 
 ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
-FIRST_PROBE = 300.0  # of a held mailbox; then it doubles up to what the reaction says
-LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the clock did meanwhile
-
-_PLACES = {phase: place for place, phase in enumerate(Phase)}
-_STOPPING = (Action.STOP, Action.HOLD)
-
-
-class State(Enum):
-    """Whether a mailbox may send, in one word."""
-
-    READY = "ready"
-    THROTTLED = "throttled"  # ends by itself
-    NEEDS_SIGNIN = "needs_signin"
-    NEEDS_ADMIN = "needs_admin"
-    MISCONFIGURED = "misconfigured"
-    PAUSED = "paused"  # by an operator
 
 
 @frozen
@@ -54,20 +38,6 @@ class Account:
     address: str
     tenant: str
     host: str  # "smtp.office365.com:587"
-
-
-@define
-class Stop:
-    """One reason why mail does not move."""
-
-    state: State
-    diagnosis: Diagnosis
-    since: float
-    until: float  # when the next probe may go
-    place: int = 0  # how far conversations came: place of the phase
-    waits: int = 1
-    has_incident: bool = False
-    is_probed: bool = False  # a probe is under way
 
 
 @define
@@ -157,7 +127,7 @@ class Mailboxes:
         key = self._key(scope, mailbox, sender)
         streak = self._counted(key, reaction.diagnosis.key, now)
         due = reaction.after(streak.times, now - streak.first)
-        if due.action in _STOPPING:
+        if due.action in STOPPING:
             self._impose(key, due, phase, streak, now)
         return due, due.pause(streak.times)
 
@@ -165,7 +135,7 @@ class Mailboxes:
         """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
         if not self._stops and not self._streaks:
             return
-        place = len(_PLACES) if phase is None else _PLACES[phase]
+        place = place_of(phase)
         for key in self._covering(mailbox, sender):
             stop = self._stops.get(key)
             if stop is not None and stop.state is not State.PAUSED and stop.place < place:
@@ -226,9 +196,7 @@ class Mailboxes:
         """Everything as plain values, for a file."""
         return {
             "at": now,
-            "stops": [
-                [*key, asdict(stop, value_serializer=_plain)] for key, stop in self._stops.items()
-            ],
+            "stops": [[*key, stop.plain()] for key, stop in self._stops.items()],
             "past": [[*key, past.spans] for key, past in self._past.items()],
         }
 
@@ -240,7 +208,9 @@ class Mailboxes:
         taken then.
         """
         past = {(str(kind), str(name)): Intervals(spans) for kind, name, spans in state["past"]}
-        stops = {(str(kind), str(name)): _stop(kept, now) for kind, name, kept in state["stops"]}
+        stops = {
+            (str(kind), str(name)): Stop.restored(kept, now) for kind, name, kept in state["stops"]
+        }
         down_since = float(state["at"])
         past.setdefault(_SERVICE, Intervals()).add(down_since, now)
         self._past.update(past)
@@ -285,7 +255,7 @@ class Mailboxes:
         return streak
 
     def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
-        state = _state_of(due)
+        state = state_of(due)
         stop = self._stops.get(key)
         if stop is None:
             stop = self._stops[key] = Stop(state, due.diagnosis, now, now)
@@ -299,8 +269,8 @@ class Mailboxes:
             return  # several answers to messages sent before the stop count once
         else:
             stop.waits += 1
-        stop.place = _PLACES[phase]
-        stop.until = max(stop.until, now + _wait(due, stop.waits, streak.times))
+        stop.place = place_of(phase)
+        stop.extend(due, streak.times, now)
         if due.alarm or stop.until - stop.since >= ALARM_AFTER:
             self._open_incident(key, stop)
 
@@ -351,53 +321,3 @@ _MISSING = Diagnosis(
     "Add the [[mailbox]] again and restart, or look for its mail with m365gw queue list.",
     "operator",
 )
-
-
-def place_of(phase: Phase) -> int:
-    """How far a conversation has come in this phase."""
-    return _PLACES[phase]
-
-
-def owner_of(reaction: Reaction) -> Scope:
-    """Whose equal answers are counted: the scope the reaction leads to in the end."""
-    if reaction.scope is Scope.MESSAGE and reaction.then is not None:
-        return owner_of(reaction.then)
-    return reaction.scope
-
-
-def _state_of(due: Reaction) -> State:
-    """The state a stop puts a mailbox in, by who has to act."""
-    if due.action is Action.STOP:
-        return State.THROTTLED
-    by_who = {"operator": State.MISCONFIGURED, "mailbox-user": State.NEEDS_SIGNIN}
-    return by_who.get(due.diagnosis.who, State.NEEDS_ADMIN)
-
-
-def _wait(due: Reaction, waits: int, times: int) -> float:
-    """Seconds until the next probe. What is held is probed soon at first: it may be mended soon."""
-    if due.action is Action.HOLD:
-        return float(min(due.seconds or inf, FIRST_PROBE * 2 ** min(waits - 1, 16)))
-    return due.pause(times)
-
-
-def _plain(_instance: object, _attribute: object, value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return None if value == inf else value  # JSON has no infinity
-
-
-def _stop(kept: Mapping[str, Any], now: float) -> Stop:
-    """A stop from what `state` gave."""
-    state = State(kept["state"])
-    until = inf if kept["until"] is None else min(float(kept["until"]), now + LONGEST_STOP)
-    if state not in (State.THROTTLED, State.PAUSED):
-        until = now
-    return Stop(
-        state=state,
-        diagnosis=Diagnosis(**kept["diagnosis"]),
-        since=min(float(kept["since"]), now),
-        until=until,
-        place=int(kept["place"]),
-        waits=int(kept["waits"]),
-        has_incident=bool(kept["has_incident"]),
-    )

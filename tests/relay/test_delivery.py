@@ -8,9 +8,11 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.connection import AttemptFailed
-from m365gw.relay.mailboxes import State as MailboxState
+from m365gw.relay.stops import State as MailboxState
+from m365gw.relay.tokens import TokenUnavailable
 from m365gw.smtp.replies import Reply
 from m365gw.spool.names import State
 from tests.relay.stage import (
@@ -280,6 +282,28 @@ class MailboxTroubleTests(StageCase):
         self.assertEqual([entry.attempts for entry in stage.entries()], [0, 0])
         stage.wait(301)
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (2, []))
+
+    def test_missing_sign_in_holds_the_mailbox_until_somebody_signs_in(self) -> None:
+        """Without a token nothing is connected, nothing counted; it drains after the sign-in."""
+        stage = self.stage()
+        words = Diagnosis("entra-grant", "Sign-in needed.", "Revoked.", "Sign in.", "mailbox-user")
+        stage.pool.script = [TokenUnavailable("login", words)] * 3
+        stage.send()
+        self.assertIs(stage.mailboxes.standing(BOX).state, MailboxState.NEEDS_SIGNIN)
+        stage.wait(3 * 3600, 60)
+        self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
+        self.assertEqual(len(stage.events("incident.opened")), 1)
+        self.assertEqual(stage.statuses(), ["held"] * 3 + ["sent"])
+
+    def test_token_service_that_is_down_delays_by_seconds(self) -> None:
+        """When Entra has a bad minute mail waits a little, and nobody is told."""
+        stage = self.stage()
+        words = Diagnosis("entra-down", "Entra is down.", "It happens.", "Nothing.", "microsoft")
+        stage.pool.script = [TokenUnavailable("retry", words)] * 3
+        stage.send()
+        took = stage.until(lambda: bool(stage.pool.delivered), step=1)
+        self.assertLess(took, 60)
+        self.assertEqual(stage.events("incident.opened"), [])
 
     def test_session_that_lost_its_sign_in_is_renewed(self) -> None:
         """530 at MAIL FROM: the session is thrown away and a new one carries the message."""

@@ -6,6 +6,7 @@ import io
 import json
 from math import inf
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
@@ -14,14 +15,17 @@ from m365gw.microsoft.reactions import (
     Reaction,
     Scope,
     bounce_if_repeated,
+    fewer_connections,
     hold,
     refresh_token,
     retry,
+    retry_fast,
     retry_then,
     stop,
 )
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.mailboxes import Account, Mailboxes, State
+from m365gw.relay.mailboxes import Account, Mailboxes
+from m365gw.relay.stops import State
 
 BOX = "relay@contoso.com"
 TWIN = "alarm@contoso.com"  # same tenant
@@ -154,6 +158,11 @@ class ProbeTests(MailboxesCase):
             now = until
         self.assertEqual(waits, [300, 600, 1200, 2400, 3600, 3600])
 
+    def test_hold_may_name_its_own_pace(self) -> None:
+        """What must not be provoked often is probed at the pace it asks for from the start."""
+        self.answer(evolve(AUTH_OFF, seconds=3600, ceiling=3600), START)
+        self.assertEqual(self.mailboxes.may_send(BOX, START), START + 3600)
+
     def test_stop_doubles_up_to_its_ceiling(self) -> None:
         """A busy host is asked ever more slowly, up to what the table says."""
         now, waits = START, []
@@ -257,6 +266,19 @@ class IncidentTests(MailboxesCase):
             [BOX, "auth-off happened.", "Because.", "Mend it.", "exchange-admin"],
         )
         self.assertEqual(closed["key"], "auth-off")
+
+    def test_blips_stop_for_seconds_and_are_an_incident_when_they_last(self) -> None:
+        """A draining server or a 432 delays by seconds; if it never ends, somebody is told."""
+        for blip in (retry_fast(diagnosis("421"), Scope.HOST), fewer_connections(diagnosis("432"))):
+            self.setUp()
+            now = START
+            self.answer(blip, now)
+            self.assertEqual(self.mailboxes.may_send(BOX, now), START + 5)
+            self.assertEqual(self.events("incident.opened"), [])
+            while now < START + 1000:
+                self.answer(blip, now)
+                now = self.mailboxes.may_send(BOX, now)
+            self.assertEqual(len(self.events("incident.opened")), 1)
 
     def test_short_stop_opens_no_incident(self) -> None:
         """A busy host is no incident: it heals by itself."""

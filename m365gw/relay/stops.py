@@ -1,0 +1,112 @@
+"""A stop: one reason why mail does not move, until when, and who has to act.
+
+Pure values and the arithmetic of their waits; `mailboxes` decides what they apply to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from math import inf
+from typing import Any
+
+from attrs import asdict, define
+
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.reactions import Action, Reaction, Scope
+from m365gw.microsoft.replies import Phase
+
+FIRST_PROBE = 300.0  # seconds; of what is held. Then it doubles up to what the reaction says
+LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the clock did meanwhile
+
+# Actions that stop what they concern, when that is more than one message; the fast ones for seconds.
+STOPPING = frozenset({Action.STOP, Action.HOLD, Action.RETRY_FAST, Action.FEWER_CONNECTIONS})
+
+_PLACES = {phase: place for place, phase in enumerate(Phase)}
+END = len(_PLACES)  # the place of a message that arrived
+
+
+class State(Enum):
+    """Whether a mailbox may send, in one word."""
+
+    READY = "ready"
+    THROTTLED = "throttled"  # ends by itself
+    NEEDS_SIGNIN = "needs_signin"
+    NEEDS_ADMIN = "needs_admin"
+    MISCONFIGURED = "misconfigured"
+    PAUSED = "paused"  # by an operator
+
+
+@define
+class Stop:
+    """One stop. Times are in seconds since the epoch."""
+
+    state: State
+    diagnosis: Diagnosis
+    since: float
+    until: float  # when the next probe may go
+    place: int = 0  # how far conversations came: the place of the phase
+    waits: int = 1
+    has_incident: bool = False
+    is_probed: bool = False  # a probe is under way
+
+    def extend(self, due: Reaction, times: int, now: float) -> None:
+        """Wait again, after the `times`-th equal answer in a row."""
+        self.until = max(self.until, now + _wait(due, self.waits, times))
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return asdict(self, value_serializer=_plain_value)
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any], now: float) -> Stop:
+        """A stop from what `plain` gave. What somebody has to mend may be probed at once."""
+        state = State(kept["state"])
+        until = inf if kept["until"] is None else min(float(kept["until"]), now + LONGEST_STOP)
+        if state not in (State.THROTTLED, State.PAUSED):
+            until = now
+        return cls(
+            state=state,
+            diagnosis=Diagnosis(**kept["diagnosis"]),
+            since=min(float(kept["since"]), now),
+            until=until,
+            place=int(kept["place"]),
+            waits=int(kept["waits"]),
+            has_incident=bool(kept["has_incident"]),
+        )
+
+
+def place_of(phase: Phase | None) -> int:
+    """How far a conversation has come in this phase; None: the message arrived."""
+    return END if phase is None else _PLACES[phase]
+
+
+def owner_of(reaction: Reaction) -> Scope:
+    """Whose equal answers are counted: the scope the reaction leads to in the end."""
+    if reaction.scope is Scope.MESSAGE and reaction.then is not None:
+        return owner_of(reaction.then)
+    return reaction.scope
+
+
+def state_of(due: Reaction) -> State:
+    """The state a reaction puts a mailbox in, by who has to act."""
+    if due.action is not Action.HOLD:
+        return State.THROTTLED
+    by_who = {"operator": State.MISCONFIGURED, "mailbox-user": State.NEEDS_SIGNIN}
+    return by_who.get(due.diagnosis.who, State.NEEDS_ADMIN)
+
+
+def _wait(due: Reaction, waits: int, times: int) -> float:
+    """Seconds until the next probe.
+
+    What is held is probed soon at first, as it may be mended soon; unless it names its own pace.
+    """
+    if due.action is Action.HOLD and not due.ceiling:
+        return float(min(due.seconds or inf, FIRST_PROBE * 2 ** min(waits - 1, 16)))
+    return due.pause(times)
+
+
+def _plain_value(_instance: object, _attribute: object, value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return None if value == inf else value  # JSON has no infinity
