@@ -51,7 +51,7 @@ class Denied:
     reply: Reply
 
 
-@frozen
+@frozen(cache_hash=True)
 class Rule:
     """What a login or a network may send, and by which mailbox."""
 

@@ -48,6 +48,3 @@ INJECTED: Final = Reply(421, "4.7.0", "Octets came behind STARTTLS before TLS be
 UNSTEADY: Final = Reply(501, "5.5.4", "Syntax: BDAT octets [LAST]; closing, as its end is unknown")
 TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_COMMANDS: Final = Reply(421, "4.7.0", "Too many commands without a message")
-
-# This goes to the log only.
-LEFT_EARLY: Final = "the client left before it was answered; it may send the message again"

@@ -14,17 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
+from m365gw.edge.speaker import Answer
 from m365gw.smtp.content import ChunkReader, ContentScanner, DataReader, Faults
 from m365gw.smtp.headers import HeaderScan
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
-
-Answer = Reply | Deferred[Reply] | None  # None: the reply comes behind the content that follows
 
 _log = Logger()
 

@@ -22,7 +22,7 @@ SHORTEST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 30.0
 HALF_LIFE: Final = 600.0  # seconds in which a count halves
 MOST_ADDRESSES: Final = 10_000  # remembered; then the oldest is forgotten
-_MOST_PASSWORDS: Final = 100  # remembered of one address
+_MOST_PASSWORDS: Final = 16  # remembered of one address
 
 
 def neighbourhood(address: IpAddress | None) -> str:

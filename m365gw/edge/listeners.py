@@ -26,8 +26,9 @@ from twisted.python.failure import Failure
 
 from m365gw.edge.admission import IpAddress, Visitor, ip_address
 from m365gw.edge.census import Census
+from m365gw.edge.doorway import Doorway, Peer
 from m365gw.edge.pump import Pump, Surroundings
-from m365gw.edge.session import Doorway, Peer, Session
+from m365gw.edge.session import Session
 from m365gw.smtp.replies import Reply, render
 
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from m365gw.edge.admission import IpAddress
 from m365gw.edge.authentication import WRONG, Authenticator
-from m365gw.edge.content import Answer
+from m365gw.edge.speaker import Answer
 from m365gw.smtp.commands import Auth
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.smtp.sasl import Challenge, LoginServer, PlainServer

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from attrs import frozen
 from twisted.internet import protocol, tcp
@@ -35,8 +35,8 @@ from zope.interface import implementer
 
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
-from m365gw.edge.content import Answer
 from m365gw.edge.deadline import Deadline
+from m365gw.edge.speaker import Answer, Reading, Speaker
 from m365gw.smtp.lines import LineReader
 from m365gw.smtp.replies import Refused, Reply, render
 
@@ -49,41 +49,6 @@ BROKEN: Final = "A command failed in a way that is not foreseen; its client may 
 
 _log = Logger()
 _rendered = lru_cache(maxsize=256)(render)
-
-
-class Reading(Protocol):
-    """A reader of content: takes octets until it is finished, then `end` is asked."""
-
-    @property
-    def finished(self) -> bool: ...
-
-    @property
-    def rest(self) -> bytes: ...
-
-    def feed(self, octets: bytes) -> None: ...
-
-    def end(self) -> Answer: ...
-
-
-class Speaker(Protocol):
-    """Who answers what the pump reads."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no message is in hand."""
-
-    def greeting(self) -> Reply: ...
-
-    def stranger(self, first: bytes) -> Reply | None:
-        """The farewell when the first octets show a client that does not speak SMTP."""
-
-    def command(self, line: bytes) -> Answer: ...
-
-    def consider(self, reply: Reply) -> Reply | None:
-        """Told of each reply; a farewell when the client has used up our patience."""
-
-    def gone(self) -> None:
-        """The session is over: the connection is closed, or TLS begins."""
 
 
 @frozen

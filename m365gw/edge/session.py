@@ -15,20 +15,19 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.python.failure import Failure
 
-from m365gw.config.settings import Limits, Listener
 from m365gw.edge import answers
-from m365gw.edge.admission import Admission, Denied, Rule, Visitor
-from m365gw.edge.authentication import Authenticator
-from m365gw.edge.content import PATIENCE, Answer, Chunk, Content, Dotted, too_large
-from m365gw.edge.intake import Intake
+from m365gw.edge.admission import Denied, Rule, Visitor
+from m365gw.edge.content import PATIENCE, Chunk, Content, Dotted, too_large
+from m365gw.edge.doorway import Doorway, Peer
+from m365gw.edge.journal import NO_QUEUE, Journal
 from m365gw.edge.login import Login
 from m365gw.edge.pump import Pump
+from m365gw.edge.speaker import Answer
 from m365gw.edge.strangers import recognise
 from m365gw.edge.transaction import Transaction
-from m365gw.events import EventLog
 from m365gw.smtp import commands
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Origin
@@ -43,33 +42,6 @@ LONGEST_REMEMBERED: Final = 200  # octets of a command line that is remembered w
 _remembered = lru_cache(maxsize=1024)(commands.parse)
 
 
-@frozen(eq=False)
-class Doorway:
-    """One listener, and all that its sessions work with."""
-
-    listener: Listener
-    hostname: str
-    limits: Limits
-    admission: Admission
-    authenticator: Authenticator
-    intake: Intake
-    log: EventLog
-
-
-@frozen
-class Peer:
-    """Who is connected. `host` is "" for a Unix socket, `tls` is "" without TLS."""
-
-    host: str
-    port: int
-    tls: str
-
-    @property
-    def client(self) -> str:
-        """The peer as Postfix's log names it."""
-        return f"unknown[{self.host or 'unix'}]"
-
-
 class Session:
     """The state between commands, and the answer to each. It is the pump's `Speaker`."""
 
@@ -79,10 +51,11 @@ class Session:
         self._pump = pump
         self._peer = peer
         self._visitor = visitor
+        self._journal = Journal(doorway.log, peer)
         self._rule: Rule | Denied | None = None  # of the visitor, once it was asked for
         self._helo = ""
         self._is_esmtp = False
-        self._login = Login(doorway.authenticator, visitor.address, self._login_failed)
+        self._login = Login(doorway.authenticator, visitor.address, self._journal.login_failed)
         self._transaction: Transaction | None = None
         self._errors = 0
         self._idle_commands = 0  # since the last message
@@ -103,7 +76,7 @@ class Session:
         words = recognise(first)
         if not words:
             return None
-        self._log("client.stranger", note=words)
+        self._journal.stranger(words)
         return answers.STRANGER
 
     def command(self, line: bytes) -> Answer:
@@ -135,10 +108,10 @@ class Session:
         if reply.is_permanent:
             self._errors += 1
             if self._errors > self._limits.hard_error_limit:
-                self._log("client.refused", note=str(answers.TOO_MANY_ERRORS))
+                self._journal.client_refused(answers.TOO_MANY_ERRORS)
                 return answers.TOO_MANY_ERRORS
         if self._idle_commands > self._limits.command_limit:
-            self._log("client.refused", note=str(answers.TOO_MANY_COMMANDS))
+            self._journal.client_refused(answers.TOO_MANY_COMMANDS)
             return answers.TOO_MANY_COMMANDS
         return None
 
@@ -167,7 +140,7 @@ class Session:
         if not self._may_start_tls:
             return answers.NO_TLS_HERE
         if self._pump.buffered:
-            self._log("client.refused", note=str(answers.INJECTED))
+            self._journal.client_refused(answers.INJECTED)
             return answers.INJECTED
         self._pump.encrypt()
         return answers.BEGIN_TLS
@@ -192,10 +165,6 @@ class Session:
     @property
     def _may_say_passwords(self) -> bool:
         return self._pump.is_secure or "plaintext-auth" in self._door.listener.quirks
-
-    def _login_failed(self, mechanism: str, login: str) -> None:
-        words = "login failed: the login is unknown or its password is wrong"
-        self._log("login.failed", note=words, sasl_method=mechanism, sasl_username=login)
 
     # Envelope
 
@@ -335,22 +304,13 @@ class Session:
 
     def _stored(self, entry: Entry, transaction: Transaction, content: Content) -> Reply:
         self._errors = self._idle_commands = 0
-        login: dict[str, Any] = {}
-        if self._login.name:
-            login = {"sasl_method": self._login.mechanism, "sasl_username": self._login.name}
-        self._door.log.emit(
-            "message.queued",
-            "smtpd",
-            content.queue_id,
-            note=answers.LEFT_EARLY if self._pump.is_over else "",
-            client=self._peer.client,
-            **login,
-            from_=transaction.mail.sender,
-            size=content.size,
-            nrcpt=len(transaction.recipients),
-            mailbox=transaction.mailbox,
-            proto=self._protocol(transaction.mail.smtputf8),
+        self._journal.queued(
+            transaction,
+            content,
+            self._login,
+            protocol=self._protocol(transaction.mail.smtputf8),
             helo=self._helo,
+            has_left=self._pump.is_over,
         )
         return Reply(250, "2.0.0", f"Ok: queued as {content.queue_id}")
 
@@ -371,17 +331,10 @@ class Session:
         self._reset()
         return answers.BYE
 
-    # Log
-
-    def _refuse(self, reply: Reply, sender: str, queue_id: str = "NOQUEUE") -> Reply:
-        """Log the refusal of a message, in the words its client gets."""
-        self._log("message.refused", queue_id, note=str(reply), from_=sender, helo=self._helo)
+    def _refuse(self, reply: Reply, sender: str, queue_id: str = NO_QUEUE) -> Reply:
+        """Refuse a message, with a line in the log in the words its client gets."""
+        self._journal.message_refused(reply, sender, queue_id, self._helo)
         return reply
-
-    def _log(self, event: str, queue_id: str = "", *, note: str = "", **fields: object) -> None:
-        self._door.log.emit(
-            event, "smtpd", queue_id, level="warn", note=note, client=self._peer.client, **fields
-        )
 
 
 def _said(reply: Reply) -> Answer:

@@ -17,10 +17,10 @@ from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.commit import GroupCommit
+from m365gw.edge.doorway import Doorway
 from m365gw.edge.intake import Intake
 from m365gw.edge.listeners import SessionFactory
 from m365gw.edge.pump import Pump
-from m365gw.edge.session import Doorway
 from m365gw.events import EventLog
 from m365gw.smtp.envelope import Envelope
 from m365gw.spool.names import Entry

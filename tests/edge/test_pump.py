@@ -32,6 +32,22 @@ class PumpTests(SynchronousTestCase):
         self.assertEqual(len(replies[-4:]), 4)
         self.assertEqual(self.client.wire.writes, before + 1)
 
+    def test_slow_socket_gets_the_rest_in_order(self) -> None:
+        """What a socket does not take at once follows by way of the reactor, and all after it."""
+        taken: list[bytes] = []
+
+        def take_some(octets: bytes) -> int:
+            taken.append(octets[:5])
+            return 5
+
+        self.client.wire.writeSomeData = take_some  # type: ignore[attr-defined]
+        self.client.pump._writes_at_once = True
+        rest = self.client.say("NOOP", "NOOP")
+        self.assertEqual(taken, [b"250 2"])
+        self.assertEqual(rest, [".0.0 Ok", "250 2.0.0 Ok"])
+        self.assertEqual(self.client.say("NOOP"), ["250 2.0.0 Ok"])
+        self.assertEqual(len(taken), 1)
+
     def test_any_split_gives_the_same_message(self) -> None:
         """A session octet by octet and the same session at once come to the same end."""
         said = (

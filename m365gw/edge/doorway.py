@@ -1,0 +1,38 @@
+"""What a session is given: the doorway it stands in, and the peer that came through it."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from m365gw.config.settings import Limits, Listener
+from m365gw.edge.admission import Admission
+from m365gw.edge.authentication import Authenticator
+from m365gw.edge.intake import Intake
+from m365gw.events import EventLog
+
+
+@frozen(eq=False)
+class Doorway:
+    """One listener, and all that its sessions work with."""
+
+    listener: Listener
+    hostname: str
+    limits: Limits
+    admission: Admission
+    authenticator: Authenticator
+    intake: Intake
+    log: EventLog
+
+
+@frozen
+class Peer:
+    """Who is connected. `host` is "" for a Unix socket, `tls` is "" without TLS."""
+
+    host: str
+    port: int
+    tls: str
+
+    @property
+    def client(self) -> str:
+        """The peer as Postfix's log names it."""
+        return f"unknown[{self.host or 'unix'}]"
