@@ -34,6 +34,7 @@ from m365gw.spool.spool import Spool
 
 LISTENER = "reports"  # the "listener" of reports in Origin; no client's mail has it
 HEADER_LIMIT = 65536  # octets of the original header that are looked at and returned
+WHOLE_LIMIT = 1048576  # octets of the longest message that is returned whole
 
 
 @frozen
@@ -120,7 +121,8 @@ class Bounces:
     def _text(
         self, message: Message, failures: Sequence[Failure], mailbox: str, addressee: str, qid: str
     ) -> bytes:
-        """The report itself (RFC 3464)."""
+        """The report itself (RFC 3464), with all of the message if it asked for that (RET=FULL)."""
+        whole = message.envelope.ret == "FULL" and message.size <= WHOLE_LIMIT
         return compose_report(
             hostname=self.hostname,
             sender=mailbox,
@@ -132,6 +134,7 @@ class Bounces:
             at=datetime.fromtimestamp(self.clock.seconds(), UTC),
             failed=[_failed(message, failure) for failure in failures],
             header=message.header(HEADER_LIMIT),
+            message=message.read(0, message.size) if whole else None,
         )
 
 

@@ -19,7 +19,7 @@ from m365gw.microsoft.replies import Phase
 FIRST_PROBE = 300.0  # seconds; of what is held. Then it doubles up to what the reaction says
 LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the clock did meanwhile
 
-# Actions that stop what they concern, when that is more than one message; the fast ones for seconds.
+# Actions that stop what they concern if that is more than one message; the fast ones for seconds.
 STOPPING = frozenset({Action.STOP, Action.HOLD, Action.RETRY_FAST, Action.FEWER_CONNECTIONS})
 
 _PLACES = {phase: place for place, phase in enumerate(Phase)}
