@@ -32,6 +32,7 @@ class Transaction:
 
     mail: MailArguments
     recipients: list[RcptArguments] = field(factory=list)
+    complaints: list[str] = field(factory=list)  # faults of the client that Microsoft lets pass
 
     def names(self) -> tuple[str, ...]:
         """Sender and recipients."""
@@ -173,8 +174,8 @@ def parse_xoauth2(response: bytes) -> tuple[str, str] | None:
 
 
 def complaints_about(transaction: Transaction, content: bytes) -> list[str]:
-    """Faults of a client that Microsoft lets pass, in words."""
-    complaints = []
+    """What a client did wrong with a message that is taken all the same, in words."""
+    complaints = [*transaction.complaints]
     if transaction.mail.body == "7BIT" and not content.isascii():
         complaints.append("8-bit content without BODY=8BITMIME")
     longest = max(map(len, content.split(b"\r\n")))

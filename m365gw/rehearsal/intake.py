@@ -28,7 +28,7 @@ class Intake(Pump):
         self.helo = ""
         self.login: Login | None = None
         self.transaction: Transaction | None = None
-        self.complaints: list[str] = []
+        self.complaints: list[str] = []  # about the session
         self.taken = 0
         self._chunks: ChunkContent | None = None
 
@@ -71,11 +71,11 @@ class Intake(Pump):
             raise Wrong("bad-sequence")
         if not transaction.recipients:
             raise Wrong("no-recipients")
+        if self.buffer:
+            transaction.complaints.append("content sent before the 354")
         self.through_faults("data", self.subjects(), self._invite_content)
 
     def _invite_content(self) -> None:
-        if self.buffer:
-            self.complaints.append("content sent before the 354")
         self.reply("354 Start mail input; end with <CRLF>.<CRLF>")
         content = DotContent(self._limit())
 
