@@ -7,7 +7,8 @@ has to translate a reply code at night.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from attrs import evolve, frozen
 
@@ -20,6 +21,18 @@ Who = Literal[
     "sender",  # who wrote the message
     "microsoft",  # only Microsoft can change it: a support case
 ]
+
+_ACTORS: Final = MappingProxyType(
+    {
+        "nobody": "nobody; it heals by itself",
+        "operator": "whoever runs the mail gateway",
+        "exchange-admin": "an Exchange administrator of the organisation",
+        "entra-admin": "an Entra administrator of the organisation",
+        "mailbox-user": "the user of the sending mailbox",
+        "sender": "you, the sender",
+        "microsoft": "Microsoft's support",
+    }
+)
 
 # What may stand in a command line somebody will copy. Senders come from outside.
 _HARMLESS = re.compile(r"[A-Za-z0-9._+=@-]+")
@@ -43,6 +56,11 @@ class Diagnosis:
     @property
     def is_unknown(self) -> bool:
         return self.key.startswith("unknown-")
+
+    @property
+    def actor(self) -> str:
+        """Who must act, in words for the sender of a message."""
+        return _ACTORS[self.who]
 
     def about(
         self, *, mailbox: str = "", sender: str = "", tenant: str = "", client_id: str = ""

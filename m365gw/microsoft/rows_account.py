@@ -177,8 +177,8 @@ _no_relay = Diagnosis(
     "unable-to-relay",
     "Microsoft does not relay for this session.",
     "The configured host is not the submission host, or the session is not signed in.",
-    "Check the SMTP host of the mailbox's cloud (world-wide: smtp.office365.com, port 587), then:"
-    " m365gw doctor <mailbox>",
+    "Check the SMTP host of the mailbox's cloud (world-wide: smtp.office365.com, port 587)."
+    " It is tried again each hour.",
     "operator",
 )
 _store_blip = Diagnosis(

@@ -43,8 +43,8 @@ _old_tls = Diagnosis(
     "TLS 1.2 is the least that is taken; the TLS library of this host, or a device between that"
     " opens TLS, offers less.",
     "Update OpenSSL and remove settings that force TLS 1.0 or 1.1 (openssl version;"
-    " /etc/ssl/openssl.cnf), or take the device out of the path. Then: m365gw mailbox resume"
-    " <mailbox>",
+    " /etc/ssl/openssl.cnf), or take the device out of the path. It is tried"
+    " again each hour.",
     "operator",
 )
 _bad_helo = Diagnosis(

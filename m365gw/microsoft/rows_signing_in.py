@@ -74,7 +74,7 @@ _password = Diagnosis(
     "Passwords for SMTP are being retired. This gateway signs in by OAuth, so the token was not"
     " recognised as one for this mailbox.",
     "Check that tenant, client_id and cloud belong to <mailbox> and that scope is that of the"
-    " cloud, then: m365gw doctor <mailbox>",
+    " cloud. It is tried again each hour.",
     "operator",
 )
 _sts_down = Diagnosis(
@@ -159,7 +159,8 @@ _unknown = Diagnosis(
     "unknown-auth-refused",
     "Microsoft refuses the sign-in of <mailbox> with an answer we do not know.",
     "The answer concerns the mailbox or the tenant; no message is returned for it.",
-    "Read the answer, then run: m365gw doctor <mailbox>. It is tried again each hour.",
+    "Read the answer; if it tells nothing, check the mailbox as for 535 5.7.3: SMTP AUTH switched"
+    " on, rights of the app on the mailbox, licence. It is tried again each hour.",
     "exchange-admin",
 )
 

@@ -20,6 +20,7 @@ KEPT: Final = frozenset(
     {
         *("auto-submitted", "content-transfer-encoding", "content-type", "date", "from"),
         *("message-id", "mime-version", "precedence", "reply-to", "return-path", "sender"),
+        "subject",
     }
 )  # and all that begin with "list-"
 
@@ -36,7 +37,7 @@ _KNOWN: Final = {
     name.encode(): name
     for name in (
         *KEPT,
-        *("received", "to", "cc", "subject", "user-agent", "x-mailer", "x-priority", "importance"),
+        *("received", "to", "cc", "user-agent", "x-mailer", "x-priority", "importance"),
         *("dkim-signature", "in-reply-to", "references", "list-id", "list-unsubscribe"),
     )
 }
