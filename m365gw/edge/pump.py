@@ -20,14 +20,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet import protocol, tcp
+from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
-    IPushProducer,
     IReactorTime,
-    ITCPTransport,
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,6 +34,7 @@ from zope.interface import implementer
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
 from m365gw.edge.deadline import Deadline
+from m365gw.edge.flow import Flow
 from m365gw.edge.speaker import Answer, Reading, Speaker
 from m365gw.smtp.lines import LineReader
 from m365gw.smtp.replies import Refused, Reply, render
@@ -63,7 +62,7 @@ class Surroundings:
     closed: Callable[[Pump], object]
 
 
-@implementer(IPushProducer, IHandshakeListener)
+@implementer(IHandshakeListener)
 class Pump(protocol.Protocol):
     """One connection of a client."""
 
@@ -74,16 +73,14 @@ class Pump(protocol.Protocol):
         self._limits = surroundings.limits
         self._lines = LineReader(self._limits.line_length_limit)
         self._deadline = Deadline(surroundings.clock, self._expired)
-        self._speaker: Speaker | None = None
+        self._speaker: Speaker | None = None  # none before TLS that comes first
+        self._flow: Flow  # made with the speaker
         self._reading: Reading | None = None
         self._piece = 0  # octets of content since the deadline was last moved
         self._replies: list[bytes] = []
-        self._writes_at_once = False
         self._is_turning = False
         self._is_waiting = False  # for an answer
         self._is_encrypting = False  # a TLS handshake is under way
-        self._is_choked = False  # the peer does not read
-        self._is_paused = False  # we do not read
         self._is_draining = False
         self._is_last = False  # the next reply is the last
         self._is_first = True  # nothing was received yet
@@ -129,14 +126,10 @@ class Pump(protocol.Protocol):
     # What Twisted calls
 
     def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            # Replies wait for nobody: without this a small write waits for the peer's ACK.
-            self.transport.setTcpNoDelay(True)
         if self._with.is_implicit_tls:
             self._is_encrypting = True
             self._deadline.set(self._limits.tls_timeout)
         else:
-            self._writes_at_once = isinstance(self.transport, tcp.Connection)
             self._begin(greet=True)
 
     def handshakeCompleted(self) -> None:
@@ -164,23 +157,12 @@ class Pump(protocol.Protocol):
             self._speaker.gone()
         self._with.closed(self)
 
-    def pauseProducing(self) -> None:
-        self._is_choked = True
-        self._regulate()
-
-    def resumeProducing(self) -> None:
-        self._is_choked = False
-        self._turn()
-
-    def stopProducing(self) -> None:
-        """The transport is closing; connectionLost says so too."""
-
     # The loop
 
     def _begin(self, *, greet: bool) -> None:
         """Start a session, in the clear or inside TLS."""
         self._speaker = self._with.speaker(self)
-        self.transport.registerProducer(self, True)
+        self._flow = Flow(self.transport, self._turn)
         self._deadline.set(self._limits.command_timeout)
         if greet:
             self._ask(self._speaker.greeting)
@@ -202,10 +184,11 @@ class Pump(protocol.Protocol):
             is_content = self._reading is not None
             limits = self._limits
             self._deadline.set(limits.data_timeout if is_content else limits.command_timeout)
-        self._regulate()
+        is_full = self._is_waiting and self._lines.buffered > MOST_BUFFERED
+        self._flow.regulate(is_full=is_full)
 
     def _may_go(self) -> bool:
-        return not (self._is_waiting or self._is_choked or self.is_over or self._is_encrypting)
+        return not (self._is_waiting or self._flow.is_choked or self.is_over or self._is_encrypting)
 
     def _step(self, speaker: Speaker) -> bool:
         """Do one thing. False: there is nothing to do before more octets come."""
@@ -287,40 +270,25 @@ class Pump(protocol.Protocol):
         """Write the replies; then close, or begin TLS, if that is what comes next."""
         if self._replies:
             replies, self._replies = b"".join(self._replies), []
-            self._write(replies)
+            self._flow.write(replies)
             if self.is_over:
                 self._hang_up()
             elif self._is_encrypting:
                 self._start_tls()
-
-    def _write(self, octets: bytes) -> None:
-        """Give octets to the peer, at once if its socket takes them.
-
-        The reactor's own way, wait until the socket is known to be writable, costs more than the
-        write. It is taken from the first time on that a peer is slow, and by TLS.
-        """
-        if self._writes_at_once:
-            sent = self.transport.writeSomeData(octets)
-            octets = octets[sent:] if isinstance(sent, int) else octets
-            if not octets:
-                return
-            self._writes_at_once = False
-        self.transport.write(octets)
 
     def _start_tls(self) -> None:
         """Only reached with nothing buffered, and forgets all that was said before."""
         assert self._speaker is not None
         self._speaker.gone()
         self._speaker = None
-        self._writes_at_once = False
         self._deadline.set(self._limits.tls_timeout)
-        self.transport.unregisterProducer()
+        self._flow.end()
         self.transport.startTLS(self._with.certificate)
 
     def _hang_up(self) -> None:
         """Close once the peer has taken the replies; a registered producer would prevent that."""
         self._deadline.set(FAREWELL_SECONDS)
-        self.transport.unregisterProducer()
+        self._flow.end()
         self.transport.loseConnection()
 
     def _expired(self) -> None:
@@ -329,18 +297,6 @@ class Pump(protocol.Protocol):
             return
         self._say(answers.SLOW_COMMAND if self._reading is None else answers.SLOW_CONTENT)
         self._flush()
-
-    def _regulate(self) -> None:
-        """Read from the peer only while it reads from us and we keep up."""
-        is_full = self._is_waiting and self._lines.buffered > MOST_BUFFERED
-        should_pause = (self._is_choked or is_full) and not self.is_over
-        if should_pause == self._is_paused:
-            return
-        self._is_paused = should_pause
-        if should_pause:
-            self.transport.pauseProducing()
-        else:
-            self.transport.resumeProducing()
 
 
 def _reply_to(failure: Failure) -> Reply:

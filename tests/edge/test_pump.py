@@ -41,7 +41,7 @@ class PumpTests(SynchronousTestCase):
             return 5
 
         self.client.wire.writeSomeData = take_some  # type: ignore[attr-defined]
-        self.client.pump._writes_at_once = True
+        self.client.pump._flow._writes_at_once = True
         rest = self.client.say("NOOP", "NOOP")
         self.assertEqual(taken, [b"250 2"])
         self.assertEqual(rest, [".0.0 Ok", "250 2.0.0 Ok"])
@@ -148,7 +148,7 @@ class PumpTests(SynchronousTestCase):
 
     def test_choked_peer_that_stays_so_is_closed(self) -> None:
         """A peer that reads nothing for the whole timeout is cut off."""
-        self.client.pump.pauseProducing()
+        self.client.wire.producer.pauseProducing()
         self.gateway.clock.advance(300)
         self.gateway.clock.advance(FAREWELL_SECONDS)
         self.assertTrue(self.client.wire.disconnected)
