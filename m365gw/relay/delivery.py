@@ -15,21 +15,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, inf
 
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.microsoft.reactions import Action, Scope
-from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Attempts, Finding
-from m365gw.relay.bounces import Bounces, Failure, is_report
+from m365gw.relay.bounces import Bounces
 from m365gw.relay.delivery_log import log_finding, log_line
 from m365gw.relay.governor import Governor
+from m365gw.relay.judgement import Judge, Progress
 from m365gw.relay.mailboxes import Mailboxes
-from m365gw.relay.retries import expired, next_attempt
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import Corrupt, Gone, SpoolError
@@ -52,19 +50,6 @@ _OPEN = frozenset({Outcome.PENDING, Outcome.UNCERTAIN})
 _diagnostics = Logger()
 
 
-@define
-class Progress:
-    """What became of the message since it was claimed."""
-
-    taken: float  # when it was taken from the queue
-    todo: list[int]  # recipients not tried yet
-    failures: list[Failure] = field(factory=list)
-    retry_at: float = inf  # it failed temporarily: the time of the next attempt
-    wait_at: float = inf  # it could not help it: the time from when on it may go
-    goes_on: bool = True
-    is_done: bool = False  # every recipient has it: the file goes, and is not written to again
-
-
 @define(kw_only=True)
 class Delivery:
     """Delivers messages, many at a time. `chance` gives numbers from 0 to 1, for jitter."""
@@ -79,7 +64,15 @@ class Delivery:
     log: EventLog
     chance: Callable[[], float]
     _owed: dict[int, list[Verdict]] = field(factory=dict)  # known, but not yet on disk
-    _batches: dict[int, int] = field(factory=dict)  # messages that need small transactions
+    _judge: Judge = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._judge = Judge(
+            governor=self.governor,
+            mailboxes=self.mailboxes,
+            queue=self.queue,
+            chance=self.chance,
+        )
 
     async def deliver(self, entry: Entry) -> Entry | None:
         """Try one message. Gives the entry under which it waits now, None when it does not."""
@@ -102,7 +95,8 @@ class Delivery:
             raise
         except Exception:
             _diagnostics.failure("{qid}: delivery failed", qid=entry.queue_id)
-            return self.spool.defer(message, ceil(self._next_attempt(message)))
+            due = self._judge.next_attempt(message, self.clock.seconds())
+            return self.spool.defer(message, ceil(due))
         finally:
             message.close()
 
@@ -174,89 +168,38 @@ class Delivery:
             if record.outcome in _OPEN
         ]
         progress = Progress(now, [place for _, place in sorted(waiting)])  # the untried first
+        is_done = False
         while progress.todo and progress.goes_on:
-            batch = self._next_batch(message, progress)
+            batch = self._judge.next_batch(message, progress, self.clock.seconds())
             if not batch:
                 progress.wait_at = self.clock.seconds()  # the governor knows until when
                 break
             attempt = await self.attempts.send(message, batch)
-            if not attempt.began:
-                now = self.clock.seconds()
-                self.governor.give_back(message.origin.mailbox, len(batch), now)
-            self._take_in(message, progress, attempt)
+            is_done = self._take_in(message, progress, attempt)
         if progress.failures:
             await self._fail(message, progress)
+        if is_done:
+            self._remove(message)
+            return None
         return self._put_away(message, progress)
 
-    def _next_batch(self, message: Message, progress: Progress) -> list[int]:
-        """The recipients of the next transaction; none when the governor allows none now."""
-        wanted = min(len(progress.todo), self._batches.get(message.entry.id, len(progress.todo)))
-        granted = self.governor.grant(message.origin.mailbox, wanted, self.clock.seconds())
-        return progress.todo[:granted]
+    def _take_in(self, message: Message, progress: Progress, attempt: Attempt) -> bool:
+        """Note on disk and in the log what an attempt decided.
 
-    def _take_in(self, message: Message, progress: Progress, attempt: Attempt) -> None:
-        """Sort the findings of one attempt; note on disk and in the log what is decided."""
+        True: all recipients have it at one go. Then the file goes, and is not written to again.
+        """
         now = self.clock.seconds()
-        again = self._too_many(message, attempt, now)
-        noted = []
-        for finding in attempt.findings:
-            if finding.recipient in again:
-                continue
-            progress.todo.remove(finding.recipient)
-            failure = self._judge(message, progress, finding, attempt, now)
-            if failure is not None:
-                progress.failures.append(failure)
-            else:
-                noted.append(_verdict(finding))
-                log_finding(self.log, message, finding, attempt, (progress.taken, now))
-        if all(verdict.outcome is Outcome.DELIVERED for verdict in noted):
-            progress.is_done = len(noted) == len(message.recipients)
-        if progress.is_done:
-            self._owed[message.entry.id] = noted  # in case it cannot be removed
-        elif noted:
-            self._settle(message, noted, now)
-
-    def _too_many(self, message: Message, attempt: Attempt, now: float) -> frozenset[int]:
-        """Recipients to be sent to again at once, in smaller transactions."""
-        split = [one for one in attempt.findings if one.reaction.action is Action.SPLIT]
-        if not split or len(attempt.findings) == 1:
-            return frozenset()  # one recipient alone is never too many: it means something else
-        tried = len(attempt.findings)
-        arrived = sum(one.outcome is Outcome.DELIVERED for one in attempt.findings)
-        then = split[0].reaction.then
-        if then is not None and then.action is Action.RETRY:  # a matter of number alone
-            self.governor.fewer_recipients(
-                message.origin.mailbox, 2 * arrived if arrived else tried, now
-            )
-        if not arrived:
-            self._batches[message.entry.id] = tried // 2
-        return frozenset(one.recipient for one in split)
-
-    def _judge(
-        self, message: Message, progress: Progress, finding: Finding, attempt: Attempt, now: float
-    ) -> Failure | None:
-        """What one finding means for the message: it failed, or is tried again and when."""
-        if finding.outcome is Outcome.DELIVERED:
-            return None
-        reaction = finding.reaction
-        if reaction.action is Action.SPLIT and reaction.then is not None:
-            reaction = reaction.then
-        if finding.outcome is Outcome.FAILED or reaction.action is Action.BOUNCE:
-            return Failure(evolve(finding, reaction=reaction, outcome=Outcome.FAILED), attempt)
-        if reaction.action is Action.FEWER_CONNECTIONS:
-            self.governor.fewer_connections(message.origin.mailbox, now)
-        if reaction.scope is not Scope.MESSAGE and finding.outcome is Outcome.PENDING:
-            progress.wait_at = now  # what is stopped knows until when
-            progress.goes_on = False
-            return None
-        if finding.outcome is Outcome.PENDING and self._is_over(message, now):
-            return Failure(evolve(finding, outcome=Outcome.FAILED), attempt, gave_up=True)
-        # Uncertain ones are in no hurry: each time may be one copy more.
-        fast = reaction.action is Action.RETRY_FAST and finding.outcome is Outcome.PENDING
-        at = now + finding.pause if fast else self._next_attempt(message)
-        progress.retry_at = min(progress.retry_at, at)
-        progress.goes_on = progress.goes_on and finding.phase is Phase.RCPT
-        return None
+        noted = self._judge.judge(message, progress, attempt, now)
+        for finding in noted:
+            more = self._policy() if finding.outcome is Outcome.UNCERTAIN else ""
+            log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
+        verdicts = [_verdict(finding) for finding in noted]
+        if sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients):
+            self._owed[message.entry.id] = verdicts  # in case it cannot be removed
+            return True
+        if verdicts:
+            self._settle(message, verdicts, now)
+        return False
 
     # -- after it was sent
 
@@ -274,15 +217,19 @@ class Delivery:
                 (progress.taken, now),
                 more="given up: its time in the queue is over" if one.gave_up else "",
             )
+            self._alarm(message, one.finding)
+
+    def _alarm(self, message: Message, finding: Finding) -> None:
+        """A failure that says something is wrong beyond this message is told loudly."""
+        if finding.reaction.alarm:
+            note = str(finding.reaction.diagnosis)
+            self.log.emit("alarm", "qmgr", message.entry.queue_id, level="error", note=note)
 
     def _put_away(self, message: Message, progress: Progress) -> Entry | None:
-        if progress.is_done:
-            self._remove(message)
-            return None
         now = self.clock.seconds()
         outcomes = {record.outcome for record in message.recipients}
         if Outcome.UNCERTAIN in outcomes and (
-            self.queue.on_uncertain == "hold" or self._is_over(message, now)
+            self.queue.on_uncertain == "hold" or self._judge.is_over(message, now)
         ):
             self._hold(message, HELD_UNCERTAIN)
             return None
@@ -290,7 +237,6 @@ class Delivery:
             if progress.wait_at < inf:
                 return self.spool.wait(message, ceil(min(progress.wait_at, progress.retry_at)))
             return self.spool.defer(message, ceil(progress.retry_at))
-        self._batches.pop(message.entry.id, None)
         if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
             self._hold(message, obstacle)
         else:
@@ -300,6 +246,7 @@ class Delivery:
     def _remove(self, message: Message) -> None:
         self.spool.remove(message)
         self._owed.pop(message.entry.id, None)
+        self._judge.forget(message)
         self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
 
     def _hold(self, message: Message, reason: str) -> None:
@@ -314,28 +261,6 @@ class Delivery:
         except SpoolError:
             self._owed[message.entry.id] = verdicts
             raise
-
-    def _next_attempt(self, message: Message) -> float:
-        now = self.clock.seconds()
-        return next_attempt(
-            now,
-            self._age(message, now),
-            self.queue.minimal_backoff_time,
-            self.queue.maximal_backoff_time,
-            self.chance(),
-        )
-
-    def _age(self, message: Message, now: float) -> float:
-        """Seconds the message has failed for reasons of its own."""
-        arrived = message.entry.arrived_at
-        mailbox, sender = message.origin.mailbox, message.envelope.sender
-        return now - arrived - self.mailboxes.excused(mailbox, sender, arrived, now)
-
-    def _is_over(self, message: Message, now: float) -> bool:
-        lifetime = self.queue.maximal_queue_lifetime
-        if is_report(message.origin):
-            lifetime = min(lifetime, self.queue.bounce_queue_lifetime)
-        return expired(self._age(message, now), lifetime)
 
     def _policy(self) -> str:
         if self.queue.on_uncertain == "hold":
