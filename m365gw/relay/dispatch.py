@@ -6,16 +6,14 @@ one no more than a busy one. The spool is read in slices, at the start while mes
 out, and again each `queue_run_delay` for what memory does not know (released by a tool, forgotten
 for want of room).
 
-Each second removals are made durable and, when something changed, budgets and mailbox states are
-written down. While the health gate of the spool is closed nothing is delivered: the disk is
-probed until it opens. `stop` lets what is in flight come to its end, within a bound.
+While the health gate of the spool is closed nothing is delivered. `stop` lets what is in flight
+come to its end, within a bound.
 
 Failures: none leave here. A delivery that fails is logged, its message tried again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import islice
@@ -33,18 +31,15 @@ from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.stops import Stop
 from m365gw.relay.threads import Calls
+from m365gw.relay.upkeep import Upkeep
 from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry, State, tag
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
 
-STATE_FILE = "budgets.json"
 SLICE = 500  # names read from the spool in one turn
 MOST_AT_ONCE = 100  # messages one mailbox starts in one turn
 MOST_IN_FLIGHT = 1000  # each has a file and a socket open
-SAVE_EVERY = 5  # seconds, when something was sent
-SAVE_ANYHOW = 60  # seconds: how late we can be known to have been alive
-PROBE_EVERY = 5  # seconds between probes of a disk that failed
 RETRY_DISK = 60.0  # seconds until a message the disk failed is looked at again
 
 _diagnostics = Logger()
@@ -74,8 +69,10 @@ class Dispatch:
         self._delivery = delivery
         self._queue = queue
         self._clock = clock
-        self._disk = disk
         self._log = log
+        self._upkeep = Upkeep(
+            spool=spool, governor=governor, mailboxes=mailboxes, clock=clock, disk=disk, log=log
+        )
         self._lanes = {tag(address): address for address in addresses}
         self._flights: dict[int, Deferred[None]] = {}  # by queue id
         self._asleep: list[tuple[float, int]] = []  # heap: when to look at a lane again
@@ -84,19 +81,15 @@ class Dispatch:
         self._second: IDelayedCall | None = None
         self._writing: Deferred[None] | None = None
         self._scan_at = 0.0  # when the next look through the spool is due
-        self._saved_at = 0.0  # when budgets were last written down
-        self._probe_at = 0.0
-        self._has_disk_incident = False
         self._scan: Iterator[Entry] | None = None
         self._is_first_scan = True
         self._is_stopping = False
-        self._has_news = False  # something changed that is to be written down
 
     # -- from outside
 
     def start(self) -> None:
         """Take up the queue where the last process left it."""
-        self._restore()
+        self._upkeep.restore()
         self._look_through()
         self._second = self._clock.callLater(1, self._each_second)
 
@@ -119,7 +112,7 @@ class Dispatch:
                 bound.cancel()
         if self._writing is not None:
             await self._writing
-        await self._write_down(save=True)
+        await self._upkeep.write_down(save=True)
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +197,7 @@ class Dispatch:
         self._clock.callLater(RETRY_DISK, self.accepted, entry)
 
     def _landed(self, entry: Entry | None, taken: Entry, mailbox: str, probed: list[Stop]) -> None:
-        self._has_news = True
+        self._upkeep.has_news = True
         landed = self._flights.pop(taken.id)
         if entry is not None:
             self._schedule.add(entry)
@@ -281,69 +274,7 @@ class Dispatch:
             self._second = self._clock.callLater(1, self._each_second)
 
     async def _keep_house(self, now: float) -> None:
-        if self._spool.health.closed:
-            self._tell_of_the_disk("incident.opened", "error", self._spool.health.cause)
-            if now >= self._probe_at:
-                self._probe_at = now + PROBE_EVERY
-                if await self._disk.call(self._spool.probe):
-                    self._tell_of_the_disk("incident.closed", "info", "")
-                    self._turn(0.0)
-            return
-        if now >= self._scan_at:
+        if await self._upkeep.each_second():
+            self._turn(0.0)
+        elif now >= self._scan_at and not self._spool.health.closed:
             self._look_through()
-        since = now - self._saved_at
-        await self._write_down(save=since >= (SAVE_EVERY if self._has_news else SAVE_ANYHOW))
-
-    def _tell_of_the_disk(self, event: str, level: str, cause: str) -> None:
-        """One incident while the health gate is closed, whatever fails meanwhile."""
-        is_open = event == "incident.opened"
-        if self._has_disk_incident is not is_open:
-            self._has_disk_incident = is_open
-            self._log.emit(
-                event,
-                "qmgr",
-                level=level,
-                key="spool-failed",
-                what="The disk of the spool failed." if is_open else "The disk works again.",
-                why=f"The system says: {cause}." if is_open else "A minute of probes went well.",
-                fix="Look at the disk (dmesg, smartctl, df). Nothing is taken or sent meanwhile;"
-                " it goes on by itself."
-                if is_open
-                else "Nothing.",
-                who="operator" if is_open else "nobody",
-            )
-
-    async def _write_down(self, *, save: bool) -> None:
-        """Make removals durable; with `save` also budgets and mailbox states."""
-        try:
-            if self._spool.has_unsynced:
-                await self._disk.call(self._spool.sync_removals)
-            if save:
-                self._has_news, self._saved_at = False, self._clock.seconds()
-                state = {
-                    "governor": self._governor.state(),
-                    "mailboxes": self._mailboxes.state(self._clock.seconds()),
-                }
-                data = json.dumps(state).encode("ascii")
-                await self._disk.call(self._spool.write_state, STATE_FILE, data)
-        except SpoolError as error:
-            self._has_news = True
-            note = f"the spool cannot be written: {error.cause}"
-            self._log.emit("spool.unwritable", "qmgr", level="error", note=note)
-
-    def _restore(self) -> None:
-        """Budgets and mailbox states of the last process. Without them: no credit, all ready."""
-        now = self._clock.seconds()
-        try:
-            data = self._spool.read_state(STATE_FILE)
-            if data is None:
-                return
-            state = json.loads(data)
-            self._governor.restore(state["governor"], now)
-            self._mailboxes.restore(state["mailboxes"], now)
-        except (SpoolError, ValueError, TypeError, LookupError, AttributeError) as error:
-            note = (
-                f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): budgets begin"
-                " anew, and Microsoft may refuse some mail until they are right again"
-            )
-            self._log.emit("budgets.lost", "qmgr", level="warn", note=note)

@@ -1,0 +1,123 @@
+"""What mail out keeps up beside delivering: removals made durable, budgets and mailbox states
+written down, a failed disk probed until it can be trusted again.
+
+`each_second` is called once a second. Budgets are written every few seconds when something was
+sent, and each minute anyhow: the time of the last note tells the next process how long there was
+no service, which ages no message. Failures: none leave here; they are logged and tried again.
+"""
+
+from __future__ import annotations
+
+import json
+
+from attrs import define
+from twisted.internet.interfaces import IReactorTime
+
+from m365gw.events import EventLog
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.governor import Governor
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.threads import Calls
+from m365gw.spool.health import SpoolError
+from m365gw.spool.spool import Spool
+
+STATE_FILE = "budgets.json"
+SAVE_EVERY = 5.0  # seconds, when something was sent
+SAVE_ANYHOW = 60.0
+PROBE_EVERY = 5.0  # seconds between probes of a disk that failed
+
+
+@define(kw_only=True)
+class Upkeep:
+    """Set `has_news` when something happened that is worth writing down."""
+
+    spool: Spool
+    governor: Governor
+    mailboxes: Mailboxes
+    clock: IReactorTime
+    disk: Calls
+    log: EventLog
+    has_news: bool = False
+    _saved_at: float = 0.0
+    _probed_at: float = 0.0
+    _incident: Diagnosis | None = None
+
+    def restore(self) -> None:
+        """Budgets and mailbox states of the last process. Without them: no credit, all ready."""
+        now = self.clock.seconds()
+        try:
+            data = self.spool.read_state(STATE_FILE)
+            if data is None:
+                return
+            state = json.loads(data)
+            self.governor.restore(state["governor"], now)
+            self.mailboxes.restore(state["mailboxes"], now)
+        except (SpoolError, ValueError, TypeError, LookupError, AttributeError) as error:
+            note = (
+                f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): budgets begin"
+                " anew, and Microsoft may refuse some mail until they are right again"
+            )
+            self.log.emit("budgets.lost", "qmgr", level="warn", note=note)
+
+    async def each_second(self) -> bool:
+        """What is due now. True: the disk, which had failed, has just become good again."""
+        now = self.clock.seconds()
+        if self.spool.health.closed:
+            self._open_incident()
+            return await self._probe(now)
+        since = now - self._saved_at
+        await self.write_down(save=since >= (SAVE_EVERY if self.has_news else SAVE_ANYHOW))
+        return False
+
+    async def write_down(self, *, save: bool) -> None:
+        """Make removals durable; with `save` also budgets and mailbox states."""
+        try:
+            if self.spool.has_unsynced:
+                await self.disk.call(self.spool.sync_removals)
+            if save:
+                self.has_news, self._saved_at = False, self.clock.seconds()
+                state = {
+                    "governor": self.governor.state(),
+                    "mailboxes": self.mailboxes.state(self._saved_at),
+                }
+                data = json.dumps(state).encode("ascii")
+                await self.disk.call(self.spool.write_state, STATE_FILE, data)
+        except SpoolError as error:
+            self.has_news = True
+            note = f"the spool cannot be written: {error.cause}"
+            self.log.emit("spool.unwritable", "qmgr", level="error", note=note)
+
+    async def _probe(self, now: float) -> bool:
+        if abs(now - self._probed_at) < PROBE_EVERY:
+            return False
+        self._probed_at = now
+        is_good = await self.disk.call(self.spool.probe)
+        if is_good and self._incident is not None:
+            self._tell("incident.closed", "info", self._incident)
+            self._incident = None
+        return is_good
+
+    def _open_incident(self) -> None:
+        """One incident while the health gate is closed, whatever else fails meanwhile."""
+        if self._incident is None:
+            self._incident = Diagnosis(
+                "spool-failed",
+                "The disk of the spool failed; no mail is taken or sent.",
+                f"The system says: {self.spool.health.cause}.",
+                "Look at the disk (dmesg, smartctl, df -h). It goes on by itself a minute after the"
+                " disk works again.",
+                "operator",
+            )
+            self._tell("incident.opened", "error", self._incident)
+
+    def _tell(self, event: str, level: str, told: Diagnosis) -> None:
+        self.log.emit(
+            event,
+            "qmgr",
+            level=level,
+            key=told.key,
+            what=told.what,
+            why=told.why,
+            fix=told.fix,
+            who=told.who,
+        )
