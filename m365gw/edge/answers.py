@@ -45,6 +45,5 @@ SLOW_CONTENT: Final = Reply(421, "4.4.2", "Timeout: the message did not come in 
 STOPPING: Final = Reply(421, "4.3.2", "The server is stopping; try again later")
 STRANGER: Final = Reply(421, "4.7.0", "This server speaks SMTP, and nothing else")
 INJECTED: Final = Reply(421, "4.7.0", "Octets came behind STARTTLS before TLS began")
-UNSTEADY: Final = Reply(501, "5.5.4", "Syntax: BDAT octets [LAST]; closing, as its end is unknown")
 TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_COMMANDS: Final = Reply(421, "4.7.0", "Too many commands without a message")

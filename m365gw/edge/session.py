@@ -88,12 +88,11 @@ class Session:
                 command = _remembered(line)
             else:
                 command = self._parse_long(line)
-        except Refused:
-            if line[:4].upper() != b"BDAT":
-                raise
-            # How much content follows is not known, and content is never read as commands.
-            self._pump.last_reply()
-            return answers.UNSTEADY
+        except Exception:
+            if line[:4].upper() == b"BDAT":
+                # How much content follows is not known, and content is never read as commands.
+                self._pump.last_reply()
+            raise
         return _ANSWERS[type(command)](self, command)
 
     def _parse_long(self, line: bytes) -> commands.Command:
@@ -182,7 +181,10 @@ class Session:
         size = mail.size or 0
         if size > self._limits.message_size_limit:
             return self._refuse(too_large(self._limits), mail.sender)
-        self._door.intake.check_space(size)
+        try:
+            self._door.intake.check_space(size)
+        except Refused as refused:
+            return self._refuse(refused.reply, mail.sender)
         self._transaction = Transaction(mail, decision.mailbox)
         return answers.SENDER_OK
 
@@ -237,9 +239,9 @@ class Session:
         try:
             transaction = self._addressed()
             content = self._begin(transaction)
-        except Refused as refused:
+        except Exception as error:  # whatever it is, the octets are content and no commands
             self._reset()
-            self._pump.receive(Chunk(bdat.size, None, None, partial(_said, refused.reply)))
+            self._pump.receive(Chunk(bdat.size, None, None, partial(_fail, error)))
             return None
         if bdat.size >= TINY_CHUNK:
             self._idle_commands -= 1  # it is part of a message
@@ -337,8 +339,8 @@ class Session:
         return reply
 
 
-def _said(reply: Reply) -> Answer:
-    return reply
+def _fail(error: Exception) -> Answer:
+    raise error
 
 
 _ANSWERS: Final[dict[type, Callable[[Session, Any], Answer]]] = {

@@ -8,8 +8,10 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, execute
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Limits, Listener, Network
@@ -125,7 +127,7 @@ class Gateway:
             self.doorway,
             self.census,
             self.clock,
-            self.certificate,  # type: ignore[arg-type]
+            self.certificate,
         )
 
     def connect(self, host: str = HOST) -> Conversation:
@@ -159,7 +161,7 @@ class Conversation:
 
     @property
     def pump(self) -> Pump:
-        return self.protocol  # type: ignore[no-any-return]
+        return self.protocol
 
     def send(self, octets: bytes) -> list[str]:
         """Octets as they are; the replies that came at once."""
@@ -193,9 +195,6 @@ class Conversation:
 
     def drop(self) -> None:
         """The connection is lost."""
-        from twisted.internet.error import ConnectionLost
-        from twisted.python.failure import Failure
-
         self.protocol.connectionLost(Failure(ConnectionLost()))
 
 

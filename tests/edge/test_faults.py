@@ -8,8 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener
+from m365gw.edge import session
 from m365gw.edge.pump import FAREWELL_SECONDS, MOST_BUFFERED
 from m365gw.edge.session import Session
+from m365gw.smtp.commands import Mail
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
 from tests.edge.conversation import MESSAGE, TRUSTED, Gateway
@@ -34,13 +36,10 @@ class FaultTests(SynchronousTestCase):
         waiting: list[Deferred[Reply]] = []
         answer = Session._mail
 
-        def slow(session: Session, command: object) -> Deferred[Reply]:
+        def slow(speaker: Session, command: object) -> Deferred[Reply]:
             promise: Deferred[Reply] = Deferred()
             waiting.append(promise)
-            return promise.addCallback(lambda _: answer(session, command))  # type: ignore
-
-        from m365gw.edge import session
-        from m365gw.smtp.commands import Mail
+            return promise.addCallback(lambda _: answer(speaker, command))
 
         self.patch(session, "_ANSWERS", {**session._ANSWERS, Mail: slow})
         return waiting
@@ -98,7 +97,7 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(
             client.say("MAIL FROM:<me@example.com>", "RCPT TO:<a@example.net>", "DATA"), []
         )
-        waiting[0].callback(None)  # type: ignore[arg-type]
+        waiting[0].callback(None)
         self.assertEqual(client.codes(), ["250", "250", "354"])
 
     def test_06_slow_policy_and_body_in_one_segment(self) -> None:
@@ -112,7 +111,7 @@ class FaultTests(SynchronousTestCase):
             + content
             + b".\r\n"
         )
-        waiting[0].callback(None)  # type: ignore[arg-type]
+        waiting[0].callback(None)
         self.assertEqual(client.codes(), ["250", "250", "354", "250"])
         [(envelope, _)] = self.gateway.messages()
         self.assertEqual([each.address for each in envelope.recipients], ["a@example.net"])
@@ -125,8 +124,8 @@ class FaultTests(SynchronousTestCase):
         client.say("EHLO x")
         client.say("MAIL FROM:<me@example.com>", "RCPT TO:<stranger@example.net>", "RSET")
         client.say("MAIL FROM:<me@example.com>", "RCPT TO:<friend@example.net>", "DATA")
-        waiting[0].callback(None)  # type: ignore[arg-type]
-        waiting[1].callback(None)  # type: ignore[arg-type]
+        waiting[0].callback(None)
+        waiting[1].callback(None)
         client.send(MESSAGE + b".\r\n")
         [(envelope, _)] = self.gateway.messages()
         self.assertEqual([each.address for each in envelope.recipients], ["friend@example.net"])

@@ -32,17 +32,17 @@ class Service(ListenerService):
 
     def __init__(self, case: SynchronousTestCase, **settings: object) -> None:
         place = str(settings.pop("endpoint", "tcp:0:interface=127.0.0.1"))
-        listener = Listener(name="test", endpoint=place, **settings)  # type: ignore[arg-type]
+        listener = Listener(name="test", endpoint=place, **settings)
         limits = Limits(minimal_free_space=0, shutdown_timeout=0.2)
         self.gateway = Gateway(
             case, listener=listener, limits=limits, clients=[FAX], networks=[LOCAL]
         )
         self.files = self_signed(case.mktemp(), "localhost", datetime.now(UTC))
-        certificate = ServerCertificate(*self.files, reactor)  # type: ignore[arg-type]
+        certificate = ServerCertificate(*self.files, reactor)
         factory = SessionFactory(
             self.gateway.doorway,
             self.gateway.census,
-            reactor,  # type: ignore[arg-type]
+            reactor,
             certificate,
         )
         super().__init__(reactor, self.gateway.doorway, factory)
@@ -50,7 +50,7 @@ class Service(ListenerService):
     @property
     def number(self) -> int:
         assert self.port is not None
-        return int(self.port.getHost().port)  # type: ignore[attr-defined]
+        return int(self.port.getHost().port)
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.files[0])

@@ -40,7 +40,7 @@ class PumpTests(SynchronousTestCase):
             taken.append(octets[:5])
             return 5
 
-        self.client.wire.writeSomeData = take_some  # type: ignore[attr-defined]
+        self.client.wire.writeSomeData = take_some
         self.client.pump._flow._writes_at_once = True
         rest = self.client.say("NOOP", "NOOP")
         self.assertEqual(taken, [b"250 2"])

@@ -159,6 +159,7 @@ class EnvelopeTests(SynchronousTestCase):
         client = Gateway(self, limits=Limits(minimal_free_space=1 << 60)).connect()
         client.say("EHLO x")
         self.assertEqual(client.say("MAIL FROM:<me@example.com>")[0][:9], "452 4.3.1")
+        self.assertIn("452 4.3.1", client.gateway.output.getvalue())
 
     def test_utf8_needs_smtputf8(self) -> None:
         """An address that is not ASCII is refused unless MAIL said SMTPUTF8, and resets nothing."""
@@ -407,6 +408,15 @@ class ChunkTests(SynchronousTestCase):
         replies = self.client.send(b"BDAT x\r\nMAIL FROM:<me@example.com>\r\n")
         self.assertEqual([reply[:3] for reply in replies], ["501"])
         self.assertTrue(self.client.wire.is_closing)
+
+    def test_fault_of_our_own_still_swallows_the_chunk(self) -> None:
+        """An exception where the content begins: the octets are dropped, not run, then 451."""
+        self.client.envelope()
+        with mock.patch.object(self.gateway.spool, "draft", side_effect=ZeroDivisionError):
+            self.assertEqual(self.client.send(b"BDAT 12 LAST\r\nQUIT\r\n"), [])
+            self.assertEqual(self.client.send(b"QUIT\r\n")[0][:9], "451 4.3.0")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.client.message()[0][:3], "250")
 
     def test_giant_chunk_closes_at_once(self) -> None:
         """What is announced to be far over the limit is not read over."""
