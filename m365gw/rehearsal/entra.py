@@ -82,7 +82,7 @@ class Entra:
             "device_code": code.device_code,
             "verification_uri": page,
             "expires_in": int(self.tenant.device_lifetime),
-            "interval": int(code.interval),
+            "interval": max(1, int(code.interval)),  # MSAL never returns when it is told 0
             "message": f"This is a rehearsal. To sign in, open the page {page} and enter the code"
             f" {code.user_code} to authenticate.",
         }

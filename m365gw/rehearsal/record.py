@@ -51,7 +51,7 @@ class Record:
         *,
         contents: bool = True,
         most_messages: int = 100_000,
-        most_octets: int = 512 * 2**20,
+        most_octets: int = 256 * 2**20,
     ) -> None:
         self._folder = folder
         self._contents = contents

@@ -110,7 +110,7 @@ class Tenant:
     refresh_token_lifetime: float = 90 * 86400.0  # without use
     token_length: int = 1800  # an access token has at least so many characters
     device_lifetime: float = 900.0
-    device_interval: float = 5.0
+    device_interval: float = 5.0  # polling faster is told to slow down; 0: never told
 
     def mailbox(self, address: str) -> Mailbox | None:
         """The mailbox with this primary address."""

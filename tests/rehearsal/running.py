@@ -40,7 +40,7 @@ class RehearsalCase(TestCase):
         logging.getLogger("msal").setLevel(logging.CRITICAL)
         limits = Limits.off()
         self.rehearsal = Rehearsal(Path(self.mktemp()), reactor=reactor, limits=limits)
-        self.rehearsal.tenant.device_interval = 0.0  # nobody waits between two polls
+        self.rehearsal.tenant.device_interval = 0.0  # nobody is slowed down
         self.addCleanup(self.stop)
         return Deferred.fromCoroutine(self.rehearsal.start())
 
