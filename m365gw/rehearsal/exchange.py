@@ -32,6 +32,7 @@ class Transaction:
 
     mail: MailArguments
     recipients: list[RcptArguments] = field(factory=list)
+    disturbed: bool = False  # a fault has struck while the content arrived
     complaints: list[str] = field(factory=list)  # faults of the client that Microsoft lets pass
 
     def names(self) -> tuple[str, ...]:

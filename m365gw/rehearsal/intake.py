@@ -5,6 +5,8 @@ A message that is refused is read to its end first, as the client may have sent 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, field
 from twisted.logger import Logger
 
@@ -82,27 +84,37 @@ class Intake(Pump):
         def read() -> bool:
             if not self.buffer:
                 return False
-            data = bytes(self.buffer)
-            self.buffer.clear()
-            rest = content.feed(data)
-            if rest is not None:
-                self.buffer += rest
-                self.reader = self.read_command
-                self._finish(content, "DATA")
-                return True
-            self._disturb(content.arrived)
-            return False
+            rest = content.feed(self._take_buffer())
+
+            def proceed() -> None:
+                if rest is not None:
+                    self._back_to_commands(rest)
+                    self._finish(content, "DATA")
+
+            self._disturb(content.arrived, proceed)
+            return rest is not None
 
         self.reader = read
 
-    def _disturb(self, arrived: int) -> None:
-        """Lets a fault strike that waits for so much of a message."""
-        faults = self.exchange.faults
+    def _take_buffer(self) -> bytes:
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        return data
+
+    def _back_to_commands(self, rest: bytes) -> None:
+        """The content is over; `rest` came behind it, ahead of what has come since."""
+        self.buffer[:0] = rest
+        self.reader = self.read_command
+
+    def _disturb(self, arrived: int, proceed: Callable[[], None]) -> None:
+        """Goes on, unless a fault waits for so much of a message. One strikes in a message."""
+        faults, transaction = self.exchange.faults, self.transaction
         waiting = [each.after for each in faults.pending if each.phase == "content"]
-        if waiting and arrived >= min(waiting):
-            fault = faults.due("content", self.subjects())
-            if fault is not None:
-                self.suffer(fault, lambda: None)
+        if not waiting or arrived < min(waiting) or transaction is None or transaction.disturbed:
+            proceed()
+            return
+        transaction.disturbed = True
+        self.through_faults("content", self.subjects(), proceed)
 
     # BDAT
 
@@ -115,15 +127,15 @@ class Intake(Pump):
         def read() -> bool:
             if size and not self.buffer:
                 return False
-            rest = chunks.feed(bytes(self.buffer))
-            self.buffer.clear()
-            if rest is None:
-                self._disturb(chunks.arrived)
-                return False
-            self.buffer += rest
-            self.reader = self.read_command
-            self._end_chunk(chunks, size, last)
-            return True
+            rest = chunks.feed(self._take_buffer())
+
+            def proceed() -> None:
+                if rest is not None:
+                    self._back_to_commands(rest)
+                    self._end_chunk(chunks, size, last)
+
+            self._disturb(chunks.arrived, proceed)
+            return rest is not None
 
         self.reader = read
 

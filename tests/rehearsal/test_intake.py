@@ -290,6 +290,32 @@ class FaultTests(SynchronousTestCase):
         self.assertTrue(dialogue.is_closed)
         self.assertEqual(self.service.record.count, 0)
 
+    def test_drop_before_the_dot_of_a_small_message(self) -> None:
+        """The fault strikes even when the whole message comes in one piece, by DATA or BDAT."""
+        for send in (
+            lambda dialogue: dialogue.mail(),
+            lambda dialogue: dialogue.send(
+                b"MAIL FROM:<relay@contoso.example>\r\nRCPT TO:<b@x.example>\r\n"
+                b"BDAT %d LAST\r\n%b" % (len(MESSAGE), MESSAGE)
+            ),
+        ):
+            self.order(phase="content", action="drop")
+            dialogue = self.service.signed_in()
+            send(dialogue)
+            self.assertTrue(dialogue.is_closed)
+        self.assertEqual(self.service.record.count, 0)
+
+    def test_stall_inside_a_message(self) -> None:
+        """The message is taken when the stall has ended, with what came meanwhile behind it."""
+        self.order(phase="content", action="stall", seconds=10.0)
+        dialogue = self.service.signed_in()
+        dialogue.envelope()
+        self.assertEqual(dialogue.send(MESSAGE + b".\r\nNO"), "")
+        self.assertEqual(dialogue.send(b"OP\r\nQUIT\r\n"), "")
+        self.service.clock.advance(10)
+        codes = [line[:3] for line in dialogue.heard().splitlines()]
+        self.assertEqual(codes, ["250", "250", "221"])
+
     def test_drop_after_the_dot(self) -> None:
         """Cut without an answer; the message was taken or not, as ordered."""
         for record, count in ((False, 0), (True, 1)):
