@@ -1,0 +1,44 @@
+"""A server under test, whichever it is: where it listens, what it runs as, what it logs."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from attrs import frozen
+
+PATIENCE = 20.0  # seconds a server has to start
+
+
+@frozen
+class Server:
+    """A server on loopback: its port, the root of its processes, and its log."""
+
+    port: int
+    pid: int
+    log: Path  # lines as Postfix writes them
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def await_greeting(name: str, port: int) -> None:
+    """Wait until the server greets on its port. Raises TimeoutError."""
+    end = time.monotonic() + PATIENCE
+    while not _greets(port):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{name} did not start within {PATIENCE:.0f} seconds")
+        time.sleep(0.02)
+
+
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            return probe.recv(3) == b"220"
+    except OSError:
+        return False
