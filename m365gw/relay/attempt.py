@@ -202,6 +202,7 @@ class Attempts:
                 reaction = reaction.then or reaction
             if owner_of(reaction) is Scope.MESSAGE:
                 due, pause = _due_for(message, answer, reaction, now)
+                due = self.mailboxes.named(due, message.origin.mailbox, message.envelope.sender)
             else:
                 if id(reaction) not in told:
                     told[id(reaction)] = self.mailboxes.answered(

@@ -67,7 +67,6 @@ def log_line(
         "delivery",
         "smtp",
         message.entry.queue_id,
-        level="info" if status in ("sent", "deferred") else "warn",
         mailbox=message.origin.mailbox,
         to_=message.envelope.recipients[recipient].address,
         relay=relay,

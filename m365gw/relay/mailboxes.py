@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -38,6 +38,7 @@ class Account:
     address: str
     tenant: str
     host: str  # "smtp.office365.com:587"
+    client_id: str = ""  # of the app registration, for commands in diagnoses
 
 
 @define
@@ -65,14 +66,15 @@ class Mailboxes:
 
     def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
         self._log = log
+        self._accounts = {account.address: account for account in accounts}
         self._keys: dict[str, tuple[Key, ...]] = {
-            account.address: (
-                ("paused", account.address),
-                (Scope.MAILBOX.value, account.address),
+            address: (
+                ("paused", address),
+                (Scope.MAILBOX.value, address),
                 (Scope.TENANT.value, account.tenant.casefold()),
                 (Scope.HOST.value, account.host),
             )
-            for account in accounts
+            for address, account in self._accounts.items()
         }
         self._stops: dict[Key, Stop] = {}
         self._streaks: dict[tuple[Key, str], Streak] = {}
@@ -126,10 +128,18 @@ class Mailboxes:
             return reaction, reaction.pause()
         key = self._key(scope, mailbox, sender)
         streak = self._counted(key, reaction.diagnosis.key, now)
-        due = reaction.after(streak.times, now - streak.first)
+        due = self.named(reaction.after(streak.times, now - streak.first), mailbox, sender)
         if due.action in STOPPING:
             self._impose(key, due, phase, streak, now)
         return due, due.pause(streak.times)
+
+    def named(self, reaction: Reaction, mailbox: str, sender: str) -> Reaction:
+        """A reaction whose diagnosis names this mailbox and sender, ready to be read."""
+        account = self._accounts[mailbox]
+        told = reaction.diagnosis.about(
+            mailbox=mailbox, sender=sender, tenant=account.tenant, client_id=account.client_id
+        )
+        return evolve(reaction, diagnosis=told)
 
     def passed(self, mailbox: str, sender: str, phase: Phase | None, now: float) -> None:
         """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
@@ -257,11 +267,9 @@ class Mailboxes:
     def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
         state = state_of(due)
         stop = self._stops.get(key)
+        is_new = stop is None
         if stop is None:
             stop = self._stops[key] = Stop(state, due.diagnosis, now, now)
-            self._log.emit(
-                "mailbox.stopped", "qmgr", level="warn", note=due.diagnosis.what, **{key[0]: key[1]}
-            )
         elif stop.diagnosis.key != due.diagnosis.key:
             self._close_incident(key, stop, now)
             stop.state, stop.diagnosis, stop.waits = state, due.diagnosis, 1
@@ -273,18 +281,18 @@ class Mailboxes:
         stop.extend(due, streak.times, now)
         if due.alarm or stop.until - stop.since >= ALARM_AFTER:
             self._open_incident(key, stop)
+        elif is_new:
+            note = f"waits {round(stop.until - now)} s: {due.diagnosis.what}"
+            self._log.emit("mailbox.stopped", "qmgr", note=note, **{key[0]: key[1]})
 
     def _lift(self, key: Key, stop: Stop, now: float) -> None:
         del self._stops[key]
         self._past.setdefault(key, Intervals()).add(stop.since, now)
-        self._close_incident(key, stop, now)
-        self._log.emit(
-            "mailbox.resumed",
-            "qmgr",
-            note="mail goes on",
-            **{key[0]: key[1]},
-            stopped_for=round(now - stop.since),
-        )
+        if stop.has_incident:
+            self._close_incident(key, stop, now)
+        else:
+            note = f"mail goes on after {round(now - stop.since)} s"
+            self._log.emit("mailbox.resumed", "qmgr", note=note, **{key[0]: key[1]})
 
     def _open_incident(self, key: Key, stop: Stop) -> None:
         if not stop.has_incident:
@@ -294,14 +302,15 @@ class Mailboxes:
     def _close_incident(self, key: Key, stop: Stop, now: float) -> None:
         if stop.has_incident:
             stop.has_incident = False
-            self._tell("incident.closed", "info", key, stop, now - stop.since)
+            self._tell("incident.closed", "info", key, stop, f"after {round(now - stop.since)} s")
 
-    def _tell(self, event: str, level: str, key: Key, stop: Stop, lasted: float = 0.0) -> None:
+    def _tell(self, event: str, level: str, key: Key, stop: Stop, note: str = "") -> None:
         told = stop.diagnosis
         self._log.emit(
             event,
             "qmgr",
             level=level,
+            note=note,
             **{key[0]: key[1]},
             state=stop.state.value,
             key=told.key,
@@ -309,7 +318,6 @@ class Mailboxes:
             why=told.why,
             fix=told.fix,
             who=told.who,
-            lasted=round(lasted),
         )
 
 
