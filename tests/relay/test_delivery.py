@@ -244,6 +244,7 @@ class MailboxTroubleTests(StageCase):
         self.assertEqual(sorted(stage.reached()), [B, C])
         self.assertEqual(stage.pool.transactions, 3)
         (incident,) = stage.events("incident.opened")
+        self.assertNotIn("<mailbox>", incident["fix"])
         self.assertEqual(incident["sender"], f"<boss@contoso.com> on {BOX}")
         stage.wait(3600, 10)
         self.assertEqual(stage.reached().count(A), 4)

@@ -1,0 +1,65 @@
+"""Tests for `m365gw.relay.upkeep`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.relay.upkeep import STATE_FILE
+from tests.relay.stage import BOX, Stage
+
+
+class UpkeepTests(SynchronousTestCase):
+    """What is written down, and when."""
+
+    def setUp(self) -> None:
+        self.stage = Stage(self.mktemp())
+        self.stage.dispatch.start()
+
+    def kept(self) -> Any:
+        data = self.stage.spool.read_state(STATE_FILE)
+        return None if data is None else json.loads(data)
+
+    def test_budgets_are_written_within_seconds(self) -> None:
+        """A few seconds after a delivery its recipients are on disk."""
+        self.stage.send("a@example.net", "b@example.net")
+        self.stage.wait(6)
+        self.assertEqual(list(self.kept()["governor"][BOX]["hours"].values()), [2])
+
+    def test_sign_of_life_is_written_each_minute(self) -> None:
+        """A quiet service notes that it is alive, so that downtime can be told."""
+        self.stage.wait(150)
+        self.assertGreaterEqual(self.kept()["mailboxes"]["at"], self.stage.clock.seconds() - 61)
+
+    def test_stop_writes_the_last_state(self) -> None:
+        """A stop in good order leaves nothing to be guessed."""
+        self.stage.send()
+        self.successResultOf(Deferred.fromCoroutine(self.stage.dispatch.stop(1)))
+        self.assertEqual(self.kept()["mailboxes"]["at"], self.stage.clock.seconds())
+        self.assertEqual(list(self.kept()["governor"][BOX]["hours"].values()), [1])
+
+    def test_removals_are_made_durable_within_a_second(self) -> None:
+        """What was delivered does not come back after a power loss a second later."""
+        self.stage.send()
+        self.assertTrue(self.stage.spool.has_unsynced)
+        self.stage.wait(1)
+        self.assertFalse(self.stage.spool.has_unsynced)
+
+    def test_disk_that_cannot_take_the_note_is_said(self) -> None:
+        """A failing write is logged and tried again; delivery goes on as the gate allows."""
+        failing = [OSError(28, "No space left on device")] * 2
+        write_state = self.stage.spool._files.write_all
+
+        def fail(*arguments: Any) -> None:
+            if failing:
+                raise failing.pop()
+            write_state(*arguments)
+
+        self.stage.send()
+        self.patch(self.stage.spool._files, "write_all", fail)
+        self.stage.wait(30)
+        self.assertEqual(len(self.stage.events("spool.unwritable")), 2)
+        self.assertIsNotNone(self.kept())
