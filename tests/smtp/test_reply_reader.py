@@ -27,12 +27,20 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip(marks, marks[1:], strict=False)]
 
 
+# Without a status, text that begins like one would be one: "250 2.0.0" says nothing else.
 texts = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=30)
-replies = st.builds(
-    Reply,
-    st.integers(200, 599),
-    st.just(""),
-    st.lists(texts, min_size=1, max_size=4).map("\n".join),
+words = texts.filter(lambda text: not text[:1].isdigit())
+
+
+def joined(lines: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Texts of one to four lines."""
+    return st.lists(lines, min_size=1, max_size=4).map("\n".join)
+
+
+replies = st.one_of(
+    st.builds(Reply, st.integers(200, 599), st.just(""), joined(words)),
+    st.builds(Reply, st.integers(200, 299), st.sampled_from(["2.1.5", "2.0.0"]), joined(texts)),
+    st.builds(Reply, st.integers(500, 599), st.sampled_from(["5.7.139"]), joined(texts)),
 )
 
 
