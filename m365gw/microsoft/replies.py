@@ -21,7 +21,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from m365gw.microsoft import rows_account, rows_connecting, rows_message, rows_signing_in
+from m365gw.microsoft import (
+    rows_account,
+    rows_connecting,
+    rows_limits,
+    rows_message,
+    rows_signing_in,
+)
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, done
 from m365gw.microsoft.rows import SENDING, Defaults, Phase, Row
@@ -35,6 +41,7 @@ ROWS: Final[tuple[Row, ...]] = tuple(
         (
             *rows_connecting.ROWS,
             *rows_signing_in.ROWS,
+            *rows_limits.ROWS,  # a used-up quota is told from a full mailbox by the longer name
             *rows_account.ROWS,
             *rows_message.ROWS,
         ),

@@ -1,8 +1,8 @@
-"""Answers within a transaction that are about the mailbox, its senders or the tenant.
+"""Answers within a transaction about what the mailbox, its senders or the tenant may do.
 
-Most of them are 5yz, and none of them is the message's fault: a quota rolls on, a block is lifted,
-a right is granted, and then the same message goes through. They may come at MAIL FROM, at RCPT TO
-or after the data, whenever Exchange gets round to the check, so they hold in all three places.
+Most of them are 5yz, and none of them is the message's fault: a block is lifted, a right is
+granted, and then the same message goes through. They may come at MAIL FROM, at RCPT TO or after
+the data, whenever Exchange gets round to the check, so they hold in all three places.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ from typing import Final
 
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import (
-    HOUR,
     Scope,
-    fewer_connections,
     hold,
     refresh_token,
     retry,
     retry_fast,
     retry_then,
-    stop,
 )
 from m365gw.microsoft.rows import SENDING, Phase, Row
 
-DAY: Final = 86400.0
 SENDER_OR_CONTENT: Final = frozenset({Phase.MAIL, Phase.DATA})
 
 _not_signed_in = Diagnosis(
@@ -86,32 +82,6 @@ _tenant_ip = Diagnosis(
     " another public address.",
     "exchange-admin",
 )
-_tenant_quota = Diagnosis(
-    "tenant-quota",
-    "The tenant has reached its limit of external recipients in 24 hours.",
-    "The limit depends on the number of licences (trial tenants: 5,000) and frees by itself as the"
-    " 24 hours roll on.",
-    "Nothing, or send less: Get-LimitsEnforcementStatus shows the limit and its use. It is tried"
-    " again each hour.",
-    "exchange-admin",
-)
-_quota = Diagnosis(
-    "mailbox-quota",
-    "<mailbox> has reached its limit of recipients in 24 hours.",
-    "Microsoft allows 10,000 recipients a day for a mailbox, or less if the tenant's outbound spam"
-    " policy says so. Nobody can reset it; it frees by itself as the 24 hours roll on.",
-    "Nothing: it is tried again each hour. If it returns, spread the senders over several"
-    " mailboxes, and set governor.recipients_per_day to the true limit.",
-    "operator",
-)
-_quota_or_rate = Diagnosis(
-    "mailbox-submission-quota",
-    "<mailbox> has sent too much in a short time, or has reached its daily limit.",
-    "Microsoft uses one answer for both. The first frees in a minute, the second within 24 hours.",
-    "Nothing: it is tried again in two minutes, then each hour. If it returns, lower"
-    " governor.messages_per_minute, or spread the senders over several mailboxes.",
-    "operator",
-)
 _full = Diagnosis(
     "mailbox-full",
     "<mailbox> itself is full, so Microsoft takes no mail from it.",
@@ -129,13 +99,6 @@ _no_logon = Diagnosis(
     " user: -User and the user's address). It takes some minutes to work.",
     "exchange-admin",
 )
-_personal_quota = Diagnosis(
-    "personal-quota",
-    "This personal Outlook.com account has reached its daily limit.",
-    "The limit of personal accounts is low and depends on their reputation.",
-    "Nothing: it is tried again in 24 hours. For more mail use a Microsoft 365 mailbox.",
-    "operator",
-)
 _personal_proof = Diagnosis(
     "personal-proof-needed",
     "Microsoft wants proof that this Outlook.com account belongs to a person.",
@@ -149,29 +112,6 @@ _personal_suspended = Diagnosis(
     "Its service found abuse, or thinks it did.",
     "Sign in at https://outlook.live.com as <mailbox> and follow the way to recover the account.",
     "mailbox-user",
-)
-_concurrent = Diagnosis(
-    "mailbox-connections",
-    "<mailbox> sends over too many connections at once.",
-    "Microsoft allows three; another program may use the same mailbox.",
-    "Nothing if it is rare: fewer are used for a while. If it repeats, lower"
-    " governor.connections, and find what else signs in as this mailbox.",
-    "operator",
-)
-_rate = Diagnosis(
-    "mailbox-rate",
-    "<mailbox> sends faster than Microsoft allows.",
-    "The limit is 30 messages a minute; another program may use the same mailbox.",
-    "Nothing: the mailbox waits a little, longer each time. If it repeats, lower"
-    " governor.messages_per_minute.",
-    "operator",
-)
-_busy = Diagnosis(
-    "mailbox-server-busy",
-    "The server of <mailbox> is too busy.",
-    "In spite of its code this is temporary: the enhanced status says so.",
-    "Nothing: it is tried again, each time a little later.",
-    "nobody",
 )
 _no_relay = Diagnosis(
     "unable-to-relay",
@@ -196,32 +136,7 @@ _draining = Diagnosis(
     "nobody",
 )
 
-_quota_reaction = stop(Scope.MAILBOX, HOUR, _quota, alarm=True)
-
 ROWS: Final = (
-    Row(SENDING, fewer_connections(_concurrent), words=("concurrent connections limit",)),
-    Row(SENDING, fewer_connections(_concurrent), words=("sender thread limit exceeded",)),
-    Row(
-        SENDING,
-        stop(Scope.MAILBOX, 60, _rate, ceiling=HOUR),
-        words=("submission rate for this client",),
-    ),
-    Row(
-        SENDING,
-        _quota_reaction,
-        words=("submissionquotaexceeded", "reached your daily limit"),
-    ),
-    Row(
-        SENDING,
-        stop(
-            Scope.MAILBOX,
-            120,
-            _quota_or_rate,
-            attempts=1,
-            then=stop(Scope.MAILBOX, HOUR, _quota_or_rate, alarm=True),
-        ),
-        words=("submission quota exceeded",),
-    ),
     Row(
         SENDER_OR_CONTENT,
         hold(Scope.MAILBOX, _full),
@@ -240,11 +155,6 @@ ROWS: Final = (
     ),
     Row(
         SENDING,
-        stop(Scope.MAILBOX, DAY, _personal_quota, alarm=True),
-        words=("verdict is refusequota",),
-    ),
-    Row(
-        SENDING,
         hold(Scope.MAILBOX, _personal_proof),
         words=("verdict is hipsend", "verdict is hipnotify", "verdict is showtierupgrade"),
     ),
@@ -260,28 +170,7 @@ ROWS: Final = (
     Row(SENDING, hold(Scope.TENANT, _tenant_ip), status=("5.7.708",)),
     Row(SENDING, hold(Scope.SENDER, _domain), status=("5.7.750",)),
     Row(SENDING, hold(Scope.TENANT, _tenant_threshold), status=("5.7.700-702", "5.7.704-749")),
-    Row(SENDING, stop(Scope.TENANT, HOUR, _tenant_quota, alarm=True), status=("5.7.232-233",)),
-    Row(SENDING, _quota_reaction, status=("5.1.90",)),
-    Row(
-        SENDER_OR_CONTENT,
-        stop(
-            Scope.MAILBOX,
-            120,
-            _quota_or_rate,
-            attempts=1,
-            then=stop(Scope.MAILBOX, HOUR, _quota_or_rate, alarm=True),
-        ),
-        status=("5.2.2",),
-    ),
-    Row(SENDING, stop(Scope.MAILBOX, 60, _rate, ceiling=HOUR), status=("4.5.127",)),
-    Row(
-        SENDING,
-        stop(Scope.MAILBOX, 60, _busy, ceiling=HOUR),
-        codes=(554,),
-        status=("4.3.2",),
-    ),
     Row(SENDING, refresh_token(hold(Scope.MAILBOX, _not_signed_in)), codes=(530,)),
-    Row(SENDING, fewer_connections(_concurrent), codes=(432,)),
     Row(SENDING, retry_then(3, hold(Scope.MAILBOX, _no_logon)), codes=(430,)),
     Row(SENDING, retry_fast(_draining), codes=(421,)),
 )

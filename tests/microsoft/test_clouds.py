@@ -47,7 +47,7 @@ class CustomTests(SynchronousTestCase):
 
     def test_loopback_needs_rehearsal(self) -> None:
         """A real configuration cannot point at a rehearsal on this machine by accident."""
-        for host in ("127.0.0.1:25", "localhost:25", "[::1]:25", "x.localhost.:25"):
+        for host in ("127.0.0.1:25", "localhost:25", "[::1]:25", "x.localhost.:25", "0.0.0.0:25"):
             with self.subTest(host=host), self.assertRaises(ValueError):
                 rehearsal(host, rehearsal=False)
         self.assertFalse(rehearsal("smtp.example.com", rehearsal=False).rehearsal)

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.microsoft.entra import ROWS, explain
 from m365gw.microsoft.entra_apps import SERVICE, THROTTLED, UNKNOWN, UNREACHABLE
+from m365gw.microsoft.replies import ROWS as REPLY_ROWS
 
 # reaction, diagnosis, and the codes, errors and suberrors that ask for it
 KNOWN = (
@@ -61,6 +62,8 @@ KNOWN = (
     ("retry", "entra-unavailable", (90090, 40010, 80005)),
 )
 
+REPLY_KEYS = {row.reaction.diagnosis.key for row in REPLY_ROWS}
+
 
 class KnownErrorTests(SynchronousTestCase):
     """Each row of the facts."""
@@ -98,6 +101,7 @@ class KnownErrorTests(SynchronousTestCase):
                 self.assertIs(known.setdefault(diagnosis.key, diagnosis), diagnosis)
                 self.assertTrue(diagnosis.what.endswith(".") and diagnosis.why.endswith("."))
                 self.assertTrue(len(diagnosis.fix) > 7)
+                self.assertNotIn(diagnosis.key, REPLY_KEYS)
                 if verdict.reaction in ("login", "admin", "config"):
                     self.assertNotIn(diagnosis.who, ("nobody", "sender"))
 
