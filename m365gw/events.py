@@ -35,6 +35,9 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u
 _ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
 
 
+_LEVELS = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}
+
+
 class TextStream(Protocol):
     """Where lines go: a file, standard output."""
 
@@ -113,9 +116,9 @@ class EventLog:
 
     def observe(self, event: LogEvent) -> None:
         """Take an event of `twisted.logger`: what the libraries and failures have to say."""
-        level = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}.get(
-            event.get("log_level", LogLevel.info), "error"
-        )
+        level = _LEVELS.get(event.get("log_level", LogLevel.info), "error")
+        if level == "info" and not str(event.get("log_namespace", "")).startswith("m365gw"):
+            level = "debug"  # "starting protocol", "port closed": of use to programmers only
         if LEVELS[level] < self._threshold:
             return
         for line in _text_of(event).splitlines():

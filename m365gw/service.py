@@ -166,7 +166,9 @@ class Gateway(Service):
         for said, listener in zip(self._settings.listener, self.listeners, strict=True):
             where: Any = listener.port and listener.port.getHost()
             place = f"{where.host}:{where.port}" if hasattr(where, "host") else said.endpoint
-            self.log.emit("listener.ready", "master", listener=said.name, address=place)
+            self.log.emit(
+                "listener.ready", "master", note="listening", listener=said.name, address=place
+            )
 
     def stopService(self) -> Deferred[None]:
         super().stopService()  # type: ignore[no-untyped-call]

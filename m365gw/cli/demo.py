@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def _show(stage: Stage, once: bool) -> None:
     events = stage.events()
     for event in events:
         _tell(stage, event)
-        if event["event"] == "message.removed":
+        if event["event"] in ("message.removed", "message.refused"):
             break
     _show_received(stage)
     _show_how_to(stage)
@@ -78,7 +79,7 @@ def _places(stage: Stage) -> Iterator[str]:
 def _send(stage: Stage) -> None:
     """Hand in a message as a printer would, and look at it on disk while it waits."""
     stage.ask_microsoft("faults", {"phase": "token", "action": "stall", "seconds": SIGN_IN_SECONDS})
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP)
     message["From"] = f"Printer on the third floor <{SENDER}>"
     message["To"] = RECIPIENT
     message["Subject"] = "Your scan"
