@@ -6,9 +6,12 @@ between them, which is the lenient side for what they are used for here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 MOST = 100
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Intervals:
@@ -41,3 +44,22 @@ class Intervals:
     def within(self, start: float, end: float) -> float:
         """Seconds between two times that lie in a span."""
         return sum(max(0.0, min(last, end) - max(first, start)) for first, last in self.spans)
+
+
+class History(Generic[Name]):
+    """Intervals of many things, by name."""
+
+    def __init__(self) -> None:
+        self.intervals: dict[Name, Intervals] = {}
+
+    def add(self, name: Name, start: float, end: float) -> None:
+        """Adds one span to a thing."""
+        self.intervals.setdefault(name, Intervals()).add(start, end)
+
+    def union(self, names: Iterable[Name]) -> Intervals:
+        """The spans of all these things together, to be added to at will."""
+        together = Intervals()
+        for name in names:
+            if name in self.intervals:
+                together.add_all(self.intervals[name])
+        return together

@@ -19,16 +19,30 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.intervals import Intervals
-from m365gw.relay.stops import STOPPING, State, Stop, owner_of, place_of, state_of
+from m365gw.relay.incidents import tell_closed, tell_opened
+from m365gw.relay.intervals import History, Intervals
+from m365gw.relay.stops import (
+    MISSING,
+    STOPPING,
+    Key,
+    State,
+    Stop,
+    Streak,
+    Streaks,
+    owner_of,
+    place_of,
+    state_of,
+)
 
 ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
+
+_SERVICE: Key = ("service", "")  # stopped whenever this program does not run
 
 
 @frozen
@@ -41,14 +55,6 @@ class Account:
     client_id: str = ""  # of the app registration, for commands in diagnoses
 
 
-@define
-class Streak:
-    """Equal answers in a row from one place."""
-
-    times: int
-    first: float
-
-
 @frozen
 class Standing:
     """The state of a mailbox, as shown to people. `diagnosis` is None when it is ready."""
@@ -56,9 +62,6 @@ class Standing:
     state: State
     until: float = 0.0
     diagnosis: Diagnosis | None = None
-
-
-Key = tuple[str, str]  # the kind of thing that is stopped, and its name
 
 
 class Mailboxes:
@@ -77,8 +80,8 @@ class Mailboxes:
             for address, account in self._accounts.items()
         }
         self._stops: dict[Key, Stop] = {}
-        self._streaks: dict[tuple[Key, str], Streak] = {}
-        self._past: dict[Key, Intervals] = {}
+        self._streaks = Streaks()
+        self._past: History[Key] = History()
 
     def __contains__(self, mailbox: str) -> bool:
         return mailbox in self._keys
@@ -127,7 +130,10 @@ class Mailboxes:
         if scope is Scope.MESSAGE:
             return reaction, reaction.pause()
         key = self._key(scope, mailbox, sender)
-        streak = self._counted(key, reaction.diagnosis.key, now)
+        stop = self._stops.get(key)
+        # What was sent before a stop began is part of the same event, and counted with it.
+        is_news = stop is None or stop.until <= now
+        streak = self._streaks.count(key, reaction.diagnosis.key, now, is_news)
         due = self.named(reaction.after(streak.times, now - streak.first), mailbox, sender)
         if due.action in STOPPING:
             self._impose(key, due, phase, streak, now)
@@ -151,8 +157,7 @@ class Mailboxes:
             if stop is not None and stop.state is not State.PAUSED and stop.place < place:
                 self._lift(key, stop, now)
             if phase is None:
-                for streak in [name for name in self._streaks if name[0] == key]:
-                    del self._streaks[streak]
+                self._streaks.end(key)
 
     def pause(self, mailbox: str, diagnosis: Diagnosis, now: float) -> None:
         """An operator stops a mailbox until `resume`."""
@@ -183,7 +188,7 @@ class Mailboxes:
         key = (Scope.MAILBOX.value, mailbox)
         stop = self._stops.get(key)
         if stop is None:
-            stop = self._stops[key] = Stop(State.MISCONFIGURED, _MISSING, now, inf)
+            stop = self._stops[key] = Stop(State.MISCONFIGURED, MISSING, now, inf)
             self._open_incident(key, stop)
         return stop.diagnosis
 
@@ -194,10 +199,9 @@ class Mailboxes:
 
     def excused(self, mailbox: str, sender: str, since: float, now: float) -> float:
         """Seconds between two times in which the sender could not send for no fault of its own."""
-        stopped = Intervals()
-        for key in (*self._covering(mailbox, sender), _SERVICE):
-            if key in self._past:
-                stopped.add_all(self._past[key])
+        covering = self._covering(mailbox, sender)
+        stopped = self._past.union((*covering, _SERVICE))
+        for key in covering:
             if key in self._stops:
                 stopped.add(self._stops[key].since, now)
         return stopped.within(since, now)
@@ -207,7 +211,7 @@ class Mailboxes:
         return {
             "at": now,
             "stops": [[*key, stop.plain()] for key, stop in self._stops.items()],
-            "past": [[*key, past.spans] for key, past in self._past.items()],
+            "past": [[*key, past.spans] for key, past in self._past.intervals.items()],
         }
 
     def restore(self, state: Mapping[str, Any], now: float) -> None:
@@ -222,23 +226,18 @@ class Mailboxes:
             (str(kind), str(name)): Stop.restored(kept, now) for kind, name, kept in state["stops"]
         }
         down_since = float(state["at"])
-        past.setdefault(_SERVICE, Intervals()).add(down_since, now)
-        self._past.update(past)
+        self._past.intervals.update(past)
+        self._past.add(_SERVICE, down_since, now)
         known = {key for keys in self._keys.values() for key in keys}
         for key, stop in stops.items():
             if key in known or key[0] == Scope.SENDER.value:
                 self._stops[key] = stop
             else:  # the mailbox is no longer configured
-                self._past.setdefault(key, Intervals()).add(stop.since, now)
+                self._past.add(key, stop.since, now)
 
     def _earliest(self, keys: tuple[Key, ...], now: float) -> float:
-        earliest = 0.0
-        for key in keys:
-            stop = self._stops.get(key)
-            if stop is not None:
-                probing = stop.is_probed and stop.until <= now
-                earliest = max(earliest, inf if probing else stop.until)
-        return earliest
+        stops = [self._stops[key] for key in keys if key in self._stops]
+        return max((stop.free_at(now) for stop in stops), default=0.0)
 
     def _enter(self, keys: tuple[Key, ...]) -> list[Stop]:
         probed = [self._stops[key] for key in keys if key in self._stops]
@@ -254,15 +253,6 @@ class Mailboxes:
         if scope is Scope.SENDER:
             return scope.value, f"<{sender.casefold()}> on {mailbox}"
         return next(key for key in self._keys[mailbox] if key[0] == scope.value)
-
-    def _counted(self, key: Key, diagnosis: str, now: float) -> Streak:
-        streak = self._streaks.get((key, diagnosis))
-        if streak is None:
-            streak = self._streaks[key, diagnosis] = Streak(0, now)
-        stop = self._stops.get(key)
-        if stop is None or stop.until <= now:  # else: sent before the stop, the same event
-            streak.times += 1
-        return streak
 
     def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
         state = state_of(due)
@@ -287,7 +277,8 @@ class Mailboxes:
 
     def _lift(self, key: Key, stop: Stop, now: float) -> None:
         del self._stops[key]
-        self._past.setdefault(key, Intervals()).add(stop.since, now)
+        self._streaks.end(key)
+        self._past.add(key, stop.since, now)
         if stop.has_incident:
             self._close_incident(key, stop, now)
         else:
@@ -297,35 +288,9 @@ class Mailboxes:
     def _open_incident(self, key: Key, stop: Stop) -> None:
         if not stop.has_incident:
             stop.has_incident = True
-            self._tell("incident.opened", "warn", key, stop)
+            tell_opened(self._log, stop.diagnosis, **{key[0]: key[1]}, state=stop.state.value)
 
     def _close_incident(self, key: Key, stop: Stop, now: float) -> None:
         if stop.has_incident:
             stop.has_incident = False
-            self._tell("incident.closed", "info", key, stop, f"after {round(now - stop.since)} s")
-
-    def _tell(self, event: str, level: str, key: Key, stop: Stop, note: str = "") -> None:
-        told = stop.diagnosis
-        self._log.emit(
-            event,
-            "qmgr",
-            level=level,
-            note=note,
-            **{key[0]: key[1]},
-            state=stop.state.value,
-            key=told.key,
-            what=told.what,
-            why=told.why,
-            fix=told.fix,
-            who=told.who,
-        )
-
-
-_SERVICE: Key = ("service", "")
-_MISSING = Diagnosis(
-    "mailbox-missing",
-    "Mail waits for a mailbox that is not configured.",
-    "It was accepted for this mailbox, which has been removed from the configuration since.",
-    "Add the [[mailbox]] again and restart, or look for its mail with m365gw queue list.",
-    "operator",
-)
+            tell_closed(self._log, stop.diagnosis, now - stop.since, **{key[0]: key[1]})

@@ -22,8 +22,19 @@ LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the cl
 # Actions that stop what they concern if that is more than one message; the fast ones for seconds.
 STOPPING = frozenset({Action.STOP, Action.HOLD, Action.RETRY_FAST, Action.FEWER_CONNECTIONS})
 
+MISSING = Diagnosis(
+    "mailbox-missing",
+    "Mail waits for a mailbox that is not configured.",
+    "It was accepted for this mailbox, which has been removed from the configuration since.",
+    "Add the [[mailbox]] again and restart, or look for its mail with m365gw queue list.",
+    "operator",
+)
+
 _PLACES = {phase: place for place, phase in enumerate(Phase)}
 END = len(_PLACES)  # the place of a message that arrived
+
+
+Key = tuple[str, str]  # the kind of thing that is stopped, and its name
 
 
 class State(Enum):
@@ -50,6 +61,10 @@ class Stop:
     has_incident: bool = False
     is_probed: bool = False  # a probe is under way
 
+    def free_at(self, now: float) -> float:
+        """When a message may go; `inf` while another one probes."""
+        return inf if self.is_probed and self.until <= now else self.until
+
     def extend(self, due: Reaction, times: int, now: float) -> None:
         """Wait again, after the `times`-th equal answer in a row."""
         self.until = max(self.until, now + _wait(due, self.waits, times))
@@ -74,6 +89,36 @@ class Stop:
             waits=int(kept["waits"]),
             has_incident=bool(kept["has_incident"]),
         )
+
+
+@define
+class Streak:
+    """Equal answers in a row: how many, and when the first came."""
+
+    times: int
+    first: float
+
+
+class Streaks:
+    """Equal answers in a row, for each thing they concern."""
+
+    def __init__(self) -> None:
+        self._streaks: dict[Key, dict[str, Streak]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._streaks)
+
+    def count(self, key: Key, diagnosis: str, now: float, is_news: bool) -> Streak:
+        """One more answer of this diagnosis; counted unless it is no news."""
+        streaks = self._streaks.setdefault(key, {})
+        streak = streaks.setdefault(diagnosis, Streak(0, now))
+        if is_news:
+            streak.times += 1
+        return streak
+
+    def end(self, key: Key) -> None:
+        """Something else came: the rows are over."""
+        self._streaks.pop(key, None)
 
 
 def place_of(phase: Phase | None) -> int:

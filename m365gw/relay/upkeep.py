@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.governor import Governor
+from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
@@ -41,6 +42,7 @@ class Upkeep:
     _saved_at: float = 0.0
     _probed_at: float = 0.0
     _incident: Diagnosis | None = None
+    _failed_at: float = 0.0
 
     def restore(self) -> None:
         """Budgets and mailbox states of the last process. Without them: no credit, all ready."""
@@ -93,7 +95,7 @@ class Upkeep:
         self._probed_at = now
         is_good = await self.disk.call(self.spool.probe)
         if is_good and self._incident is not None:
-            self._tell("incident.closed", "info", self._incident)
+            tell_closed(self.log, self._incident, now - self._failed_at)
             self._incident = None
         return is_good
 
@@ -108,16 +110,5 @@ class Upkeep:
                 " disk works again.",
                 "operator",
             )
-            self._tell("incident.opened", "error", self._incident)
-
-    def _tell(self, event: str, level: str, told: Diagnosis) -> None:
-        self.log.emit(
-            event,
-            "qmgr",
-            level=level,
-            key=told.key,
-            what=told.what,
-            why=told.why,
-            fix=told.fix,
-            who=told.who,
-        )
+            self._failed_at = self.clock.seconds()
+            tell_opened(self.log, self._incident, level="error")

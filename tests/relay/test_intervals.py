@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.relay.intervals import MOST, Intervals
+from m365gw.relay.intervals import MOST, History, Intervals
 
 SPANS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=20)
 
@@ -30,6 +30,14 @@ class IntervalsTests(SynchronousTestCase):
         kept = Intervals(spans)
         self.assertLessEqual(len(kept.spans), MOST)
         self.assertGreaterEqual(kept.within(0, 1e6), 5 * MOST)
+
+    def test_history_gives_the_union_of_what_is_asked_for(self) -> None:
+        """Spans of the things named count once, those of others do not."""
+        history: History[str] = History()
+        history.add("a", 0, 10)
+        history.add("b", 5, 20)
+        history.add("c", 0, 1000)
+        self.assertEqual(history.union(["a", "b", "unknown"]).within(0, 100), 20)
 
     def test_other_spans_are_added(self) -> None:
         """The union of two holds both."""
