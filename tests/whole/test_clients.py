@@ -53,7 +53,7 @@ class SmtplibTests(WholeTestCase):
                 self.assertEqual(client.mail(SENDER, options)[0], 250)
                 self.assertEqual(client.rcpt(RECIPIENT)[0], 250)
                 code, text = client.data(content)
-                self.assertEqual((code, text[:21]), (250, b"2.0.0 Ok: queued as "))
+                self.assertEqual((code, text[:20]), (250, b"2.0.0 Ok: queued as "))
 
     def arrived(self, count: int) -> list[bytes]:
         """What Microsoft received, without our trace header, in order of arrival there."""
