@@ -40,9 +40,9 @@ from m365gw.edge.authentication import CHECKING_THREADS, Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.certificates import CertificateUnusable, ServerCertificate, self_signed
 from m365gw.edge.commit import GroupCommit
+from m365gw.edge.doorway import Doorway
 from m365gw.edge.intake import Intake
 from m365gw.edge.listeners import ListenerService, ListenFailed, SessionFactory
-from m365gw.edge.session import Doorway
 from m365gw.events import EventLog
 from m365gw.relay.attempt import Attempts
 from m365gw.relay.bounces import Bounces
@@ -136,6 +136,8 @@ class Gateway(Service):
             flush_soon=partial(reactor.callLater, 0),
         )
 
+    # Twisted's Service carries no annotations.
+
     def setServiceParent(self, parent: Any) -> None:
         """Twisted's own log lines go where ours go: the application is told before it starts."""
         if isinstance(parent, Componentized):
@@ -203,6 +205,7 @@ class Gateway(Service):
                     mailbox.address,
                     mailbox.tenant,
                     f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
+                    mailbox.client_id,
                 )
                 for mailbox in settings.mailbox
             ],
