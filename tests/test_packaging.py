@@ -5,6 +5,7 @@ Building and installing take a while and need the package index, as an installat
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a command to its end and give what it printed; its errors become the failure's text."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    # The test runner's PYTHONPATH would let everything in that shall be missing.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(words, cwd=cwd, env=clean, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr

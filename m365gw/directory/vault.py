@@ -47,19 +47,18 @@ class Vault:
             opened = self._seal().decrypt(sealed)
         except InvalidToken:
             opened = b""
-        stored_name, separator, secret = opened.partition(b"\0")
-        if not separator or stored_name != name.encode():
+        if not opened.startswith(_digest(name)):
             raise VaultError(
                 f"{path}: does not open with the keys in {self._keys / 'seal'}. "
                 "Restore the key file that belongs to it, or sign the mailbox in again."
             )
-        return secret
+        return opened.removeprefix(_digest(name))
 
     def store(self, name: str, secret: bytes) -> None:
         """Keep a secret under a name; it is on disk when this returns. Raises `VaultError`."""
         path = self._path(name)
         try:
-            _write_private(path, self._seal().encrypt(name.encode() + b"\0" + secret))
+            _write_private(path, self._seal().encrypt(_digest(name) + secret))
         except OSError as error:
             raise VaultError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -77,7 +76,11 @@ class Vault:
     def _path(self, name: str) -> Path:
         """A file name made from a secret's name: readable, and never a path."""
         readable = re.sub(r"[^0-9A-Za-z@._-]", "_", name).lstrip(".")[:100]
-        return self._sealed / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        return self._sealed / f"{readable}.{_digest(name).hex()[:16]}"
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def _write_private(path: Path, octets: bytes) -> None:
