@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from m365gw.directory import passwords
@@ -32,11 +34,13 @@ def add(login: str, is_printed: bool, choose: bool, senders: tuple[str, ...], ma
     else:
         password, stored = passwords.generate()
         click.echo(f"Password for {login}, shown this once:  {password}\n", err=True)
-    allowed = ", ".join(f'"{sender}"' for sender in senders or ("someone@example.com",))
-    click.echo(
-        "[[client]]\n"
-        f'login = "{login}"\n'
-        f'password_hash = "{stored}"\n'
-        f"senders = [{allowed}]\n"
-        f'mailbox = "{mailbox or "relay@example.com"}"'
-    )
+    table = {
+        "login": login,
+        "password_hash": stored,
+        "senders": list(senders or ("someone@example.com",)),
+        "mailbox": mailbox or "relay@example.com",
+    }
+    click.echo("[[client]]")
+    for key, value in table.items():
+        # Texts and lists of texts are written alike in TOML and JSON.
+        click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")

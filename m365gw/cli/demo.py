@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -131,13 +132,17 @@ def _show_how_to(stage: Stage) -> None:
         f"""
 Send your own:
 
-    swaks --server 127.0.0.1:{submission} --tls --auth-user {LOGIN} \\
-          --auth-password {stage.password} --from {SENDER} --to {RECIPIENT}
+    swaks --server 127.0.0.1:{submission} --tls \\
+          --auth-user {LOGIN} --auth-password {stage.password} \\
+          --from {SENDER} --to {RECIPIENT}
 
     printf 'From: {SENDER}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n' | \\
-    curl --url smtp://127.0.0.1:{trusted} --mail-from {SENDER} --mail-rcpt {RECIPIENT} -T -
+    curl --url smtp://127.0.0.1:{trusted} --mail-from {SENDER} \\
+         --mail-rcpt {RECIPIENT} -T -
 
-Look at the queue:   m365gw --config {stage.folder / "m365gw.toml"} queue list
+Look at the queue:
+
+    {sys.argv[0]} --config {stage.folder / "m365gw.toml"} queue list
 """
     )
 

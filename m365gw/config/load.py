@@ -45,7 +45,7 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
     tree = sources.read(path.absolute(), given, must_exist=named is not None)
     settings, problems = structure.settings_from(tree)
     problems = tree.problems + problems
-    if settings is not None:
+    if settings is not None and not problems:  # what could not be read would only seem missing
         settings = _with_absolute_files(settings, tree, ())
         settings, secret_problems = _with_secrets(settings, tree)
         problems += secret_problems
