@@ -83,13 +83,19 @@ class Draft:
 
     # The steps of a commit, each for all drafts of a batch before the next
 
-    def start_writing(self) -> None:
-        """Let the disk begin, so that the syncs of a batch do not wait for one another."""
-        self._step(lambda: self._files.start_writing(self._fd))
+    @property
+    def fd(self) -> int:
+        """Of its file, which is to be synced with the others of the batch."""
+        return self._fd
 
-    def sync(self) -> None:
-        """BLOCKING. Make the file durable."""
-        self._step(lambda: self._files.fsync(self._fd))
+    def synced(self, error: OSError | None) -> None:
+        """What the sync of its file came to."""
+
+        def tell() -> None:
+            if error is not None:
+                raise error
+
+        self._step(tell)
 
     def show(self) -> None:
         """Give the file its name in `incoming/new`."""

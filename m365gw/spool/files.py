@@ -1,6 +1,7 @@
 """The system calls of the spool: a thin layer that the crash tests replace.
 
-Each method is one call of the operating system and raises OSError as that does. All paths are
+Each method is one call of the operating system and raises OSError as that does; `write_all` and
+`sync_all` are made of several. All paths are
 relative to the spool's folder, which is held open: renaming or mounting over it while we run
 changes nothing. No call follows a symbolic link in the last place of a path, and the folders
 before it are ours alone.
@@ -8,18 +9,18 @@ before it are ours alone.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+
+from m365gw.spool.group_sync import GroupSync
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that somebody put among the messages must not hang the open.
 _PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _MOST_BUFFERS = 1000  # IOV_MAX is 1024
-_START_WRITING = 2  # SYNC_FILE_RANGE_WRITE, sync_file_range(2)
 
 
 class Files:
@@ -33,14 +34,12 @@ class Files:
     fstat = staticmethod(os.fstat)
     close = staticmethod(os.close)
 
+    _group_sync: GroupSync | None = None  # without it files are synced one by one
+
     def __init__(self, path: str) -> None:
         """Opens the folder. Raises OSError when it is not there or is not a folder."""
         self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # Linux has it; without it the files of a batch are only written out one by one.
-        self._sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
-        if self._sync_file_range is not None:
-            offset = ctypes.c_int64
-            self._sync_file_range.argtypes = (ctypes.c_int, offset, offset, ctypes.c_uint)
+        self._group_sync = GroupSync()
 
     def write_all(self, fd: int, buffers: Sequence[bytes], offset: int) -> None:
         """Write buffers one behind the other from an offset, in one call where it will."""
@@ -60,10 +59,18 @@ class Files:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += step
 
-    def start_writing(self, fd: int) -> None:
-        """Ask the kernel to begin writing a file out. A wish: errors show at its fsync."""
-        if self._sync_file_range is not None:
-            self._sync_file_range(fd, 0, 0, _START_WRITING)
+    def sync_all(self, fds: Sequence[int]) -> list[OSError | None]:
+        """fsync(2) of each file, together where that can be done; gives the error of each."""
+        results: list[OSError | None] = []
+        if self._group_sync is not None and len(fds) > 1:
+            results = self._group_sync.sync(fds)
+        for fd in fds[len(results) :]:
+            try:
+                self.fsync(fd)
+                results.append(None)
+            except OSError as error:
+                results.append(error)
+        return results
 
     def create(self, path: str) -> int:
         """A new file for writing. FileExistsError when anything has that name."""

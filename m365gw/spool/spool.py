@@ -112,11 +112,10 @@ class Spool:
         for draft in drafts:
             if not draft.finished:
                 draft.discard()  # half a message is none
-        if len(drafts) > 1:
-            for draft in drafts:
-                draft.start_writing()
-        for draft in drafts:
-            draft.sync()
+        written = [draft for draft in drafts if draft.failure is None]
+        errors = self._files.sync_all([draft.fd for draft in written])
+        for draft, error in zip(written, errors, strict=True):
+            draft.synced(error)
         for draft in drafts:
             draft.show()
         shown = [draft for draft in drafts if draft.failure is None]

@@ -7,7 +7,8 @@ from typing import Any
 
 from m365gw.spool.files import Files
 
-CALLS = frozenset(name for name in vars(Files) if not name.startswith("_") and name != "write_all")
+COMPOUND = {"write_all", "sync_all"}  # made of other calls
+CALLS = frozenset(name for name in vars(Files) if not name.startswith("_")) - COMPOUND
 
 
 class Died(BaseException):

@@ -127,9 +127,6 @@ class MemoryFiles(Files):
     def fdatasync(self, fd: int) -> None:
         self.fsync(fd)
 
-    def start_writing(self, fd: int) -> None:
-        self._node(fd)
-
     def fstat(self, fd: int) -> SimpleNamespace:
         thing = self._open[fd]
         if isinstance(thing, str):
