@@ -141,7 +141,7 @@ class Exchange:
         if self.limits.hops and hops > self.limits.hops:
             return ANSWERS["hop-count"]
         addresses = [address for _, address in getaddresses(origins) if "@" in address]
-        if len(origins) != 1 or not addresses:
+        if self.tenant.from_demanded and (len(origins) != 1 or not addresses):
             return ANSWERS["no-from"]
         for address in addresses:
             if not mailbox.may_send_as(address):

@@ -103,6 +103,7 @@ class Tenant:
     security_defaults: bool = False
     conditional_access: bool = False  # a policy blocks the sign-in at SMTP
     device_flow_blocked: bool = False  # a policy blocks the device code flow
+    from_demanded: bool = True  # 5.7.512 without a From field, as Exchange Online says it
     error_challenge: bool = False  # a failed XOAUTH2 is told by a 334 first, as Google does
     sessions_end_with_token: bool = False  # no MAIL FROM after the access token has ended
     refresh_tokens_once: bool = False  # a refresh token dies when it is used

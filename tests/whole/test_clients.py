@@ -6,7 +6,9 @@ swaks, curl, msmtp and Python's smtplib, over STARTTLS, implicit TLS and from a 
 from __future__ import annotations
 
 import random
+import re
 import smtplib
+import socket
 import ssl
 from pathlib import Path
 
@@ -91,6 +93,29 @@ class SmtplibTests(WholeTestCase):
                 + b"\r\n",
             ]
         )
+
+    def test_any_octets(self) -> None:
+        """Nothing at all, no header, no line end: taken and handed on as it is."""
+        self.microsoft365.ask("switches", {"tenant": {"from_demanded": False}})
+        contents = [b"", b"no header here\r\n", b"\r\n\r\n", b"Subject: no body\r\n", b".\r\n"]
+        with socket.create_connection(("127.0.0.1", self.gate.ports["trusted"])) as wire:
+            replies = wire.makefile("rb")
+            replies.readline()
+            wire.sendall(b"HELO old.printer\r\n")
+            replies.readline()
+            for content in contents:
+                wire.sendall(b"MAIL FROM:<%s>\r\n" % SENDER.encode())
+                replies.readline()
+                wire.sendall(b"RCPT TO:<%s>\r\nDATA\r\n" % RECIPIENT.encode())
+                replies.readline()
+                self.assertEqual(replies.readline()[:3], b"354")
+                stuffed = content.replace(b"\r\n.", b"\r\n..")
+                wire.sendall((b"." if content.startswith(b".") else b"") + stuffed + b".\r\n")
+                self.assertEqual(replies.readline()[:3], b"250")
+        received = self.microsoft365.wait_for(len(contents))
+        arrived = [self.microsoft365.content(each["number"]) for each in received]
+        bodies = [re.sub(rb"\AReceived: .*\r\n(?:[ \t].*\r\n)*", b"", each) for each in arrived]
+        self.assertEqual(sorted(bodies), sorted(contents))
 
     def test_eight_bit(self) -> None:
         """8BITMIME passes through with its parameter."""
