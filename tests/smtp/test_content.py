@@ -60,7 +60,7 @@ class DataReaderTests(SynchronousTestCase):
         """Of the end only ".CRLF" is taken off; what follows is left for the next commands."""
         self.assertEqual(
             read([b"Subject: a\r\n\r\nb\r\n.\r\nQUIT\r\n"]),
-            Read(b"Subject: a\r\n\r\nb\r\n", True, b"QUIT\r\n", Faults(longest_line=10)),
+            Read(b"Subject: a\r\n\r\nb\r\n", True, b"QUIT\r\n", Faults()),
         )
 
     def test_the_end_may_be_the_first_three_octets(self) -> None:
@@ -91,9 +91,7 @@ class DataReaderTests(SynchronousTestCase):
 
     def test_a_carriage_return_ends_a_chunk(self) -> None:
         """A CR waits for what follows it before it is called bare."""
-        self.assertEqual(
-            read([b"a\r", b"\n.\r", b"\n"]), Read(b"a\r\n", True, b"", Faults(longest_line=1))
-        )
+        self.assertEqual(read([b"a\r", b"\n.\r", b"\n"]), Read(b"a\r\n", True, b"", Faults()))
         self.assertTrue(read([b"a\r", b"b\r\n.\r\n"]).faults.bare_cr)
 
     def test_a_body_without_a_header_gets_nothing_added(self) -> None:
@@ -119,12 +117,12 @@ class DataReaderTests(SynchronousTestCase):
     def test_faults_are_told_apart(self) -> None:
         """The session can say which octet it refuses."""
         for octets, faults in {
-            b"a\nb\r\n": Faults(bare_lf=True, longest_line=3),
-            b"a\rb\r\n": Faults(bare_cr=True, longest_line=3),
-            b"a\r\r\n": Faults(bare_cr=True, longest_line=2),
-            b"\n\r\n": Faults(bare_lf=True, longest_line=1),
-            b"\n\r": Faults(bare_cr=True, bare_lf=True, longest_line=2),
-            b"a\0\r\n": Faults(nul=True, longest_line=2),
+            b"a\nb\r\n": Faults(bare_lf=True),
+            b"a\rb\r\n": Faults(bare_cr=True),
+            b"a\r\r\n": Faults(bare_cr=True),
+            b"\n\r\n": Faults(bare_lf=True),
+            b"\n\r": Faults(bare_cr=True, bare_lf=True),
+            b"a\0\r\n": Faults(nul=True),
         }.items():
             self.assertEqual(faults_of([octets]), faults, octets)
             self.assertEqual(faults_of(octet_by_octet(octets)), faults, octets)
@@ -135,11 +133,7 @@ class DataReaderTests(SynchronousTestCase):
         result = read([line, b"\r\n", SMUGGLED, b".\r\nQUIT\r\n"])
         self.assertEqual(result.content, line + b"\r\n" + SMUGGLED)
         self.assertEqual(result.rest, b"QUIT\r\n")
-        self.assertEqual(result.faults, Faults(longest_line=20_000))
-
-    def test_the_longest_line_does_not_count_the_dot_that_is_taken_away(self) -> None:
-        """A line is as long as in the message (RFC 5321 4.5.3.1.6), also over several chunks."""
-        self.assertEqual(read([b".", b"abc\r", b"\nde\r\n.\r\n"]).faults.longest_line, 3)
+        self.assertEqual(result.faults, Faults())
 
     def test_memory_does_not_grow_with_the_message(self) -> None:
         """Ten megabytes without a single line end pass through; nothing of them is kept."""
@@ -181,7 +175,6 @@ class DataReaderTests(SynchronousTestCase):
                 bare_cr=bool(re.search(rb"\r(?!\n)", octets)),
                 bare_lf=bool(re.search(rb"(?<!\r)\n", octets)),
                 nul=b"\0" in octets,
-                longest_line=max(len(line) for line in octets.split(b"\r\n")),
             ),
         )
 
@@ -204,8 +197,8 @@ class ChunkReaderTests(SynchronousTestCase):
         self.assertEqual(reader.rest, b"BDAT 1 LAST\r\n")
 
     def test_one_scanner_watches_all_chunks_of_a_message(self) -> None:
-        """A CRLF cut in two by a chunk's border is a CRLF, a line over two chunks one line."""
-        self.assertEqual(faults_of([b"ab", b"cd\r", b"", b"\ne\r\n"]), Faults(longest_line=4))
+        """A CRLF cut in two by a chunk's border is a CRLF."""
+        self.assertEqual(faults_of([b"ab", b"cd\r", b"", b"\ne\r\n"]), Faults())
 
     @settings(deadline=None, max_examples=200)
     @given(data=st.data(), octets=wire, size=st.integers(0, 60))
