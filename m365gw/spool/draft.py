@@ -41,10 +41,10 @@ class Draft:
         self._chunks: list[bytes] = []  # what is not in the file yet
         self._in_memory = 0  # its octets
         self._crc = 0
-        self._path = f"incoming/tmp/{render_id(number)}"
-        self._fd = -1
         self.id = number
         self.queue_id = render_id(number)
+        self._path = f"incoming/tmp/{self.queue_id}"
+        self._fd = -1
         self.size = 0  # octets of the message so far
         self.finished = False
         self.failure: SpoolError | None = None
