@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from bench.cells import Cell
 from bench.load import Result
-from bench.processes import kernel_seconds, processor_seconds, proportional_octets
+from bench.processes import kernel_threads, processor_seconds, proportional_octets
 from bench.quiet import Clocks, Disturbance, disturbance
 from bench.servers import Server
 
@@ -55,7 +55,8 @@ class Look:
     machine: Clocks
     server: float
     last_hop: float
-    own: float  # the bench itself, and the kernel's threads, which write what is synced
+    bench: float
+    kernel: dict[int, float]  # its threads, which write what is synced
 
     @classmethod
     def now(cls, server: Server, last_hop: int | None = None) -> Look:
@@ -63,13 +64,16 @@ class Look:
             Clocks.now(),
             processor_seconds(server.pid),
             processor_seconds(last_hop) if last_hop else 0.0,
-            time.process_time() + kernel_seconds(),
+            time.process_time(),
+            kernel_threads(),
         )
 
     def disturbance(self, later: Look, generator: float) -> Disturbance:
         """How others disturbed until then; the generator used so much."""
         ours = later.server - self.server + later.last_hop - self.last_hop
-        ours += later.own - self.own + generator
+        ours += later.bench - self.bench + generator
+        # Those that have ended meanwhile took their clocks with them.
+        ours += sum(used - self.kernel.get(pid, 0.0) for pid, used in later.kernel.items())
         return disturbance(self.machine, later.machine, ours)
 
 

@@ -64,9 +64,10 @@ def processor_seconds(root: int) -> float:
     return sum(table[pid][1] for pid in tree(root) if pid in table) / TICK
 
 
-def kernel_seconds() -> float:
-    """Processor time of the kernel's own threads so far: journal, loop device, write-back."""
-    return processor_seconds(KTHREADD)
+def kernel_threads() -> dict[int, float]:
+    """Processor time of each of the kernel's own threads (journal, loop device, write-back)."""
+    table = _table()
+    return {pid: table[pid][1] / TICK for pid in tree(KTHREADD) if pid in table}
 
 
 def proportional_octets(root: int) -> int:
