@@ -4,7 +4,7 @@ Only CRLF ends a line (RFC 5321 2.3.8). A line that is too long, or that holds a
 LF or a NUL, is refused as a whole: the rest of it, up to its CRLF, is never read as a command.
 Otherwise whoever can place octets inside a line could place commands there.
 
-Failures: LineTooLong (500 5.5.2) and BareLineEnd (500 5.5.2), each once for each fault. The
+Failures: LineFault (500 5.5.2), which is LineTooLong or BareLineEnd, once for each fault. The
 reader stays in step afterwards; how many of them a client may make is for the session to say.
 """
 
@@ -13,20 +13,26 @@ from __future__ import annotations
 from m365gw.smtp.replies import Refused, Reply
 
 
-class LineTooLong(Refused):
+class LineFault(Refused):
+    """A command line that is none. `verb` is what it begins with: four octets, in capitals."""
+
+    def __init__(self, line: bytes, words: str) -> None:
+        super().__init__(Reply(500, "5.5.2", words))
+        self.verb = line[:4].upper()
+
+
+class LineTooLong(LineFault):
     """A command line over the limit."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(Reply(500, "5.5.2", f"Line too long; the limit here is {limit} octets"))
+    def __init__(self, line: bytes, limit: int) -> None:
+        super().__init__(line, f"Line too long; the limit here is {limit} octets")
 
 
-class BareLineEnd(Refused):
+class BareLineEnd(LineFault):
     """A command line with a CR, LF or NUL that is not part of its CRLF."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            Reply(500, "5.5.2", "Lines end with CR LF; a bare CR, bare LF or NUL is not allowed")
-        )
+    def __init__(self, line: bytes) -> None:
+        super().__init__(line, "Lines end with CR LF; a bare CR, bare LF or NUL is not allowed")
 
 
 class LineReader:
@@ -62,7 +68,7 @@ class LineReader:
             end = self._buffer.find(b"\n", self._searched)
             if not self._refused and (len(self._buffer) if end < 0 else end) >= self.limit:
                 self._refused = True
-                raise LineTooLong(self.limit)
+                raise LineTooLong(bytes(self._buffer[:4]), self.limit)
             if end < 0:
                 if self._refused:
                     del self._buffer[:-1]  # the last octet may be the CR of the CRLF
@@ -73,13 +79,13 @@ class LineReader:
             self._searched = 0
             if not line.endswith(b"\r"):
                 self._refused = True
-                raise BareLineEnd
+                raise BareLineEnd(line)
             if self._refused:
                 self._refused = False
                 continue
             line = line[:-1]
             if b"\r" in line or b"\0" in line:
-                raise BareLineEnd
+                raise BareLineEnd(line)
             return line
 
     def take_rest(self) -> bytes:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.smtp.lines import BareLineEnd, LineReader, LineTooLong
+from m365gw.smtp.lines import BareLineEnd, LineFault, LineReader, LineTooLong
 from tests.smtp.splits import octet_by_octet, pieces, wire
 
 Event = bytes | type[Exception]
@@ -70,9 +70,20 @@ class LineReaderTests(SynchronousTestCase):
 
     def test_faults_know_their_reply(self) -> None:
         """Both faults are 500, so the session needs no table for them."""
-        self.assertEqual(BareLineEnd().reply.code, 500)
-        self.assertEqual(LineTooLong(512).reply.code, 500)
-        self.assertIn("512", LineTooLong(512).reply.text)
+        self.assertEqual(BareLineEnd(b"NOOP").reply.code, 500)
+        self.assertEqual(LineTooLong(b"NOOP", 512).reply.code, 500)
+        self.assertIn("512", LineTooLong(b"NOOP", 512).reply.text)
+
+    def test_faults_know_the_verb(self) -> None:
+        """What follows a broken BDAT is no command, so the session must know that it was one."""
+        for wrong in (b"bdat 5\nhello\r\n", b"bdat 5\rhello\r\n", b"bdat " + b"5" * 64):
+            for parts in ([wrong], octet_by_octet(wrong)):
+                reader = LineReader(64)
+                with self.assertRaises(LineFault) as caught:
+                    for part in parts:
+                        reader.feed(part)
+                        reader.next()
+                self.assertEqual(caught.exception.verb, b"BDAT")
 
     def test_the_limit_may_change_between_lines(self) -> None:
         """AUTH allows longer lines than commands are."""
