@@ -13,7 +13,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
 
 from attrs import frozen
 
@@ -23,8 +22,6 @@ from m365gw.smtp.replies import Refused, Reply
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-_NULL_SENDER: Final = frozenset({"*", "<>"})  # what a rule must list to allow reports
 
 
 @frozen
@@ -146,10 +143,7 @@ def ip_network(cidr: str) -> IpNetwork:
 @lru_cache(maxsize=4096)
 def _decide(rule: Rule, sender: str) -> Allowed | Denied:
     try:
-        if sender:
-            is_listed = any(matches(pattern, sender) for pattern in rule.senders)
-        else:
-            is_listed = not _NULL_SENDER.isdisjoint(rule.senders)
+        is_listed = any(matches(pattern, sender) for pattern in rule.senders)
     except Refused as refused:  # no address at all: a domain that does not exist in ASCII, say
         return Denied(refused.reply)
     if is_listed:

@@ -114,7 +114,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertIn("203.0.113.9 is in no trusted network", decision.reply.text)
 
     def test_null_sender_needs_to_be_listed(self) -> None:
-        """Only rules with "*" or "<>" let reports through."""
+        """Only "<>" lets reports through: "*" is any address, and the null sender is none."""
         self.assertIsInstance(self.decide("10.1.9.7", "", "10.1.9.7"), Allowed)
         self.assertIn("553 5.7.1", self.denied("10.1.2.3", "", "10.1.0.0/16"))
         reports = Network(cidr="10.5.0.0/16", senders=("<>",), mailbox="r@example.com")
@@ -123,7 +123,7 @@ class AdmissionTests(SynchronousTestCase):
         for host, sender, kind in (
             ("10.5.0.1", "", Allowed),
             ("10.5.0.1", "a@example.com", Denied),
-            ("10.6.0.1", "", Allowed),
+            ("10.6.0.1", "", Denied),
         ):
             visitor = Visitor(listener("10.5.0.0/16", "10.6.0.0/16"), ip_address(host))
             self.assertIsInstance(admission.may_send(visitor, sender), kind)
