@@ -39,9 +39,11 @@ LOGGED_IN_ALREADY: Final = Reply(503, "5.5.1", "Already authenticated")
 
 FAILED: Final = Reply(451, "4.3.0", "Something went wrong here; try again later")
 
-# These end the session.
+# These end the session, or do not let it begin.
+CANNOT_STORE: Final = Reply(421, "4.3.0", "Mail cannot be stored here at present; try again later")
 SLOW_COMMAND: Final = Reply(421, "4.4.2", "Timeout: no command came in time")
 SLOW_CONTENT: Final = Reply(421, "4.4.2", "Timeout: the message did not come in time")
+STAYED_TOO_LONG: Final = Reply(421, "4.4.2", "Timeout: no login and no message came in time")
 STOPPING: Final = Reply(421, "4.3.2", "The server is stopping; try again later")
 STRANGER: Final = Reply(421, "4.7.0", "This server speaks SMTP, and nothing else")
 INJECTED: Final = Reply(421, "4.7.0", "Octets came behind STARTTLS before TLS began")

@@ -8,16 +8,23 @@ would fill our memory with replies.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
+from m365gw.smtp.replies import Reply, render
+
+_rendered = lru_cache(maxsize=256)(render)
+
 
 @implementer(IPushProducer)
 class Flow:
-    """Writes to a stream transport and pauses its reading. `resumed` is called when it goes on.
+    """Writes replies to a stream transport, and pauses its reading.
+
+    `resumed` is called when the peer reads again after it did not.
 
     Made anew when TLS begins. Ended before the connection is closed, as a transport with a
     producer never closes.
@@ -27,6 +34,7 @@ class Flow:
         self._transport = transport
         self._resumed = resumed
         self._writes_at_once = isinstance(transport, tcp.Connection) and not transport.TLS
+        self._replies: list[bytes] = []  # not written yet
         self._is_paused = False  # we do not read
         self.is_choked = False  # the peer does not read
         if ITCPTransport.providedBy(transport):
@@ -38,7 +46,19 @@ class Flow:
         """Let go of the transport."""
         self._transport.unregisterProducer()
 
-    def write(self, octets: bytes) -> None:
+    def say(self, reply: Reply) -> None:
+        """Gather a reply, to be written with the others."""
+        self._replies.append(_rendered(reply))
+
+    def flush(self) -> bool:
+        """Write what was gathered; returns whether there was anything."""
+        if not self._replies:
+            return False
+        replies, self._replies = b"".join(self._replies), []
+        self._write(replies)
+        return True
+
+    def _write(self, octets: bytes) -> None:
         """Give octets to the peer, at once if its socket takes them.
 
         The reactor's own way, wait until the socket is known to be writable, costs more than the

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.config.settings import Limits
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.content import Content
-from m365gw.edge.space import Space
+from m365gw.edge.space import BROKEN, Space
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.trace import received
@@ -35,6 +35,11 @@ class Intake:
         self._clock = clock
         self._space = Space(spool, limits.minimal_free_space, clock)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be stored at all: not while the disk cannot be trusted."""
+        return self._space.is_open
+
     def check_space(self, size: int) -> None:
         """Raises Refused when a message of this declared size has no room."""
         self._space.check(size)
@@ -50,4 +55,6 @@ class Intake:
 
     def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:
         """Make a complete message durable. Raises, or fails with, Refused."""
+        if not self._space.is_open:
+            content.refuse(BROKEN)
         return self._commit.commit(content.finish(faults))

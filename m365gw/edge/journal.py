@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from m365gw.edge.content import Content
-from m365gw.edge.doorway import Peer
-from m365gw.edge.login import Login
+from m365gw.edge.identity import Identity
 from m365gw.edge.transaction import Transaction
 from m365gw.events import EventLog
 from m365gw.smtp.replies import Reply
@@ -22,24 +21,17 @@ NO_QUEUE: Final = "NOQUEUE"  # Postfix's queue id of a message that has none
 class Journal:
     """The log, as one session writes to it."""
 
-    def __init__(self, log: EventLog, peer: Peer) -> None:
+    def __init__(self, log: EventLog, identity: Identity) -> None:
         self._log = log
-        self._client = peer.client
+        self._identity = identity
+        self._client = identity.peer.client
 
-    def queued(
-        self,
-        transaction: Transaction,
-        content: Content,
-        login: Login,
-        *,
-        protocol: str,
-        helo: str,
-        has_left: bool,
-    ) -> None:
+    def queued(self, transaction: Transaction, content: Content, *, has_left: bool) -> None:
         """A message is on stable storage."""
+        identity, mail = self._identity, transaction.mail
         sasl: dict[str, Any] = {}
-        if login.name:
-            sasl = {"sasl_method": login.mechanism, "sasl_username": login.name}
+        if identity.login:
+            sasl = {"sasl_method": identity.mechanism, "sasl_username": identity.login}
         self._log.emit(
             "message.queued",
             "smtpd",
@@ -47,16 +39,17 @@ class Journal:
             note=LEFT_EARLY if has_left else "",
             client=self._client,
             **sasl,
-            from_=transaction.mail.sender,
+            from_=mail.sender,
             size=content.size,
             nrcpt=len(transaction.recipients),
             mailbox=transaction.mailbox,
-            proto=protocol,
-            helo=helo,
+            proto=identity.protocol(smtputf8=mail.smtputf8),
+            helo=identity.helo,
         )
 
-    def message_refused(self, reply: Reply, sender: str, queue_id: str, helo: str) -> None:
+    def message_refused(self, reply: Reply, sender: str, queue_id: str) -> None:
         """A message, or the MAIL that would have begun it, was refused."""
+        helo = self._identity.helo
         self._warn("message.refused", queue_id, str(reply), from_=sender, helo=helo)
 
     def client_refused(self, reply: Reply) -> None:
@@ -70,6 +63,10 @@ class Journal:
     def login_failed(self, mechanism: str, login: str) -> None:
         """A login was unknown, or its password wrong."""
         self._warn("login.failed", "", LOGIN_FAILED, sasl_method=mechanism, sasl_username=login)
+
+    def login_refused(self, mechanism: str, reply: Reply) -> None:
+        """An exchange came to no login: the mechanism, its form, or too many at a time."""
+        self._warn("login.refused", "", str(reply), sasl_method=mechanism)
 
     def _warn(self, event: str, queue_id: str, note: str, **fields: object) -> None:
         self._log.emit(

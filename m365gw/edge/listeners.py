@@ -1,7 +1,8 @@
 """Listeners: from an endpoint of the settings to sessions, and back to silence.
 
-A listener that cannot be bound stops the start, in words. A connection too many gets 421 4.7.0
-and is closed; where TLS comes first it is closed without words, as words would cost a handshake.
+A listener that cannot be bound stops the start, in words. A connection too many gets 421 4.7.0,
+one that comes while the disk cannot be trusted 421 4.3.0, and is closed; where TLS comes first it
+is closed without words, as words would cost a handshake.
 A stop closes the ports, says 421 4.3.2 to every client without a message in hand, waits
 `shutdown_timeout` for the others, and then aborts them.
 """
@@ -24,6 +25,7 @@ from twisted.internet.interfaces import (
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from m365gw.edge import answers
 from m365gw.edge.admission import IpAddress, Visitor, ip_address
 from m365gw.edge.census import Census
 from m365gw.edge.doorway import Doorway, Peer
@@ -79,16 +81,16 @@ class SessionFactory(protocol.Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Pump | Farewell:
         address = ip_address(getattr(addr, "host", ""))
-        denied = self._census.enter(address)
-        if denied is not None:
+        farewell = self._farewell(address)
+        if farewell is not None:
             self._doorway.log.emit(
                 "client.refused",
                 "smtpd",
                 level="warn",
-                note=str(denied.reply),
+                note=str(farewell),
                 client=f"unknown[{address or 'unix'}]",
             )
-            return Farewell(denied.reply, is_implicit_tls=self.is_implicit_tls)
+            return Farewell(farewell, is_implicit_tls=self.is_implicit_tls)
         pump = Pump(
             Surroundings(
                 speaker=self._session,
@@ -102,6 +104,13 @@ class SessionFactory(protocol.Factory):
         pump.factory = self
         self._pumps[pump] = address
         return pump
+
+    def _farewell(self, address: IpAddress | None) -> Reply | None:
+        """Why a client may not come in; None when it may, and then it is counted."""
+        if not self._doorway.intake.is_open:
+            return answers.CANNOT_STORE
+        denied = self._census.enter(address)
+        return None if denied is None else denied.reply
 
     def drain(self) -> Deferred[None]:
         """Ask every client to leave; fires when all have."""

@@ -8,7 +8,6 @@ for one wrong login too many. Passwords are handed on, and never kept or logged.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -16,6 +15,8 @@ from twisted.python.failure import Failure
 
 from m365gw.edge.admission import IpAddress
 from m365gw.edge.authentication import WRONG, Authenticator
+from m365gw.edge.identity import Identity
+from m365gw.edge.journal import Journal
 from m365gw.edge.speaker import Answer
 from m365gw.smtp.commands import Auth
 from m365gw.smtp.replies import Refused, Reply
@@ -32,21 +33,22 @@ TOO_MANY_FAILED: Final = Reply(421, "4.7.0", "Too many failed logins")
 
 
 class Login:
-    """Who the client of a session has proved to be: `name`, "" until it has."""
+    """The exchanges of one session, one at a time, until one of them succeeds."""
 
     def __init__(
         self,
         authenticator: Authenticator,
         address: IpAddress | None,
-        failed: Callable[[str, str], object],
+        identity: Identity,
+        journal: Journal,
     ) -> None:
-        """`failed` is told mechanism and login of each wrong login."""
-        self.name = ""
-        self.mechanism = ""
+        """`identity` is told of the login that was proved."""
         self._authenticator = authenticator
         self._address = address
-        self._tell_failed = failed
-        self._count = 0
+        self._identity = identity
+        self._journal = journal
+        self._count = 0  # of wrong logins
+        self._mechanism = ""
         self._exchange: PlainServer | LoginServer | None = None
 
     @property
@@ -56,33 +58,45 @@ class Login:
 
     def begin(self, auth: Auth) -> Answer:
         """Answer an AUTH command."""
+        self._mechanism = auth.mechanism
         mechanism = MECHANISMS.get(auth.mechanism)
         if mechanism is None:
-            return Reply(504, "5.5.4", f"Mechanism not offered; use {' or '.join(MECHANISMS)}")
-        self.mechanism = auth.mechanism
+            words = f"Mechanism not offered; use {' or '.join(MECHANISMS)}"
+            return self._refuse(Reply(504, "5.5.4", words))
         self._exchange = mechanism()
         return self.respond(auth.initial)
+
+    def give_up(self) -> None:
+        """End the exchange: the client sent a line that is no response, and was told so."""
+        self._exchange = None
 
     def respond(self, response: bytes | None) -> Answer:
         """Answer one line of the client within the exchange (None: it sent no first response)."""
         assert self._exchange is not None
         exchange, self._exchange = self._exchange, None
-        step = exchange.step(response)
-        if isinstance(step, Challenge):
-            self._exchange = exchange
-            return Reply(334, "", base64.b64encode(step.octets).decode("ascii"))
-        checked = self._authenticator.check(step.login, step.password, self._address)
+        try:
+            step = exchange.step(response)
+            if isinstance(step, Challenge):
+                self._exchange = exchange
+                return Reply(334, "", base64.b64encode(step.octets).decode("ascii"))
+            checked = self._authenticator.check(step.login, step.password, self._address)
+        except Refused as refused:
+            return self._refuse(refused.reply)
         if isinstance(checked, Deferred):
             return checked.addCallbacks(self._succeed, self._fail, errbackArgs=(step.login,))
         return self._succeed(checked)
 
     def _succeed(self, name: str) -> Reply:
-        self.name = name
+        self._identity.log_in(name, self._mechanism)
         return LOGGED_IN
 
     def _fail(self, failure: Failure, name: str) -> Reply | Failure:
         if not (isinstance(failure.value, Refused) and failure.value.reply == WRONG):
             return failure
-        self._tell_failed(self.mechanism, name)
+        self._journal.login_failed(self._mechanism, name)
         self._count += 1
         return WRONG if self._count < MOST_FAILED else TOO_MANY_FAILED
+
+    def _refuse(self, reply: Reply) -> Reply:
+        self._journal.login_refused(self._mechanism, reply)
+        return reply

@@ -1,8 +1,8 @@
 """Whether the spool can take more mail: free space and the health gate.
 
-Looked at once a second, not for each message. When the answer is no, MAIL gets 452 4.3.1 (the
-disk is nearly full) or 451 4.3.0 (the disk failed, and its gate is closed), before a client has
-sent anything large.
+Space is looked at once a second, not for each message. When the answer is no, MAIL gets 452 4.3.1
+(the disk is nearly full) or 451 4.3.0 (the disk failed, and its gate is closed), before a client
+has sent anything large.
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ class Space:
         self._room = 0
         self._look_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the disk can be trusted."""
+        return not self._spool.health.closed
+
     def check(self, size: int) -> None:
         """Raises Refused when a message of this declared size (0: not declared) has no room."""
-        if self._spool.health.closed:
+        if not self.is_open:
             raise Refused(BROKEN)
         now = self._clock.seconds()
         if now >= self._look_at:

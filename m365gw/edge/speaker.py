@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from m365gw.smtp.lines import LineFault
 from m365gw.smtp.replies import Reply
 
 Answer = Reply | Deferred[Reply] | None  # None: the reply comes behind the content that follows
@@ -36,12 +37,19 @@ class Speaker(Protocol):
     def is_idle(self) -> bool:
         """Whether no message is in hand."""
 
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether the client has neither logged in nor had a sender accepted."""
+
     def greeting(self) -> Reply: ...
 
     def stranger(self, first: bytes) -> Reply | None:
         """The farewell when the first octets show a client that does not speak SMTP."""
 
     def command(self, line: bytes) -> Answer: ...
+
+    def garbled(self, fault: LineFault) -> Reply:
+        """What is said to a line that is none."""
 
     def consider(self, reply: Reply) -> Reply | None:
         """Told of each reply; a farewell when the client has used up our patience."""

@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener
 from m365gw.edge import session
-from m365gw.edge.pump import FAREWELL_SECONDS, MOST_BUFFERED
+from m365gw.edge.pump import MOST_BUFFERED
 from m365gw.edge.session import Session
+from m365gw.edge.timeouts import FAREWELL_SECONDS
 from m365gw.smtp.commands import Mail
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
@@ -34,7 +35,7 @@ class FaultTests(SynchronousTestCase):
     def slow_rule(self) -> list[Deferred[Reply]]:
         """Make MAIL wait for a policy; the Deferreds it waits for."""
         waiting: list[Deferred[Reply]] = []
-        answer = Session._mail
+        answer = session._ANSWERS[Mail]
 
         def slow(speaker: Session, command: object) -> Deferred[Reply]:
             promise: Deferred[Reply] = Deferred()

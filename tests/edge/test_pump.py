@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener
-from m365gw.edge.pump import FAREWELL_SECONDS, LEAST_PIECE, Pump
+from m365gw.edge.pump import Pump
+from m365gw.edge.timeouts import FAREWELL_SECONDS, LEAST_PIECE
 from m365gw.smtp.envelope import Recipient
 from tests.edge.conversation import MESSAGE, TRUSTED, Conversation, Gateway
 
@@ -74,6 +77,7 @@ class PumpTests(SynchronousTestCase):
 
     def test_each_command_earns_another_wait(self) -> None:
         """The deadline is of one command, not of the session."""
+        self.client.message()
         for _ in range(5):
             self.gateway.clock.advance(299)
             self.assertEqual(self.client.say("NOOP"), ["250 2.0.0 Ok"])
@@ -248,6 +252,16 @@ class FactoryTests(SynchronousTestCase):
         client = gateway.connect()
         self.assertEqual(client.greeting, [])
         self.assertTrue(client.wire.disconnected)
+
+    def test_nobody_comes_in_while_the_disk_is_not_trusted(self) -> None:
+        """421 4.3.0 in place of the greeting, and the client is not counted."""
+        gateway = Gateway(self)
+        gateway.spool.health.fail(OSError(errno.EIO, "broken"))
+        client = gateway.connect()
+        self.assertEqual(client.greeting[0][:9], "421 4.3.0")
+        self.assertTrue(client.wire.is_closing)
+        self.assertEqual(gateway.census.connections, 0)
+        self.assertIn("421 4.3.0", gateway.output.getvalue())
 
     def test_pumps_are_told_apart(self) -> None:
         """Two clients at once have nothing in common."""

@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.settings import Client, Limits, Listener, Network
 from m365gw.directory import passwords
 from m365gw.edge.login import MOST_FAILED
-from m365gw.edge.session import TINY_CHUNK
+from m365gw.edge.reception import TINY_CHUNK
 from m365gw.spool.files import Files
+from m365gw.spool.health import SpoolError
 from tests.edge.conversation import MESSAGE, OPEN, TRUSTED, Conversation, Gateway
 
 PASSWORD, HASH = passwords.generate()
@@ -153,6 +154,19 @@ class EnvelopeTests(SynchronousTestCase):
         client = Gateway(self, networks=[reports]).connect()
         client.say("EHLO x")
         self.assertEqual(client.say("MAIL FROM:<>")[0][:9], "250 2.1.0")
+
+    def test_postmaster_is_whoever_reads_the_mailbox(self) -> None:
+        """RCPT TO:<Postmaster> must be taken (RFC 5321 4.5.1), and Exchange would refuse it."""
+        client = Gateway(self).connect()
+        client.say("EHLO x", "MAIL FROM:<me@example.com>")
+        self.assertEqual(client.say("RCPT TO:<PostMaster>")[0][:3], "250")
+        client.say("RCPT TO:<postmaster@example.net>", "DATA")
+        client.send(MESSAGE + b".\r\n")
+        [(envelope, _)] = client.gateway.messages()
+        self.assertEqual(
+            [each.address for each in envelope.recipients],
+            ["relay@example.com", "postmaster@example.net"],
+        )
 
     def test_full_disk_is_said_before_the_message(self) -> None:
         """Below the mark of free space MAIL gets 452 4.3.1."""
@@ -332,6 +346,29 @@ class ContentTests(SynchronousTestCase):
         self.assertEqual(len(self.gateway.accepted), 2)
         self.assertIn("the client left before it was answered", self.gateway.output.getvalue())
 
+    def test_disk_that_fails_meanwhile_is_451(self) -> None:
+        """Sessions that run when the gate closes: nothing is begun, and nothing is promised."""
+        client, other = self.gateway.connect(), self.gateway.connect()
+        for each in (client, other):
+            each.envelope()
+        client.say("DATA")
+        self.gateway.spool.health.fail(OSError(errno.EIO, "broken"))
+        self.assertEqual(client.send(MESSAGE + b".\r\n")[0][:9], "451 4.3.0")
+        self.assertEqual(client.say("MAIL FROM:<me@example.com>")[0][:9], "451 4.3.0")
+        chunk = f"BDAT {len(MESSAGE)} LAST\r\n".encode() + MESSAGE
+        self.assertEqual(other.send(chunk)[0][:9], "451 4.3.0")
+        self.assertEqual(self.gateway.messages(), [])
+
+    def test_full_disk_at_data_is_logged(self) -> None:
+        """What DATA is refused for is in the log like any refusal of a message."""
+        client = self.gateway.connect()
+        client.envelope()
+        full = SpoolError(OSError(errno.ENOSPC, "full"))
+        with mock.patch.object(self.gateway.spool, "draft", side_effect=full):
+            self.assertEqual(client.say("DATA")[0][:9], "452 4.3.1")
+        self.assertIn("452 4.3.1", self.gateway.output.getvalue())
+        self.assertEqual(client.say("DATA")[0][:3], "354")
+
     def test_failing_sync_is_451_and_nothing_is_accepted(self) -> None:
         """The fsync fails: no 250, no entry, and the client may come back."""
         client = self.gateway.connect()
@@ -401,6 +438,15 @@ class ChunkTests(SynchronousTestCase):
         self.assertEqual(self.client.say("RSET"), ["250 2.0.0 Ok"])
         self.assertEqual(self.client.message()[0][:3], "250")
         self.assertEqual(self.gateway.contents(), [MESSAGE])
+
+    def test_garbled_chunk_closes(self) -> None:
+        """BDAT in a line that is none: what follows may be content, and is not read as commands."""
+        for line in (b"BDAT 5\n", b"bdat 5\rx\r\n", b"BDAT 5" + b" " * 3000 + b"\r\n"):
+            client = self.gateway.connect()
+            client.envelope()
+            replies = client.send(line + b"hello\r\nRSET\r\nMAIL FROM:<me@example.com>\r\n")
+            self.assertEqual([reply[:3] for reply in replies], ["500"])
+            self.assertTrue(client.wire.is_closing)
 
     def test_chunk_without_a_size_closes(self) -> None:
         """Where the content ends is unknown, so nothing behind it may be read."""
@@ -518,6 +564,22 @@ class LoginTests(SynchronousTestCase):
         self.client.say("AUTH PLAIN")
         self.assertEqual(self.client.say("not base64!")[0][:3], "501")
         self.assertEqual(self.client.say("NOOP"), ["250 2.0.0 Ok"])
+
+    def test_garbled_response_ends_the_exchange(self) -> None:
+        """After the 500 the next line is a command again: the client knows nothing else."""
+        client = self.inside_tls()
+        for garbled in (b"x" * 13_000 + b"\r\n", b"AAAA\nAAAA\r\n", b"AA\0A\r\n"):
+            client.say("AUTH LOGIN")
+            self.assertEqual(client.send(garbled)[0][:3], "500")
+            self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])
+
+    def test_refused_exchanges_are_logged(self) -> None:
+        """A device that wants another mechanism fails in silence unless the log says so."""
+        client = self.inside_tls()
+        client.say("AUTH CRAM-MD5", f"AUTH PLAIN {b64('boss')}")
+        log = client.gateway.output.getvalue()
+        self.assertIn("sasl_method=CRAM-MD5 (504 5.5.4", log)
+        self.assertIn("sasl_method=PLAIN (501 5.5.2", log)
 
     def test_other_mechanisms_are_504(self) -> None:
         """CRAM-MD5 needs passwords in the clear on our side; it is never taken."""

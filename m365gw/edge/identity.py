@@ -1,0 +1,77 @@
+"""Who the client of a session is: what it says of itself, what it has proved, what it may do.
+
+Made anew with the session when TLS begins, so that nothing said in the clear counts (RFC 3207 4.2).
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from m365gw.edge.admission import Admission, Allowed, Denied, Rule, Visitor
+from m365gw.edge.doorway import Peer
+from m365gw.smtp.envelope import Origin
+
+
+class Identity:
+    """The client as it is known so far."""
+
+    def __init__(self, admission: Admission, visitor: Visitor, peer: Peer) -> None:
+        self.peer = peer
+        self.helo = ""  # its name in EHLO or HELO, "" until it has greeted
+        self.mechanism = ""  # it logged in by
+        self.is_newcomer = True  # neither logged in nor had a sender accepted
+        self._is_esmtp = False
+        self._admission = admission
+        self._visitor = visitor
+        self._rule: Rule | Denied | None = None  # it stands under, once that was asked
+
+    @property
+    def login(self) -> str:
+        """The login it has proved to be, or ""."""
+        return self._visitor.login
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks inside TLS."""
+        return bool(self.peer.tls)
+
+    def greet(self, helo: str, *, is_esmtp: bool) -> None:
+        """It has said EHLO or HELO."""
+        self.helo, self._is_esmtp = helo, is_esmtp
+
+    def log_in(self, login: str, mechanism: str) -> None:
+        """It has proved to be this login, whose rule takes the place of its network's."""
+        self._visitor = evolve(self._visitor, login=login)
+        self._rule = None
+        self.mechanism = mechanism
+        self.is_newcomer = False
+
+    def may_send(self, sender: str) -> Allowed | Denied:
+        """Whether it may send as this envelope sender, and by which mailbox."""
+        if self._rule is None:
+            self._rule = self._admission.rule_for(self._visitor)
+        rule = self._rule
+        decision = rule if isinstance(rule, Denied) else rule.decide(sender)
+        if isinstance(decision, Allowed):
+            self.is_newcomer = False
+        return decision
+
+    def protocol(self, *, smtputf8: bool) -> str:
+        """The "with" word of the trace field (RFC 3848, RFC 6531 4.3)."""
+        if not self._is_esmtp:
+            return "SMTP"
+        kind = "UTF8SMTP" if smtputf8 else "ESMTP"
+        return kind + "S" * self.is_secure + "A" * bool(self.login)
+
+    def origin(self, mailbox: str, *, smtputf8: bool) -> Origin:
+        """Where a message of this client comes from, and by which mailbox it leaves."""
+        return Origin(
+            client=self.peer.host,
+            port=self.peer.port,
+            helo=self.helo,
+            protocol=self.protocol(smtputf8=smtputf8),
+            tls=self.peer.tls,
+            login=self.login,
+            listener=self._visitor.listener.name,
+            mailbox=mailbox,
+        )

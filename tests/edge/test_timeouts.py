@@ -1,0 +1,154 @@
+"""Slow clients: whatever they drip, in whatever phase, their time ends."""
+
+from __future__ import annotations
+
+import base64
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.config.settings import Client, Limits, Listener
+from m365gw.directory import passwords
+from m365gw.edge.timeouts import FAREWELL_SECONDS, LEAST_PIECE, NEWCOMER_COMMANDS
+from tests.edge.conversation import TRUSTED, Conversation, Gateway
+
+LIMITS = Limits(command_timeout=300, data_timeout=180, tls_timeout=30, minimal_free_space=0)
+PASSWORD, HASH = passwords.generate()
+FAX = Client(login="fax", password_hash=HASH, senders=("*@example.com",), mailbox="r@example.com")
+ANY = Listener(
+    name="test",
+    endpoint="tcp:0",
+    tls="starttls",
+    auth="offer",
+    networks=(TRUSTED.cidr,),
+    quirks=("plaintext-auth",),
+)
+STRANGER = "203.0.113.5"
+
+
+class DripTests(SynchronousTestCase):
+    """One octet a second, in each phase of a session."""
+
+    def setUp(self) -> None:
+        self.gateway = Gateway(self, listener=ANY, limits=LIMITS, clients=[FAX])
+
+    def assert_ends(self, client: Conversation, after: float, octet: bytes = b"A") -> None:
+        """The drip ends `after` so many seconds, and not before."""
+        for _ in range(int(after) - 1):
+            self.gateway.clock.advance(1)
+            self.assertEqual(client.send(octet), [])
+        self.gateway.clock.advance(1)
+        self.assertEqual(client.codes(), ["421"])
+        self.assertTrue(client.wire.is_closing)
+
+    def test_first_command(self) -> None:
+        """Behind the greeting."""
+        self.assert_ends(self.gateway.connect(), 300)
+
+    def test_later_command(self) -> None:
+        """Within a transaction."""
+        client = self.gateway.connect()
+        client.envelope()
+        self.assert_ends(client, 300)
+
+    def test_over_long_line(self) -> None:
+        """A line that was refused already and is only read over."""
+        client = self.gateway.connect()
+        client.envelope()
+        client.send(b"x" * 20_000)
+        self.assert_ends(client, 300)
+
+    def test_login(self) -> None:
+        """Within the exchange of AUTH."""
+        client = self.gateway.connect()
+        client.say("EHLO x", "AUTH LOGIN")
+        self.assert_ends(client, 300)
+
+    def test_data(self) -> None:
+        """Within the content, of which 180 octets are no piece worth the name."""
+        client = self.gateway.connect()
+        client.envelope()
+        client.say("DATA")
+        self.assert_ends(client, 180)
+
+    def test_chunk(self) -> None:
+        """Within a chunk of BDAT, taken or only read over."""
+        for lines in (["RCPT TO:<a@example.net>", "BDAT 100000"], ["BDAT 100000"]):
+            client = self.gateway.connect()
+            client.say("EHLO x", "MAIL FROM:<me@example.com>", *lines)
+            self.assert_ends(client, 180)
+
+    def test_handshake(self) -> None:
+        """The reactor feeds the octets of a handshake to TLS, and they move no deadline."""
+        client = self.gateway.connect()
+        client.say("STARTTLS")
+        self.gateway.clock.advance(29)
+        self.assertFalse(client.wire.disconnected)
+        self.gateway.clock.advance(1)
+        self.assertTrue(client.wire.disconnected)
+
+    def test_behind_the_last_reply(self) -> None:
+        """What comes after QUIT holds nothing open."""
+        client = self.gateway.connect()
+        client.say("QUIT")
+        for _ in range(int(FAREWELL_SECONDS)):
+            client.send(b"A")
+            self.gateway.clock.advance(1)
+        self.assertTrue(client.wire.disconnected)
+
+
+class NewcomerTests(SynchronousTestCase):
+    """Who neither logs in nor begins a message may not stay."""
+
+    def setUp(self) -> None:
+        self.gateway = Gateway(self, listener=ANY, limits=LIMITS, clients=[FAX])
+        self.stay = NEWCOMER_COMMANDS * LIMITS.command_timeout
+
+    def test_busy_newcomer_is_sent_away(self) -> None:
+        """NOOP after NOOP does not make up for a login."""
+        client = self.gateway.connect()
+        for _ in range(int(self.stay / 10) - 1):
+            self.gateway.clock.advance(10)
+            self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])
+        self.gateway.clock.advance(10)
+        self.assertEqual(
+            client.heard(), ["421 4.4.2 Timeout: no login and no message came in time"]
+        )
+
+    def test_unwanted_content_does_not_lengthen_it(self) -> None:
+        """A chunk that is only read over is no message, however fast it comes."""
+        client = self.gateway.connect(STRANGER)
+        client.say("EHLO x", "BDAT 30000000")
+        for _ in range(int(self.stay / 10) - 1):
+            self.gateway.clock.advance(10)
+            self.assertEqual(client.send(b"x" * LEAST_PIECE), [])
+        self.gateway.clock.advance(10)
+        self.assertEqual(client.codes(), ["421"])
+
+    def test_refused_sender_is_a_newcomer_still(self) -> None:
+        """MAIL that no rule lets through proves nothing."""
+        client = self.gateway.connect(STRANGER)
+        for _ in range(int(self.stay / 200)):
+            client.say("EHLO x", "MAIL FROM:<me@example.com>")
+            self.gateway.clock.advance(200)
+        self.assertEqual(client.codes(), ["421"])
+
+    def test_who_logged_in_may_stay(self) -> None:
+        """Programs keep their connections open."""
+        client = self.gateway.connect(STRANGER)
+        initial = base64.b64encode(f"\0fax\0{PASSWORD}".encode()).decode()
+        self.assertEqual(client.say("EHLO x", f"AUTH PLAIN {initial}")[-1][:3], "235")
+        for _ in range(10):
+            self.gateway.clock.advance(200)
+            self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])
+
+    def test_who_sends_may_stay(self) -> None:
+        """A large message over a slow line, and other messages behind it."""
+        client = self.gateway.connect()
+        client.envelope()
+        client.say("DATA")
+        for _ in range(10):
+            self.gateway.clock.advance(170)
+            self.assertEqual(client.send(b"x" * LEAST_PIECE), [])
+        self.assertEqual(client.send(b"\r\n.\r\n")[0][:3], "250")
+        self.gateway.clock.advance(299)
+        self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])
