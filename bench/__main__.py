@@ -26,7 +26,7 @@ from attrs import frozen
 from bench.cells import CELLS, END_TO_END, HEADLINE, Cell
 from bench.certificate import certificate
 from bench.gateway import gateway, rehearsal
-from bench.ground import Ground
+from bench.ground import Ground, StillBusy
 from bench.measure import Measured, MeasurementFailed, accepting, end_to_end
 from bench.postfix import AS_INSTALLED, DEFERRING, HOLD, postfix, smtp_sink, version
 from bench.quiet import LIMIT, await_quiet
@@ -141,7 +141,7 @@ def main(quick: bool, rounds: int | None, scratch: Path, anyway: bool) -> None:
                 f"\nNo report: others used this machine too much (limit {LIMIT:.0%}), or its host "
                 f"did.\nTry again when it is quiet.\n{error}"
             )
-        except (MeasurementFailed, TimeoutError, subprocess.SubprocessError) as error:
+        except (MeasurementFailed, StillBusy, TimeoutError, subprocess.SubprocessError) as error:
             sys.exit(f"\nNo report: {error}")
 
 

@@ -22,6 +22,10 @@ AT_ONCE = "lazy_itable_init=0,lazy_journal_init=0"
 MKFS = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "has_journal", "-E", AT_ONCE)
 
 
+class StillBusy(Exception):
+    """A file system could not be unmounted."""
+
+
 class Ground:
     """Makes the place of each run. `why_not` says why it has to be a plain folder, if it has."""
 
@@ -46,7 +50,8 @@ class Ground:
                 with _mounted(place) as folder:
                     yield folder
         finally:
-            shutil.rmtree(place)
+            if not os.path.ismount(place / "mail"):
+                shutil.rmtree(place)
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def _unmount(folder: Path) -> None:
         if subprocess.run(["umount", folder], check=False, capture_output=True).returncode == 0:
             return
         time.sleep(0.1)
-    _run("umount", folder)
+    raise StillBusy(f"{folder} is still in use and stays mounted; later: umount {folder}")
 
 
 def _run(*command: str | Path) -> str:

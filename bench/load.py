@@ -99,15 +99,22 @@ class Load:
             for fd, _ in self.poll.poll(0.1):
                 sessions[fd].go_on()
 
+    def close(self) -> None:
+        """Break off what is still open."""
+        for session in self.sessions.values():
+            session.close()
+        self.poll.close()
+
 
 class Session:
     """One client: one connection, or one after the other."""
+
+    _wish: Wish
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._connect()
         self._steps = self._all_connections()
-        self._wish: Wish = select.EPOLLIN
         self.go_on()
 
     def go_on(self) -> None:
@@ -116,6 +123,10 @@ class Session:
         if wish != self._wish and wish:
             self._load.poll.modify(self._socket, wish)
             self._wish = wish
+
+    def close(self) -> None:
+        """Break off."""
+        self._socket.close()
 
     def _all_connections(self) -> Iterator[Wish]:
         yield from self._connection()
@@ -128,7 +139,8 @@ class Session:
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.connect_ex(("127.0.0.1", self._load.port))
-        self._load.poll.register(self._socket, select.EPOLLIN)
+        self._wish = select.EPOLLIN
+        self._load.poll.register(self._socket, self._wish)
         self._load.sessions[self._socket.fileno()] = self
 
     def _connection(self) -> Iterator[Wish]:

@@ -46,15 +46,13 @@ def interleaved(
         figures: Round[Figures] = {}
         for rival in order:
             figures[rival], disturbed = measure(rival)
-            if not disturbed.is_quiet:
+            if not (disturbed.is_quiet or anyway):
                 reasons.append(f"{rival}: {disturbed}")
-                if not anyway:
-                    break
+                say(f"thrown away ({reasons[-1]})")
+                break
         else:
             rounds.append(figures)
             say(f"round {len(rounds)} of {wanted}")
-            continue
-        say(f"thrown away ({reasons[-1]})")
         if len(reasons) > SPARE * wanted:
             raise Unquiet(tuple(reasons))
     return rounds
