@@ -35,6 +35,7 @@ from m365gw.config.load import load
 from m365gw.config.problems import ConfigError
 from m365gw.config.settings import Listener, Settings
 from m365gw.directory.vault import Vault
+from m365gw.edge import descriptors
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import CHECKING_THREADS, Authenticator
 from m365gw.edge.census import Census
@@ -150,6 +151,9 @@ class Gateway(Service):
         # No core file: it would hold tokens and mail.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         settings = self._settings
+        shortage = descriptors.allow(settings.limits.connection_limit)
+        if shortage:
+            self.log.emit("service.descriptors", "master", level="warn", note=shortage)
         try:
             self.spool = Spool.open(
                 settings.spool_dir, hostname=settings.hostname, clock=self._reactor.seconds
