@@ -8,14 +8,14 @@ from statistics import median
 from attrs import frozen
 
 from bench.figures import ratios, spread
-from bench.measure import Figures
+from bench.measure import QUEUED, Figures
 from bench.rounds import Round
 
 _MIB = 2**20
 
 
 @frozen
-class Column:
+class Row:
     """One figure: its name, how it is read and how it is written."""
 
     title: str
@@ -24,62 +24,51 @@ class Column:
     is_compared: bool = True
 
 
-COLUMNS = (
-    Column("messages/s", lambda figures: figures.rate, "{:,.0f}"),
-    Column("CPU s/1,000", lambda figures: figures.cpu, "{:.3f}"),
-    Column("p50 ms", lambda figures: 1000 * figures.p50, "{:.2f}"),
-    Column("p99 ms", lambda figures: 1000 * figures.p99, "{:.2f}"),
-    Column("PSS MiB", lambda figures: figures.memory / _MIB, "{:.0f}"),
-    Column(
-        "with 10,000",
+ROWS = (
+    Row("messages/s", lambda figures: figures.rate, "{:,.0f}"),
+    Row("  by smtp-source", lambda figures: figures.smtp_source, "{:,.0f}"),
+    Row("CPU s/1,000", lambda figures: figures.cpu, "{:.3f}"),
+    Row("p50 ms", lambda figures: 1000 * figures.p50, "{:.2f}"),
+    Row("p99 ms", lambda figures: 1000 * figures.p99, "{:.2f}"),
+    Row("PSS MiB", lambda figures: figures.memory / _MIB, "{:.0f}"),
+    Row(
+        f"  {QUEUED:,} queued",
         lambda figures: figures.memory_queued and figures.memory_queued / _MIB,
         "{:.0f}",
     ),
-    Column("smtp-source", lambda figures: figures.smtp_source, "{:,.0f}/s"),
-    Column("last hop CPU", lambda figures: figures.last_hop, "{:.3f}", is_compared=False),
-    Column("generator", lambda figures: figures.generator, "{:.0%}", is_compared=False),
+    Row("last hop CPU", lambda figures: figures.last_hop, "{:.3f}", is_compared=False),
+    Row("generator CPU", lambda figures: figures.generator, "{:.0%}", is_compared=False),
 )
-NAME, WIDTH = 28, 18
+NAME, FIGURE, RATIO = 17, 22, 18  # widths
 
 
 def table(title: str, rounds: Sequence[Round[Figures]], base: str) -> Iterator[str]:
-    """The lines of one table: each rival's medians, then its ratios to the base.
+    """The lines of one table: each figure as the rivals' medians over the rounds.
 
-    A ratio is the median over the rounds, with the least and the most.
+    Beside each rival's figure stands its ratio to the base: median, least and most of the rounds.
     """
-    columns = [column for column in COLUMNS if _has_values(column, rounds)]
+    rivals = [rival for rival in rounds[0] if rival != base]
     count = "1 round" if len(rounds) == 1 else f"{len(rounds)} rounds"
     yield f"{title} ({count})"
-    yield "".ljust(NAME) + "".join(column.title.rjust(WIDTH) for column in columns)
-    rivals = list(rounds[0])
-    rivals.sort(key=lambda rival: rival != base)
-    for rival in rivals:
-        yield rival.ljust(NAME) + "".join(
-            _cell(column, rounds, rival).rjust(WIDTH) for column in columns
-        )
-    for rival in rivals[1:]:
-        yield f"{rival} / base".ljust(NAME) + "".join(
-            _ratio(column, rounds, rival, base).rjust(WIDTH) for column in columns
-        )
+    heads = "".join(f"{rival:>{FIGURE}}{'/ base':>{RATIO}}" for rival in rivals)
+    yield f"{'':{NAME}}{base:>{FIGURE}}{heads}"
+    for row in ROWS:
+        own = [row.value(one[base]) for one in rounds]
+        cells = _figure(row, own)
+        for rival in rivals:
+            values = [row.value(one[rival]) for one in rounds]
+            cells += _figure(row, values) + _ratio(row, values, own)
+        if cells.strip("- "):
+            yield f"{row.title:{NAME}}{cells}"
 
 
-def _has_values(column: Column, rounds: Sequence[Round[Figures]]) -> bool:
-    return any(column.value(figures) is not None for one in rounds for figures in one.values())
-
-
-def _cell(column: Column, rounds: Sequence[Round[Figures]], rival: str) -> str:
-    values = [column.value(one[rival]) for one in rounds]
+def _figure(row: Row, values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return column.shape.format(median(known)) if known else "-"
+    text = row.shape.format(median(known)) if known else "-"
+    return f"{text:>{FIGURE}}"
 
 
-def _ratio(column: Column, rounds: Sequence[Round[Figures]], rival: str, base: str) -> str:
-    found = spread(
-        ratios(
-            [column.value(one[rival]) for one in rounds],
-            [column.value(one[base]) for one in rounds],
-        )
-    )
-    if found is None or not column.is_compared:
-        return ""
-    return f"{found.median:.2f} ({found.least:.2f}-{found.most:.2f})"
+def _ratio(row: Row, values: Sequence[float | None], base: Sequence[float | None]) -> str:
+    found = spread(ratios(values, base)) if row.is_compared else None
+    text = f"{found.median:.2f} ({found.least:.2f}-{found.most:.2f})" if found else ""
+    return f"{text:>{RATIO}}"
