@@ -7,7 +7,9 @@ pays once. An unknown login costs what a known one costs: it is checked against 
 another client, always the same one, and fails whatever comes of it.
 
 Failures: 535 5.7.8 for a wrong login or password, said only after a wait that grows (see
-`failures`); 454 4.7.0 when too many checks wait already.
+`failures`); 454 4.7.0 when too many checks wait already, or too many such answers to the address.
+The latter never keeps out who knows a generated password: nobody finds one by guessing, so it is
+checked all the same.
 """
 
 from __future__ import annotations
@@ -59,13 +61,15 @@ class Authenticator:
         """The login itself when the password is right; raises or fails with Refused otherwise."""
         stored = self._hashes.get(login)
         against = stored or self._stand_in(login)
-        digest = self._digest(login, password, against)
-        if self._is_remembered(digest):
-            return login
         if not is_slow(against):
             if verify(against, password) and stored:
                 return login
             return self._refuse_later(login, password, address)
+        if self._failures.is_full(address):
+            raise Refused(BUSY)
+        digest = self._digest(login, password, against)
+        if self._is_remembered(digest):
+            return login
         if self._checks >= MOST_CHECKS:
             raise Refused(BUSY)
         self._checks += 1
@@ -81,10 +85,20 @@ class Authenticator:
         return checked.addCallback(conclude)
 
     def _refuse_later(self, login: str, password: str, address: IpAddress | None) -> Deferred[str]:
-        """The refusal of a wrong login, after the wait its address has earned."""
+        """The refusal of a wrong login, after the wait its address has earned.
+
+        Raises Refused when too many wait.
+        """
+        if self._failures.is_full(address):
+            raise Refused(BUSY)
         wait = self._failures.add(address, login, password, self._clock.seconds())
         refusal: Deferred[str] = Deferred()
-        self._clock.callLater(wait, refusal.errback, Refused(WRONG))
+
+        def refuse() -> None:
+            self._failures.said(address)
+            refusal.errback(Refused(WRONG))
+
+        self._clock.callLater(wait, refuse)
         return refusal
 
     def _one_less(self, result: Checked) -> Checked:

@@ -91,8 +91,10 @@ class Login:
         return LOGGED_IN
 
     def _fail(self, failure: Failure, name: str) -> Reply | Failure:
-        if not (isinstance(failure.value, Refused) and failure.value.reply == WRONG):
+        if not isinstance(failure.value, Refused):
             return failure
+        if failure.value.reply != WRONG:
+            return self._refuse(failure.value.reply)
         self._journal.login_failed(self._mechanism, name)
         self._count += 1
         return WRONG if self._count < MOST_FAILED else TOO_MANY_FAILED

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client
 from m365gw.directory import passwords
+from m365gw.edge import authentication
 from m365gw.edge.authentication import BUSY, MOST_CHECKS, REMEMBERED_SECONDS, WRONG, Authenticator
+from m365gw.edge.failures import LONGEST_WAIT, MOST_WAITING
 from m365gw.smtp.replies import Refused
 from tests.edge.conversation import Thread
 
@@ -38,6 +42,10 @@ class AuthenticatorTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.failureResultOf(checked, Refused).value.reply, WRONG)
 
+    def assert_busy(self, authenticator: Authenticator, login: str, password: str) -> None:
+        refused = self.assertRaises(Refused, authenticator.check, login, password, None)
+        self.assertEqual(refused.reply, BUSY)
+
     def test_generated_password_is_checked_at_once(self) -> None:
         """A fast hash needs no thread and no Deferred: devices log in for every message."""
         self.thread.is_stalled = True
@@ -52,11 +60,31 @@ class AuthenticatorTests(SynchronousTestCase):
         self.assert_wrong(authenticator.check("fax", "two", None), 2.0)
 
     def test_right_password_does_not_wait_for_others(self) -> None:
-        """Failures behind the same address never lock out who knows the password."""
+        """Failures behind the same address never lock out who knows a generated password."""
         authenticator = self.authenticator(client("fax", HASH))
-        for number in range(50):
+        for number in range(MOST_WAITING):
             authenticator.check("fax", f"guess {number}", None)
+        for number in range(50):
+            self.assert_busy(authenticator, "fax", f"more {number}")
+        self.assertEqual(len(self.clock.getDelayedCalls()), MOST_WAITING)
         self.assertEqual(authenticator.check("fax", PASSWORD, None), "fax")
+
+    def test_chosen_passwords_are_not_guessed_faster_by_leaving(self) -> None:
+        """While its refusals wait an address learns nothing, not even of a remembered login."""
+        authenticator = self.authenticator(client("app", CHOSEN_HASH))
+        self.assertEqual(self.successResultOf(authenticator.check("app", CHOSEN, None)), "app")
+        self.patch(authentication, "verify", lambda stored, password: False)
+        wrong = [
+            authenticator.check("app", f"guess {number}", None) for number in range(MOST_WAITING)
+        ]
+        self.assert_busy(authenticator, "app", "another guess")
+        self.assert_busy(authenticator, "app", CHOSEN)
+        self.assertEqual(authenticator.check("app", CHOSEN, ip_address("192.0.2.9")), "app")
+        self.clock.advance(LONGEST_WAIT)
+        for checked in wrong:
+            assert isinstance(checked, Deferred)
+            self.failureResultOf(checked, Refused)
+        self.assertEqual(authenticator.check("app", CHOSEN, None), "app")
 
     def test_chosen_password_is_checked_in_a_thread(self) -> None:
         """A slow hash never stops the reactor."""

@@ -6,7 +6,14 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.edge.failures import HALF_LIFE, LONGEST_WAIT, MOST_ADDRESSES, Failures, neighbourhood
+from m365gw.edge.failures import (
+    HALF_LIFE,
+    LONGEST_WAIT,
+    MOST_ADDRESSES,
+    MOST_WAITING,
+    Failures,
+    neighbourhood,
+)
 
 HERE = ip_address("192.0.2.1")
 THERE = ip_address("192.0.2.2")
@@ -42,6 +49,23 @@ class FailuresTests(SynchronousTestCase):
             failures.add(HERE, "a", str(number), 0.0)
         self.assertEqual(failures.add(HERE, "a", "new", 2 * HALF_LIFE), 2.0)
         self.assertLess(failures.add(HERE, "a", "newer", 50 * HALF_LIFE), 1.01)
+
+    def test_only_so_many_answers_wait(self) -> None:
+        """Who leaves instead of waiting, and comes again, is not faster for it."""
+        failures = Failures()
+        for number in range(MOST_WAITING):
+            self.assertFalse(failures.is_full(HERE))
+            failures.add(HERE, "a", str(number), 0.0)
+        self.assertTrue(failures.is_full(HERE))
+        self.assertFalse(failures.is_full(THERE))
+        failures.said(HERE)
+        self.assertFalse(failures.is_full(HERE))
+
+    def test_answer_to_a_forgotten_address(self) -> None:
+        """It was forgotten meanwhile: its wait is over all the same."""
+        failures = Failures()
+        failures.said(HERE)
+        self.assertFalse(failures.is_full(HERE))
 
     def test_memory_is_bounded(self) -> None:
         """However many addresses fail, only so many are remembered."""
