@@ -94,8 +94,12 @@ class Dispatch:
         self._second = self._clock.callLater(1, self._each_second)
 
     def accepted(self, entry: Entry) -> None:
-        """A message has become durable; it may go."""
-        self._schedule.add(entry)
+        """A message has become durable; it may go.
+
+        A look through the spool may have found it sooner, and then it is on its way already.
+        """
+        if entry.id not in self._flights:
+            self._schedule.add(entry)
         self._turn(0.0)
 
     async def stop(self, seconds: float) -> None:

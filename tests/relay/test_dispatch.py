@@ -58,6 +58,21 @@ class DispatchTests(SynchronousTestCase):
         self.assertEqual(len(stage.events("message.removed")), 1)
         self.assertEqual(stage.dispatch.in_flight, 0)
 
+    def test_message_in_flight_is_not_taken_a_second_time(self) -> None:
+        """A look through the spool may find a message before its commit tells of it; one goes."""
+        slow = Slow()
+        stage = self.stage(pool=Pool(script=[slow, slow]))
+        entry = stage.put()
+        stage.dispatch.start()
+        stage.turn()
+        stage.dispatch.accepted(entry)
+        stage.turn()
+        self.assertEqual(len(slow.waiting), 1)
+        slow.let_go()
+        stage.wait(2)
+        self.assertEqual(len(stage.pool.delivered), 1)
+        self.assertEqual(stage.entries(), [])
+
     def test_start_takes_up_what_was_left(self) -> None:
         """Messages of a former process, tried or not, are delivered after a start."""
         path = self.mktemp()
