@@ -52,6 +52,10 @@ class Journal:
         helo = self._identity.helo
         self._warn("message.refused", queue_id, str(reply), from_=sender, helo=helo)
 
+    def command_refused(self, reply: Reply) -> None:
+        """A line could not be understood. It is not shown: it may be a password, out of step."""
+        self._warn("command.refused", "", str(reply), helo=self._identity.helo)
+
     def client_refused(self, reply: Reply) -> None:
         """The session ends because of what the client did."""
         self._warn("client.refused", "", str(reply))

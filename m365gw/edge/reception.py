@@ -67,7 +67,7 @@ class Reception:
         if not self._identity.helo:
             return answers.NEEDS_HELLO
         if self._door.listener.tls == "require" and not self._identity.is_secure:
-            return answers.NEEDS_TLS
+            return self._refuse(answers.NEEDS_TLS, mail.sender)
         decision = self._identity.may_send(mail.sender)
         if isinstance(decision, Denied):
             return self._refuse(decision.reply, mail.sender)
@@ -88,7 +88,7 @@ class Reception:
         if transaction.content is not None:
             return answers.IN_CHUNKS
         if not (recipient.address.isascii() or transaction.mail.smtputf8):
-            return commands.NEEDS_SMTPUTF8
+            return self._refuse(commands.NEEDS_SMTPUTF8, transaction.mail.sender)
         if len(transaction.recipients) >= self._limits.recipient_limit:
             return answers.TOO_MANY_RECIPIENTS
         if "@" not in recipient.address:

@@ -82,8 +82,10 @@ class Session:
                 command = _remembered(line)
             else:
                 command = self._parse_long(line)
-        except Exception:
+        except Exception as error:
             self._beware_of_content(line[:4].upper())
+            if isinstance(error, Refused):
+                self._journal.command_refused(error.reply)
             raise
         return _ANSWERS[type(command)](self, command)
 
@@ -91,6 +93,7 @@ class Session:
         self._conduct.command()
         self._login.give_up()
         self._beware_of_content(fault.verb)
+        self._journal.command_refused(fault.reply)
         return fault.reply
 
     def consider(self, reply: Reply) -> Reply | None:
@@ -150,10 +153,11 @@ class Session:
         return answers.BEGIN_TLS
 
     def _auth(self, auth: commands.Auth) -> Answer:
-        if self._door.listener.auth == "off":
-            return answers.NO_LOGINS_HERE
         if not self._may_log_in:
-            return answers.NEEDS_TLS_TO_LOG_IN
+            is_off = self._door.listener.auth == "off"
+            reply = answers.NO_LOGINS_HERE if is_off else answers.NEEDS_TLS_TO_LOG_IN
+            self._journal.login_refused(auth.mechanism, reply)
+            return reply
         if not self._identity.helo:
             return answers.NEEDS_HELLO
         if self._identity.login:

@@ -46,6 +46,7 @@ class EnvelopeTests(SynchronousTestCase):
             client.say("MAIL FROM:<me@example.com>"),
             ["530 5.7.0 Must issue a STARTTLS command first"],
         )
+        self.assertIn("530 5.7.0", client.gateway.output.getvalue())
         client.say("STARTTLS")
         client.pump.handshakeCompleted()
         self.assertEqual(client.envelope()[-1][:3], "250")

@@ -85,6 +85,18 @@ class GreetingTests(SynchronousTestCase):
         self.assertEqual(codes, ["250", "252", "502", "250", "500", "214", "214", "214", "221"])
         self.assertTrue(client.wire.is_closing)
 
+    def test_refused_commands_are_logged_without_what_they_said(self) -> None:
+        """The reason is in the log; the line is not, as it may be a password out of step."""
+        client = Gateway(self).connect()
+        client.say("EHLO x", "MAIL FROM:<me@example.com> SOLICIT=x", b64("secret password"))
+        client.say("MAIL FROM:<me@@example.com>")
+        client.send(b"secret\n")
+        log = client.gateway.output.getvalue()
+        for part in ("555 5.5.4 Unknown parameter: SOLICIT", "501 5.1.7", "bare LF", "helo=x"):
+            self.assertIn(part, log)
+        self.assertNotIn("secret", log)
+        self.assertNotIn(b64("secret password"), log)
+
     def test_line_over_the_limit_is_refused_though_auth_may_be_longer(self) -> None:
         """Where AUTH is taken long lines are read, but only AUTH may use them."""
         listener = Listener(name="t", endpoint="tcp:0", tls="none", quirks=("plaintext-auth",))
@@ -195,6 +207,12 @@ class LoginTests(SynchronousTestCase):
         client = self.inside_tls()
         client.say("AUTH CRAM-MD5", f"AUTH PLAIN {b64('boss')}")
         log = client.gateway.output.getvalue()
+        client = self.gateway.connect()
+        client.say("EHLO x", f"AUTH PLAIN {plain('fax', PASSWORD)}")
+        client = Gateway(self, listener=OPEN).connect()
+        client.say("EHLO x", f"AUTH PLAIN {plain('fax', PASSWORD)}")
+        self.assertIn("sasl_method=PLAIN (538 5.7.11", self.gateway.output.getvalue())
+        self.assertIn("sasl_method=PLAIN (502 5.5.1", client.gateway.output.getvalue())
         self.assertIn("sasl_method=CRAM-MD5 (504 5.5.4", log)
         self.assertIn("sasl_method=PLAIN (501 5.5.2", log)
 
