@@ -65,8 +65,10 @@ def render(reply: Reply) -> bytes:
     if not 200 <= code < 600:
         raise ValueError(f"{code} is not a reply code")
     words = f"{status} " if status[:1] == str(code)[0] else ""
-    lines = reply.text.translate(_CLEAN).encode("ascii", "replace").decode("ascii").split("\n")
     room = LINE_LIMIT - len(f"{code} {words}\r\n")
+    if len(reply.text) <= room and reply.text.isascii() and reply.text.isprintable():
+        return f"{code} {words}{reply.text}\r\n".encode("ascii")  # as nearly all are
+    lines = reply.text.translate(_CLEAN).encode("ascii", "replace").decode("ascii").split("\n")
     if len(reply.text) > room:
         lines = [piece for line in lines for piece in textwrap.wrap(line, room) or [""]]
     before = "".join(f"{code}-{words}{line}\r\n" for line in lines[:-1])
