@@ -75,7 +75,6 @@ class EventLog:
         self._flush_soon = flush_soon
         self._lines: list[str] = []
         self._stamp = (-1, "")
-        self._pid = os.getpid()
         self.is_debugging = self._threshold == 0
 
     def emit(
@@ -147,7 +146,7 @@ class EventLog:
             said = f"{'warning' if level == 'warn' else 'error'}: {said}"
         place = f"{qid}: " if qid else ""
         when = self._local_stamp(now)
-        return f"{when} {self._hostname} m365gw/{program}[{self._pid}]: {place}{said}\n"
+        return f"{when} {self._hostname} m365gw/{program}[{os.getpid()}]: {place}{said}\n"
 
     def _as_json(
         self,

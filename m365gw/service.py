@@ -1,12 +1,11 @@
-"""The service: `twistd -n m365gw --config FILE`. The one place that knows every room.
+"""The service that twistd runs. The one place that knows every room.
 
-`makeService` reads the configuration and gives twistd a `Gateway`. Starting it opens the spool,
-builds mail out (`relay`) and mail in (`edge`), and only then listens, so that nothing is accepted
-that could not be kept. Stopping goes the other way: listeners and the messages in hand first, then
-the deliveries in flight, then the disk.
+Starting it opens the spool, builds mail out (`relay`) and mail in (`edge`), and only then listens,
+so that nothing is accepted that could not be kept. Stopping goes the other way: listeners and the
+messages in hand first, then the deliveries in flight, then the disk.
 
-Failures: a wrong configuration ends the program with 78 and every error in words; a spool, a
-certificate or a port that cannot be had ends it with 1 and the reason.
+Failures: a folder, a certificate or a port that cannot be had ends the program with 1 and the
+reason, in the log and where twistd was called.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import random
 import resource
 import socket
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
@@ -24,16 +22,14 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver
-from twisted.python import usage
+from twisted.logger import ILogObserver, LogLevel
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from m365gw import __version__
 from m365gw.config.clouds import clouds_of
-from m365gw.config.load import load
-from m365gw.config.problems import ConfigError
 from m365gw.config.settings import Listener, Settings
+from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.directory.vault import Vault
 from m365gw.edge import descriptors
 from m365gw.edge.admission import Admission
@@ -60,64 +56,9 @@ from m365gw.spool.names import Entry
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
 
-EX_CONFIG = 78
 
-
-class Options(usage.Options):
-    """The options of `twistd m365gw`."""
-
-    synopsis = "[--config FILE]"
-    longdesc = (
-        "A store-and-forward SMTP gateway to Microsoft 365. It takes mail from anything that"
-        " speaks SMTP, keeps it safe on disk, and hands it to Microsoft 365 with OAuth 2.0."
-        " Everything else is the command m365gw: see m365gw --help."
-    )
-    optParameters = [
-        [
-            "config",
-            "c",
-            None,
-            "Configuration file (default: $M365GW_CONFIG, /etc/m365gw/m365gw.toml). "
-            "Check it with: m365gw --config FILE check",
-        ]
-    ]
-
-    def opt_version(self) -> None:
-        """Show the version and exit."""
-        print(f"m365gw {__version__}")
-        raise SystemExit(0)
-
-
-def makeService(options: Options) -> Gateway:
-    """The service for twistd. Ends the program with 78 when the configuration is wrong."""
-    from twisted.internet import reactor  # only here it is certain which reactor was chosen
-
-    try:
-        settings = load(options["config"]).settings
-    except ConfigError as error:
-        raise _refusal(str(error)) from None
-    # twistd's own options; there are none when somebody else makes the service.
-    twistd: Mapping[str, Any] = options.parent or {}
-    if twistd.get("uid") or twistd.get("gid"):
-        raise _refusal(
-            "m365gw does not change its user: the spool must belong to the user that runs it.\n"
-            "Start it as that user; for ports below 1024 give it CAP_NET_BIND_SERVICE\n"
-            "(systemd: User= and AmbientCapabilities=CAP_NET_BIND_SERVICE)."
-        )
-    if twistd.get("syslog"):
-        raise _refusal("m365gw writes to standard output or --logfile; systemd takes the former.")
-    return Gateway(settings, reactor, _log_stream(twistd))
-
-
-def _refusal(words: str) -> SystemExit:
-    print(words, file=sys.stderr)
-    return SystemExit(EX_CONFIG)
-
-
-def _log_stream(twistd: Mapping[str, Any]) -> TextIO:
-    """Where the log goes: twistd's --logfile, else standard output, else twistd's usual file."""
-    file = twistd.get("logfile") or ("-" if twistd.get("nodaemon", True) else "twistd.log")
-    return sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: SIM115 kept open
+class StartFailed(Exception):
+    """The gateway cannot start. The text says why, and what to do."""
 
 
 class Gateway(Service):
@@ -127,6 +68,7 @@ class Gateway(Service):
         hostname = settings.hostname or socket.getfqdn()
         self._settings = attrs.evolve(settings, hostname=hostname)
         self._reactor = reactor
+        self._stream = stream
         self._pools: list[ThreadPool] = []
         self.log = EventLog(
             stream,
@@ -155,18 +97,41 @@ class Gateway(Service):
         if shortage:
             self.log.emit("service.descriptors", "master", level="warn", note=shortage)
         try:
-            self.spool = Spool.open(
-                settings.spool_dir, hostname=settings.hostname, clock=self._reactor.seconds
-            )
-            self._build_mail_out()
-            self._build_mail_in()
-            for listener in self.listeners:
-                listener.startService()
-        except (Unusable, CertificateUnusable, ListenFailed) as error:
-            print(error, file=sys.stderr)
-            raise SystemExit(1) from None
+            self._open()
+        except (NotOurs, Unusable, CertificateUnusable, ListenFailed) as error:
+            raise self._failed(str(error)) from None
+        except Exception as error:
+            # Nobody foresaw it, so those who mend m365gw will want to see where.
+            here = Failure()  # type: ignore[no-untyped-call]  # Twisted has no types here
+            self.log.observe({"log_failure": here, "log_level": LogLevel.critical})
+            raise self._failed(f"{type(error).__name__}: {error}") from error
         self.dispatch.start()
         self._say_ready()
+
+    def _open(self) -> None:
+        settings = self._settings
+        claim(settings.state_dir)
+        self.spool = Spool.open(
+            settings.spool_dir, hostname=settings.hostname, clock=self._reactor.seconds
+        )
+        self._build_mail_out()
+        self._build_mail_in()
+        for listener in self.listeners:
+            listener.startService()
+
+    def _failed(self, words: str) -> StartFailed:
+        """Says why, and lets go of the threads, which would keep the program alive.
+
+        twistd has turned sys.stderr into log lines by now; a daemon's reason goes through the
+        error raised to the one that waits for it.
+        """
+        self.log.emit("service.failed", "master", level="error", note=f"cannot start: {words}")
+        self.log.flush()
+        if self._stream is not sys.__stdout__ and sys.__stderr__ is not None:
+            print(words, file=sys.__stderr__)
+        for pool in self._pools:
+            pool.stop()
+        return StartFailed(words)
 
     def _say_ready(self) -> None:
         for said, listener in zip(self._settings.listener, self.listeners, strict=True):

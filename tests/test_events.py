@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,14 @@ class PlainTests(SynchronousTestCase):
             r"^\w{3} [ \d]\d \d\d:\d\d:\d\d relay m365gw/smtp\[\d+\]: "
             r"4QX: to=<a@b\.c>, dsn=2\.0\.0, status=sent \(250 OK\)\n$",
         )
+
+    def test_names_the_process_that_writes(self) -> None:
+        """A daemon has another number than the process that made its log."""
+        stream = io.StringIO()
+        log = EventLog(stream, hostname="relay")
+        self.patch(os, "getpid", lambda: 4711)
+        log.emit("service.stopping", "master")
+        self.assertIn(" m365gw/master[4711]: ", stream.getvalue())
 
     @given(st.text())
     def test_one_event_is_one_line(self, value: str) -> None:

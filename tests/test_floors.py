@@ -30,6 +30,7 @@ FLOORS = {
     "admin": 4,
     "cli": 4,
     "service": 5,
+    "twistd": 6,
 }
 # Rooms that may not meet although their floors would let them.
 STRANGERS = [("edge", "relay"), ("rehearsal", "smtp"), ("rehearsal", "spool")]

@@ -10,6 +10,7 @@ import click
 from m365gw.cli.main import Invocation
 from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Mailbox, Settings
+from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.directory.vault import Vault
 from m365gw.relay.flows import TokenUnavailable
 from m365gw.relay.https import https_session
@@ -33,6 +34,10 @@ def signin(invocation: Invocation, address: str) -> None:
     settings = invocation.settings
     wanted = _mailbox(settings, address)
     cloud = clouds_of(settings)[wanted.cloud]
+    try:
+        claim(settings.state_dir)
+    except NotOurs as problem:
+        _end(str(problem))
     try:
         sign_in = DeviceSignIn.begin(wanted, cloud, lambda each: https_session(each.ca_file))
         click.echo(f"In a browser, open   {sign_in.verification_uri}")
