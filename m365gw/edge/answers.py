@@ -44,6 +44,7 @@ CANNOT_STORE: Final = Reply(421, "4.3.0", "Mail cannot be stored here at present
 SLOW_COMMAND: Final = Reply(421, "4.4.2", "Timeout: no command came in time")
 SLOW_CONTENT: Final = Reply(421, "4.4.2", "Timeout: the message did not come in time")
 STAYED_TOO_LONG: Final = Reply(421, "4.4.2", "Timeout: no login and no message came in time")
+TIMEOUTS: Final = (SLOW_COMMAND, SLOW_CONTENT, STAYED_TOO_LONG)
 STOPPING: Final = Reply(421, "4.3.2", "The server is stopping; try again later")
 STRANGER: Final = Reply(421, "4.7.0", "This server speaks SMTP, and nothing else")
 INJECTED: Final = Reply(421, "4.7.0", "Octets came behind STARTTLS before TLS began")

@@ -13,6 +13,7 @@ from m365gw.edge.transaction import Transaction
 from m365gw.events import EventLog
 from m365gw.smtp.replies import Reply
 
+CUT_OFF: Final = "the connection ended before the message was complete; it was not accepted"
 LEFT_EARLY: Final = "the client left before it was answered; it may send the message again"
 LOGIN_FAILED: Final = "login failed: the login is unknown or its password is wrong"
 NO_QUEUE: Final = "NOQUEUE"  # Postfix's queue id of a message that has none
@@ -51,6 +52,12 @@ class Journal:
         """A message, or the MAIL that would have begun it, was refused."""
         helo = self._identity.helo
         self._warn("message.refused", queue_id, str(reply), from_=sender, helo=helo)
+
+    def message_cut_off(self, transaction: Transaction) -> None:
+        """A message was begun and never ended."""
+        queue_id = transaction.content.queue_id if transaction.content else NO_QUEUE
+        sender, helo = transaction.mail.sender, self._identity.helo
+        self._warn("message.cut-off", queue_id, CUT_OFF, from_=sender, helo=helo)
 
     def command_refused(self, reply: Reply) -> None:
         """A line could not be understood. It is not shown: it may be a password, out of step."""

@@ -59,6 +59,12 @@ class Reception:
         if transaction is not None:
             transaction.abandon()
 
+    def cut_off(self) -> None:
+        """The session is over: forget the message in hand, which its client has not sent whole."""
+        if self._transaction is not None and self._transaction.recipients:
+            self._journal.message_cut_off(self._transaction)
+        self.reset()
+
     # Envelope
 
     def mail(self, mail: commands.Mail) -> Answer:

@@ -98,12 +98,12 @@ class Session:
 
     def consider(self, reply: Reply) -> Reply | None:
         farewell = self._conduct.judge(reply)
-        if farewell is not None:
-            self._journal.client_refused(farewell)
+        if farewell is not None or (reply.code == 421 and reply in answers.TIMEOUTS):
+            self._journal.client_refused(farewell or reply)
         return farewell
 
     def gone(self) -> None:
-        self.reception.reset()
+        self.reception.cut_off()
 
     def _parse_long(self, line: bytes) -> commands.Command:
         """Where AUTH is taken longer lines come in (RFC 4954 4), but only AUTH may use them."""

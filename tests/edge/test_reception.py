@@ -236,6 +236,22 @@ class ContentTests(SynchronousTestCase):
         self.assertEqual(self.gateway.messages(), [])
         self.assertEqual(self.gateway.census.connections, 0)
 
+    def test_message_cut_off_is_logged(self) -> None:
+        """Its sender believes it was sent, or asks where it is: the log says that it never came."""
+        client = self.gateway.connect()
+        client.envelope()
+        client.say("DATA")
+        client.send(b"Subject: half")
+        client.drop()
+        log = self.gateway.output.getvalue()
+        self.assertIn("from=<me@example.com>", log)
+        self.assertIn("ended before the message was complete", log)
+        client = self.gateway.connect()
+        client.envelope()
+        client.say("QUIT")
+        client.drop()
+        self.assertEqual(self.gateway.output.getvalue(), log)
+
     def test_client_that_left_between_dot_and_250(self) -> None:
         """Its message is kept, the others get their answers, and the log says it left."""
         self.gateway.disk.is_stalled = True

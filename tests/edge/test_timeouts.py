@@ -39,6 +39,7 @@ class DripTests(SynchronousTestCase):
         self.gateway.clock.advance(1)
         self.assertEqual(client.codes(), ["421"])
         self.assertTrue(client.wire.is_closing)
+        self.assertIn("421 4.4.2 Timeout", self.gateway.output.getvalue())
 
     def test_first_command(self) -> None:
         """Behind the greeting."""
