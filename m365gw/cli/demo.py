@@ -7,6 +7,7 @@ outside, and nothing reaches Microsoft.
 
 from __future__ import annotations
 
+import signal
 import smtplib
 import ssl
 import sys
@@ -39,6 +40,9 @@ def demo(folder: Path | None, once: bool) -> None:
         raise click.UsageError(f"{folder} is not empty; name a new folder.")
     with tempfile.TemporaryDirectory(prefix="m365gw-demo-") as temporary:
         stage = Stage((folder or Path(temporary)).absolute())
+        # However it is told to end, a closed terminal too, it takes its two processes with it.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         try:
             stage.raise_curtain()
             _show(stage, once)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.whole.stage import BIN, WholeTestCase
+import signal
+import subprocess
+
+from tests.whole.stage import BIN, PATIENCE, WholeTestCase
 
 
 class DemoTests(WholeTestCase):
@@ -24,3 +27,22 @@ class DemoTests(WholeTestCase):
         self.assertNotIn(-1, places, said)
         self.assertEqual(places, sorted(places))
         self.assertEqual([p for p in (folder / "spool").glob("*/new/*") if p.is_file()], [])
+
+    def test_ends_with_all_it_started(self) -> None:
+        """However it is told to end, no process is left behind: all have closed the pipe."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                demo = subprocess.Popen(
+                    [BIN / "m365gw", "demo"],
+                    cwd=self.folder,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                assert demo.stdout is not None
+                while "Waiting for your messages" not in demo.stdout.readline():
+                    self.assertIsNone(demo.poll())
+                demo.send_signal(number)
+                said, _ = demo.communicate(timeout=PATIENCE)
+                self.assertIn("Stopping: the gateway finishes what it has in hand.", said)
+                self.assertEqual(demo.returncode, 0)
