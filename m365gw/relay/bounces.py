@@ -23,16 +23,17 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.events import EventLog
 from m365gw.relay.attempt import Attempt, Finding
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.recovery import REPORTS, is_report, noted
 from m365gw.relay.threads import Calls
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.headers import header_of
 from m365gw.smtp.reports import FailedRecipient, compose_report
+from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
-LISTENER = "reports"  # the "listener" of reports in Origin; no client's mail has it
 HEADER_LIMIT = 65536  # octets of the original header that are looked at and returned
 WHOLE_LIMIT = 1048576  # octets of the longest message that is returned whole
 
@@ -46,14 +47,9 @@ class Failure:
     gave_up: bool = False  # temporary trouble until the end of its time
 
 
-def is_report(origin: Origin) -> bool:
-    """Whether a message is a report of our own."""
-    return not origin.client and origin.listener == LISTENER
-
-
 @define(kw_only=True)
 class Bounces:
-    """Makes reports. `accepted` is told of each; it goes out after the message it is about."""
+    """Makes reports. `accepted` sends one that was made."""
 
     spool: Spool
     mailboxes: Mailboxes
@@ -72,8 +68,12 @@ class Bounces:
         wanted = any(_wants_report(recipient) for recipient in message.envelope.recipients)
         return self._addressee(message)[1] if wanted else ""
 
-    async def report(self, message: Message, failures: Sequence[Failure]) -> None:
-        """Tell whoever is to be told. Returns when the report is durable, or none is to be made."""
+    async def report(self, message: Message, failures: Sequence[Failure]) -> Entry | None:
+        """Tell whoever is to be told. Returns when the report is durable, or none is to be made.
+
+        The message is told first which report that is (`recovery`). The caller notes the failures
+        and then gives the report to `accepted`.
+        """
         told = [
             failure
             for failure in failures
@@ -81,11 +81,17 @@ class Bounces:
         ]
         addressee, _ = self._addressee(message)
         if not told or not addressee:
-            return
+            return None
         mailbox = self._mailbox(message.origin.mailbox)
-        envelope = Envelope(mailbox, (Recipient(addressee),))
-        origin = Origin("", protocol="", listener=LISTENER, mailbox=mailbox)
+        is_ascii = mailbox.isascii() and addressee.isascii()
+        envelope = Envelope(
+            mailbox, (Recipient(addressee),), smtputf8=not is_ascii, envid=message.entry.queue_id
+        )
+        origin = Origin("", protocol="", listener=REPORTS, mailbox=mailbox)
         draft = self.spool.draft(envelope, origin)
+        verdicts = [Verdict(o.finding.recipient, Outcome.FAILED, o.finding.reply) for o in told]
+        self.spool.settle(message, noted(verdicts, draft.queue_id), self.clock.seconds())
+        await self.disk.call(self.spool.sync, message)
         draft.write(self._text(message, told, mailbox, addressee, draft.queue_id))
         draft.finish()
         (entry,) = await self.disk.call(self.spool.commit, [draft])
@@ -97,7 +103,7 @@ class Bounces:
             message.entry.queue_id,
             note=f"sender non-delivery notification: {draft.queue_id}",
         )
-        self.accepted(entry)
+        return entry
 
     def _addressee(self, message: Message) -> tuple[str, str]:
         """Who is told of failures, or "" and why nobody can be."""

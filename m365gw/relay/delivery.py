@@ -28,6 +28,7 @@ from m365gw.relay.delivery_log import log_finding, log_line
 from m365gw.relay.governor import Governor
 from m365gw.relay.judgement import Judge, Progress
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.recovery import MAYBE, Recovery
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import Corrupt, Gone, SpoolError
@@ -35,8 +36,6 @@ from m365gw.spool.message import Message
 from m365gw.spool.names import Entry, State
 from m365gw.spool.spool import Spool
 
-MAYBE = "may have been delivered"  # begins what the spool keeps of an uncertain recipient
-SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
 NOT_TRIED = Reply(0, "", "not tried")
 HELD_UNCERTAIN = (
     "It is not known whether Microsoft took this message: the connection or this service ended"
@@ -65,8 +64,10 @@ class Delivery:
     chance: Callable[[], float]
     _owed: dict[int, list[Verdict]] = field(factory=dict)  # known, but not yet on disk
     _judge: Judge = field(init=False)
+    _recovery: Recovery = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._recovery = Recovery(spool=self.spool, queue=self.queue, log=self.log)
         self._judge = Judge(
             governor=self.governor,
             mailboxes=self.mailboxes,
@@ -115,7 +116,7 @@ class Delivery:
         if at > now:
             self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
             return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
-        if self._finds_uncertain(message, now):
+        if self._recovery.settle(message, now):
             self._hold(message, HELD_UNCERTAIN)
             return None
         probed = self.mailboxes.enter_sender(mailbox, sender)
@@ -123,32 +124,6 @@ class Delivery:
             return await self._send(message, now)
         finally:
             self.mailboxes.leave(probed)
-
-    def _finds_uncertain(self, message: Message, now: float) -> bool:
-        """Recipients marked for a final dot whose answer a crash took: note and log them once.
-
-        True: an operator shall decide about them. Those noted before were decided about, and are
-        sent to again.
-        """
-        marked = [
-            place
-            for place, record in enumerate(message.recipients)
-            if record.outcome is Outcome.UNCERTAIN
-        ]
-        fresh = [
-            place for place in marked if not message.recipients[place].reply.text.startswith(MAYBE)
-        ]
-        if fresh:
-            lost = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
-            self._settle(message, [Verdict(n, Outcome.UNCERTAIN, lost) for n in fresh], now)
-            for place in fresh:
-                log_line(self.log, message, place, "uncertain", lost, self._policy())
-            if self.queue.on_uncertain == "hold":
-                return True
-        if marked:
-            again = [Verdict(place, Outcome.PENDING, SENT_AGAIN) for place in marked]
-            self._settle(message, again, now)
-        return False
 
     # -- while it is sent
 
@@ -184,30 +159,33 @@ class Delivery:
         return self._put_away(message, progress)
 
     def _take_in(self, message: Message, progress: Progress, attempt: Attempt) -> bool:
-        """Note on disk and in the log what an attempt decided.
+        """Note on disk, then in the log, what an attempt decided.
 
         True: all recipients have it at one go. Then the file goes, and is not written to again.
         """
         now = self.clock.seconds()
         noted = self._judge.judge(message, progress, attempt, now)
-        for finding in noted:
-            more = self._policy() if finding.outcome is Outcome.UNCERTAIN else ""
-            log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
         verdicts = [_verdict(finding) for finding in noted]
-        if sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients):
+        is_done = sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients)
+        if is_done:
             self._owed[message.entry.id] = verdicts  # in case it cannot be removed
-            return True
-        if verdicts:
+        elif verdicts:
             self._settle(message, verdicts, now)
-        return False
+        for finding in noted:
+            more = self._recovery.policy() if finding.outcome is Outcome.UNCERTAIN else ""
+            log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
+        return is_done
 
     # -- after it was sent
 
     async def _fail(self, message: Message, progress: Progress) -> None:
-        """Make the report durable; only then its recipients have failed."""
-        await self.bounces.report(message, progress.failures)
+        """Make the report durable; only then its recipients have failed, and only then it goes."""
+        report = await self.bounces.report(message, progress.failures)
         now = self.clock.seconds()
         self._settle(message, [_verdict(one.finding) for one in progress.failures], now)
+        if report is not None:
+            self._recovery.released.add(report.id)
+            self.bounces.accepted(report)
         for one in progress.failures:
             log_finding(
                 self.log,
@@ -261,11 +239,6 @@ class Delivery:
         except SpoolError:
             self._owed[message.entry.id] = verdicts
             raise
-
-    def _policy(self) -> str:
-        if self.queue.on_uncertain == "hold":
-            return "it is held, and an operator decides (on_uncertain = hold)"
-        return "it is sent again and may arrive twice (on_uncertain = retry)"
 
     def _say_corrupt(self, entry: Entry, damage: Corrupt) -> None:
         note = f"the file is damaged and was moved to corrupt/ in the spool: {damage}"

@@ -15,9 +15,10 @@ from m365gw.config.settings import Queue
 from m365gw.microsoft.reactions import Action, Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Finding
-from m365gw.relay.bounces import Failure, is_report
+from m365gw.relay.bounces import Failure
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.recovery import is_report
 from m365gw.relay.retries import expired, next_attempt
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message

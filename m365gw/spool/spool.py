@@ -168,12 +168,16 @@ class Spool:
         Only when it returns may the dot be sent: a crash in between is then known as uncertain.
         """
         message.write_uncertain(recipients)
-        with self.health:
-            self._files.fdatasync(message.fd)
+        self.sync(message)
 
     def settle(self, message: Message, verdicts: Sequence[Verdict], at: float) -> None:
         """Note the verdicts of an attempt at this time; durable by the next `sync_removals`."""
         message.write_verdicts(verdicts, at)
+
+    def sync(self, message: Message) -> None:
+        """BLOCKING. Make what was noted in a claimed message durable. Raises SpoolError."""
+        with self.health:
+            self._files.fdatasync(message.fd)
 
     def defer(self, message: Message, due: int) -> Entry:
         """Try again at this time; counts an attempt. Ends the claim."""

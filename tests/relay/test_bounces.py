@@ -9,10 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
 from m365gw.microsoft.replies import Phase
+from m365gw.relay.transaction import Answer, Transaction
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.spool.names import State
-from tests.relay.stage import APP, BOX, TWIN, Stage, accept, refuse, refuse_some
+from tests.relay.stage import APP, BOX, TWIN, Pool, Stage, accept, refuse, refuse_some
 
 A, B = "a@example.net", "b@example.net"
 NO_USER = refuse(550, "5.1.1", "User unknown", Phase.RCPT)
@@ -47,6 +48,21 @@ class BouncesTests(SynchronousTestCase):
         (delivered,) = stage.pool.delivered
         self.assertEqual((delivered.sender, delivered.recipients), (BOX, (APP,)))
         self.assertEqual(stage.entries(), [])
+
+    def test_report_to_an_address_outside_ascii_is_sent_as_such(self) -> None:
+        """A sender outside ASCII gets the report with SMTPUTF8, without which it cannot leave."""
+        stage = self.stage()
+        stage.pool.script = [NO_USER]
+        asked: list[bool] = []
+
+        async def note(pool: Pool, transaction: Transaction) -> list[Answer]:
+            asked.append(transaction.smtputf8)
+            return await accept(pool, transaction)
+
+        stage.pool.script.append(note)
+        stage.send(A, sender="jörg@contoso.com")
+        self.assertEqual(stage.reached(), ["jörg@contoso.com"])
+        self.assertEqual(asked, [True])
 
     def test_report_is_of_the_form_of_rfc_3464(self) -> None:
         """Words for people, fields for programs, the header of the message; and not answerable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -65,6 +66,26 @@ class StageCase(SynchronousTestCase):
 
 class RecipientTests(StageCase):
     """Each recipient has its own fate."""
+
+    def test_what_arrived_is_never_sent_again_for_a_fault_of_ours(self) -> None:
+        """Something fails after the 250, before the log line: it is on disk or remembered."""
+        stage = self.stage()
+        emit = stage.log.emit
+
+        def fail(event: str, *arguments: Any, **fields: Any) -> None:
+            if event == "delivery":
+                raise RuntimeError("nobody foresaw this")
+            emit(event, *arguments, **fields)
+
+        self.patch(stage.log, "emit", fail)
+        stage.pool.script = [refuse_some({B: GREYLISTED})]
+        stage.send(A, B)
+        stage.send(C)
+        self.patch(stage.log, "emit", emit)
+        stage.wait(4000, 50)
+        self.assertEqual(stage.reached(), [A, C, B])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.assertEqual(stage.entries(), [])
 
     def test_each_recipient_keeps_its_outcome(self) -> None:
         """Delivered, refused and put off in one transaction: each is treated as what it is."""

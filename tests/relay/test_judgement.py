@@ -6,7 +6,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
-from m365gw.relay.bounces import LISTENER
+from m365gw.relay.recovery import REPORTS
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.spool.names import Entry
 from tests.relay.stage import APP, BOX, GENEROUS, Stage, refuse
@@ -28,7 +28,7 @@ class JudgeTests(SynchronousTestCase):
         """bounce_queue_lifetime ends a report sooner than mail, and never later."""
         for bounce, ends_after in ((DAY, DAY), (9 * DAY, 5 * DAY)):
             stage = Stage(self.mktemp(), queue=Queue(bounce_queue_lifetime=bounce))
-            origin = Origin("", protocol="", listener=LISTENER, mailbox=BOX)
+            origin = Origin("", protocol="", listener=REPORTS, mailbox=BOX)
             draft = stage.spool.draft(Envelope(BOX, (Recipient(APP),)), origin)
             draft.finish()
             (entry,) = stage.spool.commit([draft])
