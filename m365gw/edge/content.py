@@ -27,6 +27,7 @@ from m365gw.spool.draft import Draft
 _log = Logger()
 
 PATIENCE: Final = 10  # times the size limit that is read over before we hang up
+SMALL: Final = 4096  # octets; smaller pieces go on together
 
 
 class Content:
@@ -40,6 +41,7 @@ class Content:
         self._draft = draft
         self._limits = limits
         self._header: HeaderScan | None = HeaderScan()
+        self._small = bytearray()  # pieces that wait for more
         draft.write(trace)
 
     @property
@@ -58,7 +60,7 @@ class Content:
         try:
             if self._header is not None:
                 self._scan(self._header, octets)
-            self._draft.write(octets)
+            self._pass_on(octets)
         except Refused as refused:
             self.refuse(refused.reply)
         except Exception:
@@ -72,6 +74,8 @@ class Content:
                 raise Refused(self.refusal)
             if faults.any:
                 raise Refused(_faulty(faults))
+            if self._small:
+                self._draft.write(bytes(self._small))
             self._draft.finish()
         except Exception:
             self._draft.discard()
@@ -86,6 +90,18 @@ class Content:
     def abandon(self) -> None:
         """Give the message up without a reply: its client has left, or thought better of it."""
         self._draft.discard()
+
+    def _pass_on(self, octets: bytes) -> None:
+        """To the draft, which keeps each piece as it is: many small ones cost more than they hold.
+
+        A client that sends octet by octet would cost twenty times the memory of its message.
+        """
+        if self._small or len(octets) < SMALL:
+            self._small += octets
+            if len(self._small) < SMALL:
+                return
+            octets, self._small = bytes(self._small), bytearray()
+        self._draft.write(octets)
 
     def _scan(self, header: HeaderScan, octets: bytes) -> None:
         """Look at the header while it passes; raises Refused."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener
 from m365gw.edge import session
+from m365gw.edge.content import SMALL
 from m365gw.edge.pump import MOST_BUFFERED
 from m365gw.edge.session import Session
 from m365gw.edge.timeouts import FAREWELL_SECONDS
@@ -263,7 +264,7 @@ class FaultTests(SynchronousTestCase):
         client.envelope()
         client.say("DATA")
         with mock.patch.object(Draft, "write", side_effect=ZeroDivisionError):
-            self.assertEqual(client.send(b"Subject: x\r\n"), [])
+            self.assertEqual(client.send(b"Subject: x\r\n\r\n" + b"x" * SMALL), [])
         self.assertEqual(client.send(b"\r\nQUIT\r\n.\r\n")[0][:9], "451 4.3.0")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.gateway.messages(), [])

@@ -8,7 +8,9 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener, Network
+from m365gw.edge.content import SMALL
 from m365gw.edge.reception import TINY_CHUNK
+from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
 from m365gw.spool.health import SpoolError
 from tests.edge.conversation import MESSAGE, TRUSTED, Gateway
@@ -235,6 +237,20 @@ class ContentTests(SynchronousTestCase):
         client.drop()
         self.assertEqual(self.gateway.messages(), [])
         self.assertEqual(self.gateway.census.connections, 0)
+
+    def test_drops_of_content_are_kept_together(self) -> None:
+        """A message that comes in pieces of two octets costs no more memory than another."""
+        self.gateway = Gateway(self)
+        client = self.gateway.connect()
+        client.envelope()
+        client.say("DATA")
+        content = b"Subject: x\r\n\r\n" + b"0123456789abcd\r\n" * 2000
+        with mock.patch.object(Draft, "write", autospec=True, side_effect=Draft.write) as write:
+            for place in range(0, len(content), 2):
+                client.send(content[place : place + 2])
+            self.assertEqual(client.send(b".\r\n")[0][:3], "250")
+        self.assertLess(write.call_count, 3 + len(content) // SMALL)
+        self.assertEqual(self.gateway.contents(), [content])
 
     def test_message_cut_off_is_logged(self) -> None:
         """Its sender believes it was sent, or asks where it is: the log says that it never came."""
