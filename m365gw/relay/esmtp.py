@@ -66,7 +66,9 @@ def mail_command(
     command = b"MAIL FROM:<" + _octets(sender, smtputf8, "5.1.7") + b">"
     if "SIZE" in extensions:
         command += b" SIZE=%d" % size
-    if eight_bit:
+    if "8BITMIME" in extensions:
+        # Also where the client did not say so: many send 8-bit content without a word, and 7-bit
+        # content may be declared so too (RFC 6152 2).
         command += b" BODY=8BITMIME"
     if smtputf8:
         command += b" SMTPUTF8"

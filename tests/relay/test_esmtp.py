@@ -71,6 +71,10 @@ class MailCommandTests(SynchronousTestCase):
             b" ENVID=a+2Bb+20+3Dc\r\n",
         )
 
+    def test_eight_bit_is_declared_wherever_it_may_be(self) -> None:
+        """Clients often send 8-bit content without saying so; for 7-bit content it is no lie."""
+        self.assertIn(b" BODY=8BITMIME", mail(ALL, eight_bit=False))
+
     def test_null_sender(self) -> None:
         """The null sender is an empty path."""
         self.assertTrue(mail(NONE, "").startswith(b"MAIL FROM:<>"))

@@ -86,7 +86,7 @@ class EnvelopeTests(SynchronousTestCase):
         self.assertEqual(
             case.peer.transport.writes,
             [
-                b"MAIL FROM:<a@contoso.com> SIZE=21\r\nRCPT TO:<b@x.example>\r\n"
+                b"MAIL FROM:<a@contoso.com> SIZE=21 BODY=8BITMIME\r\nRCPT TO:<b@x.example>\r\n"
                 b"RCPT TO:<c@x.example>\r\nDATA\r\n"
             ],
         )
