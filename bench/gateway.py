@@ -95,7 +95,7 @@ def gateway(folder: Path, certificate: Path, last_hop: Rehearsal | None = None) 
     twistd = (Path(sys.executable).parent / "twistd", "-n", "--pidfile=", f"--logfile={log}")
     command = (*twistd, "m365gw", "--config", configuration)
     with running(command, folder, said="gateway.out") as pid:
-        await_greeting("the gateway", port)
+        await_greeting("the gateway", port, folder / "gateway.out")
         yield Server(port, pid, log)
 
 

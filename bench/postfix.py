@@ -103,7 +103,7 @@ def postfix(
     )
     command = (DAEMONS / "master", "-c", configuration, "-d")
     with running(command, folder, said="postfix.out") as pid:
-        await_greeting("Postfix", port)
+        await_greeting("Postfix", port, log)
         yield Server(port, pid, log)
 
 
@@ -113,5 +113,5 @@ def smtp_sink(folder: Path) -> Iterator[Server]:
     port = free_port()
     command = ("smtp-sink", "-u", "postfix", f"127.0.0.1:{port}", "1000")
     with running(command, folder, said="sink.out") as pid:
-        await_greeting("smtp-sink", port)
+        await_greeting("smtp-sink", port, folder / "sink.out")
         yield Server(port, pid, folder / "sink.out")

@@ -27,12 +27,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def await_greeting(name: str, port: int) -> None:
-    """Wait until the server greets on its port. Raises TimeoutError."""
+def await_greeting(name: str, port: int, said: Path) -> None:
+    """Wait until the server greets on its port. Raises TimeoutError, with what it said."""
     end = time.monotonic() + PATIENCE
     while not _greets(port):
         if time.monotonic() > end:
-            raise TimeoutError(f"{name} did not start within {PATIENCE:.0f} seconds")
+            words = said.read_text(errors="replace") if said.exists() else ""
+            raise TimeoutError(f"{name} did not start within {PATIENCE:.0f} seconds\n{words}")
         time.sleep(0.02)
 
 
