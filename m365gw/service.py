@@ -14,15 +14,16 @@ import random
 import resource
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, LogLevel
+from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -55,6 +56,10 @@ from m365gw.spool.health import Unusable
 from m365gw.spool.names import Entry
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
+
+FAREWELL = 2.0  # seconds idle sessions get for their QUIT when the service stops
+
+_diagnostics = Logger()
 
 
 class StartFailed(Exception):
@@ -142,15 +147,22 @@ class Gateway(Service):
             )
 
     def stopService(self) -> Deferred[None]:
+        """All within `shutdown_timeout` and a few seconds, whatever Microsoft does."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        stopped = Deferred.fromCoroutine(self._stop())
+        return stopped.addErrback(
+            lambda failure: _diagnostics.failure("not stopped in good order", failure=failure)
+        )
 
     async def _stop(self) -> None:
         self.log.emit("service.stopping", "master", note="no more mail is taken")
+        end = self._reactor.seconds() + self._settings.limits.shutdown_timeout
         await gatherResults([listener.stopService() for listener in self.listeners])
         await self.commit.settled()
-        await self.dispatch.stop(self._settings.limits.shutdown_timeout)
-        await self.connections.close()
+        await self.dispatch.stop(max(0.0, end - self._reactor.seconds()))
+        with suppress(TimeoutError):
+            farewell = Deferred.fromCoroutine(self.connections.close())
+            await farewell.addTimeout(FAREWELL, self._reactor)
         for threads in (self._disk, self._sign_in):
             await threads.stop()
         for pool in self._pools:
@@ -163,7 +175,7 @@ class Gateway(Service):
         settings, clock = self._settings, self._reactor
         clouds = clouds_of(settings)
         self._disk = Threads(clock, 2, "disk")
-        self._sign_in = Threads(clock, 4, "sign-in")
+        self._sign_in = Threads(clock, 4, "sign-in", may_be_left=True)
         tokens = Tokens(clouds, Vault(settings.state_dir), self.log, self._sign_in)
         connector = Connector(clock, settings.hostname, settings.governor, self.log)
         self.connections = Pool(tokens, connector, clouds, settings.governor)

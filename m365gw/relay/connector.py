@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import (
@@ -56,6 +58,8 @@ class Connector:
         )
         try:
             wire = cast(Wire, await endpoint.connect(factory))
+        except (CancelledError, ConnectingCancelledError):
+            raise CancelledError from None  # nothing failed: nobody wants it any more
         except Exception as problem:
             raise AttemptFailed(Phase.CONNECT, Reply(0, "", cause(problem))) from None
         connection = Connection(wire, cloud.smtp_host, self._hostname, self._limits)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from math import ceil, inf
 
 from attrs import define, field
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -94,6 +95,9 @@ class Delivery:
             return None
         except SpoolError:
             raise
+        except CancelledError:  # the service ends; the file says how far this one came
+            message.detach()  # not closed: a thread may be about to write to it
+            return None
         except Exception:
             _diagnostics.failure("{qid}: delivery failed", qid=entry.queue_id)
             due = self._judge.next_attempt(message, self.clock.seconds())

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -74,7 +75,7 @@ class Dispatch:
             spool=spool, governor=governor, mailboxes=mailboxes, clock=clock, disk=disk, log=log
         )
         self._lanes = {tag(address): address for address in addresses}
-        self._flights: dict[int, Deferred[None]] = {}  # by queue id
+        self._flights: dict[int, Deferred[Any]] = {}  # by queue id
         self._asleep: list[tuple[float, int]] = []  # heap: when to look at a lane again
         self._until: dict[int, float] = {}  # lane to the time it sleeps until
         self._timer: IDelayedCall | None = None
@@ -103,7 +104,10 @@ class Dispatch:
         self._turn(0.0)
 
     async def stop(self, seconds: float) -> None:
-        """Start nothing more, and wait so long for what is in flight."""
+        """Start nothing more, and wait so long for what is in flight; then it is cut off.
+
+        What was cut off stays in the spool as its last note on disk says.
+        """
         self._is_stopping = True
         for call in (self._timer, self._second):
             if call is not None and call.active():
@@ -184,9 +188,7 @@ class Dispatch:
         self._sleep(lane, now + RETRY_DISK)
 
     def _start(self, entry: Entry, mailbox: str, probed: list[Stop]) -> None:
-        flight = Deferred.fromCoroutine(self._delivery.deliver(entry))
-        landed: Deferred[None] = Deferred()
-        self._flights[entry.id] = landed
+        flight = self._flights[entry.id] = Deferred.fromCoroutine(self._delivery.deliver(entry))
         flight.addErrback(self._failed, entry)
         flight.addCallback(self._landed, entry, mailbox, probed)
         flight.addErrback(lambda fault: _diagnostics.failure("dispatch", failure=fault))
@@ -202,7 +204,7 @@ class Dispatch:
 
     def _landed(self, entry: Entry | None, taken: Entry, mailbox: str, probed: list[Stop]) -> None:
         self._upkeep.has_news = True
-        landed = self._flights.pop(taken.id)
+        del self._flights[taken.id]
         if entry is not None:
             self._schedule.add(entry)
         if mailbox:
@@ -212,7 +214,6 @@ class Dispatch:
         if probed:  # others may have waited for what this probe came to
             for lane in list(self._until):
                 self._wake(lane)
-        landed.callback(None)
         self._turn(0.0)
 
     def _sleep(self, lane: int, until: float) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet import endpoints, reactor, ssl
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import TestCase
@@ -169,6 +170,15 @@ class ConnectorTests(TestCase):
         )
         self.assertEqual((problem.phase, problem.reply.code), (Phase.CONNECT, 0))
         self.assertIn("refused", problem.reply.text)
+
+    async def test_cancelled(self) -> None:
+        """Who no longer wants a connection gets no failure: nothing is said of the host."""
+        opening = Deferred.fromCoroutine(
+            self.open(await self.cloud(certificate(x509.DNSName("localhost"))))
+        )
+        opening.cancel()
+        with self.assertRaises(CancelledError):
+            await opening
 
     async def test_unreadable_authority(self) -> None:
         """A ca_file that is missing or no PEM fails before anything is connected."""

@@ -182,6 +182,19 @@ class DispatchTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(len(stage.entries()), 1)
 
+    def test_stop_cuts_off_what_takes_too_long(self) -> None:
+        """A message cut off before the dot stays as it was: nothing was tried, nothing failed."""
+        stage = self.stage()
+        stage.pool.script = [Slow()]
+        entry = stage.send()
+        stopped = Deferred.fromCoroutine(stage.dispatch.stop(30))
+        stage.clock.advance(30)
+        self.successResultOf(stopped)
+        self.assertEqual(stage.dispatch.in_flight, 0)
+        self.assertEqual(stage.pool.open, 0)
+        self.assertEqual(stage.entries(), [entry])
+        self.assertEqual(stage.statuses(), [])
+
     def test_budgets_survive_a_restart(self) -> None:
         """Recipients of the day are counted on after a restart, also after a crash."""
         path = self.mktemp()

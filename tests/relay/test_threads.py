@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from m365gw.relay.threads import Threads
@@ -30,4 +31,16 @@ class ThreadsTests(TestCase):
         before = threading.active_count()
         threads = Threads(reactor, 2, "entra")
         self.assertEqual(threading.active_count(), before)
+        await threads.stop()
+
+    async def test_calls_that_may_be_left_are_left(self) -> None:
+        """A call that hangs keeps nobody from stopping, and its thread nobody from ending."""
+        let_go = threading.Event()
+        threads = Threads(reactor, 1, "entra", may_be_left=True)
+        left = Deferred.fromCoroutine(threads.call(let_go.wait, 60))
+        daemons = [each for each in threading.enumerate() if "entra" in each.name]
+        self.assertEqual([each.daemon for each in daemons], [True])
+        await threads.stop()
+        let_go.set()
+        self.assertTrue(await left)
         await threads.stop()
