@@ -38,6 +38,11 @@ def check(invocation: Invocation, effective: bool, as_json: bool) -> None:
             f"The configuration is good: {listeners} listener(s), {mailboxes} mailbox(es), "
             f"{len(settings.client)} client(s), {len(settings.network)} network(s)."
         )
+        if not settings.client and not settings.network:
+            click.echo(
+                "But nobody may send yet: add a [[client]] (m365gw client add --print LOGIN) or a"
+                " [[network]]."
+            )
 
 
 def _rows(value: Any, tree: Tree, path: KeyPath) -> Iterator[tuple[str, Any, str]]:

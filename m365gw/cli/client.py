@@ -6,6 +6,7 @@ import json
 
 import click
 
+from m365gw.config.checks import LOGIN
 from m365gw.directory import passwords
 
 
@@ -14,7 +15,7 @@ def client() -> None:
     """SMTP logins for printers and programs."""
 
 
-@client.command()
+@client.command(short_help="Make a login and print its table.")
 @click.argument("login")
 @click.option("--print", "is_printed", is_flag=True, help="Print the [[client]] table to paste.")
 @click.option("--choose", is_flag=True, help="Ask for a password instead of making one.")
@@ -28,6 +29,8 @@ def add(login: str, is_printed: bool, choose: bool, senders: tuple[str, ...], ma
     """
     if not is_printed:
         raise click.UsageError("Logins live in the configuration file: use --print and paste it.")
+    if not LOGIN.fullmatch(login):
+        raise click.BadParameter(f"{login!r} is not a login name: no spaces, 256 letters at most.")
     if choose:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
         stored = passwords.hash_chosen(password)

@@ -44,7 +44,7 @@ def _queue_id(ctx: click.Context, parameter: click.Parameter, value: str) -> str
         raise click.BadParameter(f"{value!r} is no queue id: {error}.") from None
 
 
-@queue.command("list", epilog=KEYS)
+@queue.command("list", epilog=KEYS, short_help="List what waits: since when, and why.")
 @click.option(
     "--state",
     "states",
@@ -80,7 +80,7 @@ def list_(
         _print(table(messages, time.time()))
 
 
-@queue.command(epilog=KEYS)
+@queue.command(epilog=KEYS, short_help="Show all that is known of one message.")
 @click.argument("queue_id", metavar="ID", callback=_queue_id)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @with_spool

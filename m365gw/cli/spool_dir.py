@@ -49,7 +49,13 @@ def with_spool(command: Callable[..., None]) -> Callable[..., None]:
 
 def _spool_dir(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
     """The folder given, else that of the settings in `ctx.obj`, which are read only now."""
-    return value if value is not None else str(ctx.obj.settings.spool_dir)
+    if value is not None:
+        return value
+    try:
+        return str(ctx.obj.settings.spool_dir)
+    except click.exceptions.Exit:
+        click.echo("To look at a spool all the same, name it: --spool-dir DIR", err=True)
+        raise
 
 
 def _open(path: str) -> Spool:

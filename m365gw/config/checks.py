@@ -9,19 +9,25 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
+import attrs
+
+from m365gw.config import files
+from m365gw.config.endpoints import endpoint_fault, is_fixed
 from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
-from m365gw.config.sources import KeyPath
+from m365gw.config.sources import Fault, KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
 from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
-Fault = tuple[KeyPath, str, str]
-
-_ENDPOINT = re.compile(r"(tcp|tcp6|unix|systemd):.+")
-_LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,256}")
+_HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
+_HASH = re.compile(
+    r"\$hmac-sha256\$[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}="
+    r"|\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+)
+MAY_BE_ZERO = ("minimal_free_space", "connection_idle", "shutdown_timeout")
+LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,256}")
 
 
 def faults(settings: Settings) -> Iterator[Fault]:
@@ -31,24 +37,15 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _clouds(settings)
     yield from _clients(settings)
     yield from _networks(settings)
-    if bool(settings.tls.certificate) != bool(settings.tls.key):
-        yield (
-            ("tls",),
-            "certificate and key belong together",
-            "Give both, or none for a self-signed one.",
-        )
-    for name in ("certificate", "key"):
-        yield from _readable(("tls", name), getattr(settings.tls, name))
-    for name in (
-        "messages_per_minute",
-        "connections",
-        "recipients_per_day",
-        "recipients_per_message",
-        "burst",
-        "messages_per_connection",
-    ):
-        if getattr(settings.governor, name) <= 0:
-            yield ("governor", name), "must be more than 0", "Take it out to get the default."
+    yield from files.faults(settings)
+    if settings.hostname and not _HOSTNAME.fullmatch(settings.hostname):
+        yield ("hostname",), f"{settings.hostname!r} is not a host name", 'As "relay.example.com".'
+    if settings.queue.postmaster:
+        yield from _address(("queue", "postmaster"), settings.queue.postmaster)
+    for table in ("limits", "governor"):
+        for name, value in attrs.asdict(getattr(settings, table)).items():
+            if value <= 0 and name not in MAY_BE_ZERO:
+                yield (table, name), "must be more than 0", "Take it out to get the default."
     if settings.queue.minimal_backoff_time > settings.queue.maximal_backoff_time:
         yield ("queue", "minimal_backoff_time"), "is longer than maximal_backoff_time", ""
 
@@ -61,15 +58,17 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
             'Add a [[listener]] with name and endpoint = "tcp:587".',
         )
     yield from _duplicates("listener", "name", [each.name for each in settings.listener])
+    places = [
+        each.endpoint if is_fixed(each.endpoint) else f"any {number}"
+        for number, each in enumerate(settings.listener)
+    ]
+    yield from _duplicates("listener", "endpoint", places)
     networks = [network.cidr for network in settings.network]
     for number, listener in enumerate(settings.listener):
         here: KeyPath = ("listener", number)
-        if not _ENDPOINT.fullmatch(listener.endpoint):
-            yield (
-                (*here, "endpoint"),
-                f'"{listener.endpoint}" is not an endpoint',
-                'For example "tcp:587" or "tcp:25:interface=127.0.0.1".',
-            )
+        fault = endpoint_fault(listener.endpoint)
+        if fault:
+            yield (*here, "endpoint"), *fault
         yield from _login_without_tls(here, listener)
         for cidr in listener.networks:
             yield from _network_text((*here, "networks"), cidr)
@@ -130,7 +129,6 @@ def _credential(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
             f'is of no use with flow "{mailbox.flow}"',
             'Take it out, or set flow = "secret".',
         )
-    yield from _readable((*here, "certificate_file"), mailbox.certificate_file)
     if not re.fullmatch(r"[0-9A-Za-z.-]+", mailbox.tenant):
         yield (*here, "tenant"), f'"{mailbox.tenant}" is neither a tenant id nor a domain', ""
 
@@ -140,7 +138,6 @@ def _clouds(settings: Settings) -> Iterator[Fault]:
         here: KeyPath = ("cloud", name)
         if name in PRESETS:
             yield here, f'"{name}" is the name of a Microsoft cloud', "Choose another name."
-        yield from _readable((*here, "ca_file"), cloud.ca_file)
         if not (cloud.authority.startswith("https://") and "TENANT" in cloud.authority):
             yield (*here, "authority"), "must be an https address that holds the word TENANT", ""
         try:
@@ -173,13 +170,13 @@ def _clients(settings: Settings) -> Iterator[Fault]:
     yield from _duplicates("client", "login", [each.login for each in settings.client])
     for number, client in enumerate(settings.client):
         here: KeyPath = ("client", number)
-        if not _LOGIN.fullmatch(client.login):
+        if not LOGIN.fullmatch(client.login):
             yield (
                 (*here, "login"),
                 f"{client.login!r} is not a login name",
                 "No spaces or control characters.",
             )
-        if not client.password_hash.startswith(("$hmac-sha256$", "$argon2id$")):
+        if not _HASH.fullmatch(client.password_hash):
             yield (
                 (*here, "password_hash"),
                 "is not a password hash",
@@ -235,21 +232,7 @@ def _network_text(path: KeyPath, cidr: str) -> Iterator[Fault]:
         yield path, f"{error}", meant
 
 
-def _readable(path: KeyPath, file: str) -> Iterator[Fault]:
-    if not file:
-        return
-    try:
-        with Path(file).open("rb"):
-            return
-    except OSError as error:
-        yield (
-            path,
-            f"{file}: {error.strerror}",
-            "The file must exist and be readable by the service.",
-        )
-
-
 def _duplicates(table: str, key: str, names: list[str]) -> Iterator[Fault]:
     for number, name in enumerate(names):
         if name in names[:number]:
-            yield (table, number, key), f'"{name}" is there twice', "Each needs a name of its own."
+            yield (table, number, key), f'"{name}" is there twice', f"Each needs its own {key}."

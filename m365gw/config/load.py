@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import attrs
 from attrs import frozen
 
 from m365gw.config import checks, sources, structure
+from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.settings import FileName, Settings
 from m365gw.config.sources import KeyPath, Tree
@@ -53,6 +53,9 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
             Problem(structure.place_of(tree, path), fault, remedy)
             for path, fault, remedy in checks.faults(settings)
         ]
+    if problems and named is None and not path.exists():
+        remedy = "Write one from etc/m365gw.toml, or name another: --config FILE"
+        problems.insert(0, Problem(str(path), "is not there", remedy))
     if settings is None or problems:
         raise ConfigError(problems)
     return Loaded(settings, tree)
@@ -98,9 +101,11 @@ def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Proble
 def _secret_in(file: str) -> tuple[str, str]:
     """The secret in a file and "", or "" and the fault."""
     try:
-        if os.stat(file).st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        if is_open_to_all(file):
             return "", f"{file} can be read by everybody: chmod o-rwx {file}"
         text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        return "", f"{file} cannot be read: {error}"
+    except OSError as error:
+        return "", f"{file} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return "", f"{file} is not text in UTF-8"
     return text, "" if text else f"{file} is empty"

@@ -27,7 +27,9 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = f"{len(problems)} error{'s' if len(problems) != 1 else ''}"
-        super().__init__("\n".join([*map(str, problems), f"{count}; nothing was changed."]))
+        super().__init__(
+            "\n".join([*map(str, problems), f"{count}; the service does not start with this."])
+        )
 
 
 def suggestion(

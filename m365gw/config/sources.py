@@ -23,9 +23,13 @@ from m365gw.config.problems import Problem
 
 PREFIX = "M365GW_"
 KeyPath = tuple[str | int, ...]
+Fault = tuple[KeyPath, str, str]  # the key it is about, the fault, the remedy
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+_READABLE = "The user of the service must be able to read it."
 
 
 class EnvironmentText(str):
@@ -61,13 +65,23 @@ def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> T
     """Everything that was given. Unreadable files and variables become problems of the tree."""
     tree = Tree()
     files = [config] if must_exist or config.exists() else []
-    files += sorted((config.parent / "conf.d").glob("*.toml"))
-    for file in files:
+    for file in [*files, *_more_files(tree, config.parent / "conf.d")]:
         _read_file(tree, file)
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX):
             _take_variable(tree, name, value)
     return tree
+
+
+def _more_files(tree: Tree, folder: Path) -> list[Path]:
+    """The files in `conf.d`. One that may not be looked into is a fault, not an empty one."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        tree.problems.append(Problem(str(folder), f"cannot be read: {error.strerror}", _READABLE))
+        return []
 
 
 def _read_file(tree: Tree, file: Path) -> None:
@@ -76,10 +90,17 @@ def _read_file(tree: Tree, file: Path) -> None:
         values = tomllib.loads(text)
     except OSError as error:
         tree.problems.append(
-            Problem(str(file), f"cannot be read: {error.strerror}", "Name another: --config FILE")
+            Problem(
+                str(file),
+                f"cannot be read: {error.strerror}",
+                _READABLE if isinstance(error, PermissionError) else "Name another: --config FILE",
+            )
         )
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        tree.problems.append(Problem(str(file), f"is not valid TOML: {error}"))
+    except UnicodeDecodeError:
+        tree.problems.append(Problem(str(file), "is not text in UTF-8", "Save it as UTF-8."))
+    except tomllib.TOMLDecodeError as error:
+        remedy = "Texts stand in quotes, lists in brackets, a key once in its table."
+        tree.problems.append(Problem(str(file), f"is not valid TOML: {error}", remedy))
     else:
         lines = lines_of_keys(text)
         _merge(tree, tree.values, values, (), (), file, lines)

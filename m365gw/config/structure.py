@@ -8,6 +8,7 @@ else; in the file a number is a number.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import GenericAlias
 from typing import Any, Literal, get_args, get_origin
 
@@ -55,7 +56,9 @@ def _converter() -> Converter:
         if isinstance(value, EnvironmentText):
             value = [EnvironmentText(part.strip()) for part in value.split(",") if part.strip()]
         if not isinstance(value, list):
-            raise ValueError(f'must be a list in brackets: ["{value}"]')
+            if isinstance(value, dict):
+                raise TypeError("one table in single brackets")
+            raise ValueError('must be a list in brackets, as ["one", "two"]')
         members: Any = GenericAlias(list, get_args(kind)[:1])
         return tuple(converter.structure(value, members))
 
@@ -82,7 +85,8 @@ def _is_list(kind: Any) -> bool:
 def _text(value: Any, _: Any) -> str:
     if isinstance(value, str):
         return str(value)
-    raise ValueError(f'must be text in quotes: "{value}"')
+    # The value itself is not repeated: it may be a secret.
+    raise ValueError('must be text in quotes, as "text"')
 
 
 def _whole_number(value: Any, _: Any) -> int:
@@ -95,8 +99,9 @@ def _whole_number(value: Any, _: Any) -> int:
 
 def _number(value: Any, _: Any) -> float:
     if isinstance(value, EnvironmentText):
-        return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return float(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise ValueError(f"must be a number, not {value!r}")
 
@@ -156,7 +161,7 @@ def _problems(error: BaseException, path: KeyPath, tree: Tree) -> Iterator[Probl
     elif isinstance(error, KeyError):
         yield Problem(place_of(tree, path), "is missing", "Add it; there is no default.")
     elif isinstance(error, TypeError | AttributeError):
-        yield Problem(place_of(tree, path), f"has the wrong shape: {error}", _shape(path))
+        yield Problem(place_of(tree, path), "has the wrong shape", _shape(path, tree))
     else:
         yield Problem(place_of(tree, path), str(error))
 
@@ -175,6 +180,10 @@ def _nearest(key: str, known: list[str], tree: Tree, path: KeyPath) -> str:
     return suggestion(key, known, variables.__getitem__)
 
 
-def _shape(path: KeyPath) -> str:
+def _shape(path: KeyPath, tree: Tree) -> str:
     name = key_name(path)
-    return f"Write it as a table: [{name}], or [[{name}]] where there may be several."
+    if tree.origin(path).place.startswith("environment"):
+        return f"It is a table: name a key in it, as {PREFIX}{name.upper()}__KEY."
+    if get_origin(attrs.fields_dict(Settings)[str(path[0])].type) is tuple:
+        return f"There may be several: write each as [[{name}]]."
+    return f"Write it as a table: [{name}]."

@@ -46,19 +46,6 @@ def is_slow(stored: str) -> bool:
     return stored.startswith(_CHOSEN)
 
 
-def is_hash(stored: str) -> bool:
-    """Whether this is a hash that `verify` can check."""
-    if stored.startswith(_GENERATED):
-        return _generated_parts(stored) is not None
-    if not stored.startswith(_CHOSEN):
-        return False
-    try:
-        argon2.extract_parameters(stored)
-    except argon2.exceptions.InvalidHashError:
-        return False
-    return True
-
-
 def verify(stored: str, password: str) -> bool:
     """Whether the password belongs to the hash. A hash of no known kind matches nothing."""
     if len(password.encode("utf-8", "surrogatepass")) > LONGEST_PASSWORD:

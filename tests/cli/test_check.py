@@ -27,6 +27,12 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(status, 0)
         self.assertIn("1 listener(s), 1 mailbox(es), 1 client(s)", said)
 
+    def test_nobody_may_send(self) -> None:
+        """Closed by default is right, and worth a word to whoever wonders."""
+        status, said = self.run_check(GOOD[: GOOD.index("[[client]]")])
+        self.assertEqual(status, 0)
+        self.assertIn("But nobody may send yet: add a [[client]]", said)
+
     def test_bad(self) -> None:
         """A bad one ends with EX_CONFIG, each error with its line."""
         status, said = self.run_check(GOOD + "[queue]\nqueue_run_dely = 5\n")

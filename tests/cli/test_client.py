@@ -43,3 +43,10 @@ class AddTests(SynchronousTestCase):
         )
         (client,) = tomllib.loads(done.stdout)["client"]
         self.assertEqual((client["login"], client["senders"]), ('a"b\\c', ['"x y"@contoso.com']))
+
+    def test_login_that_check_would_refuse(self) -> None:
+        """No table is printed that the configuration would not take."""
+        done = CliRunner().invoke(main, ["client", "add", "--print", "printer 3"])
+        self.assertEqual(done.exit_code, 2)
+        self.assertIn("is not a login name", done.stderr)
+        self.assertEqual(done.stdout, "")

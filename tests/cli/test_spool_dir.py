@@ -40,7 +40,9 @@ class SpoolDirTests(SynchronousTestCase):
         broken = self.mktemp()
         Path(broken).write_text("this is no TOML")
         arguments = ["--config", broken, "queue", "list"]
-        self.assertEqual(CliRunner().invoke(main, arguments).exit_code, 78)
+        refused = CliRunner().invoke(main, arguments)
+        self.assertEqual(refused.exit_code, 78)
+        self.assertIn("name it: --spool-dir DIR", refused.stderr)
         result = CliRunner().invoke(main, [*arguments, "--spool-dir", path])
         self.assertEqual((result.exit_code, result.output), (0, "No messages.\n"))
 

@@ -7,14 +7,18 @@ in, so that nothing of the machine plays a part.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config import load as load_module
 from m365gw.config.load import Loaded, load
 from m365gw.config.problems import ConfigError
 
-GOOD = """\
+HASH = "$hmac-sha256$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+GOOD = f"""\
 hostname = "relay.example.com"
 
 [[listener]]
@@ -29,7 +33,7 @@ client_id = "00000000-0000-0000-0000-000000000000"
 
 [[client]]
 login = "printer3"
-password_hash = "$hmac-sha256$AAAA$BBBB"
+password_hash = "{HASH}"
 senders = ["scan@contoso.com", "*@devices.contoso.com"]
 mailbox = "relay@contoso.com"
 """
@@ -74,7 +78,7 @@ class GoodConfigurationTests(LoadingTestCase):
         (self.folder / "conf.d").mkdir()
         (self.folder / "conf.d" / "10-more.toml").write_text(
             'hostname = "other.example.com"\n'
-            '[[client]]\nlogin = "erp"\npassword_hash = "$argon2id$x"\n'
+            f'[[client]]\nlogin = "erp"\npassword_hash = "{HASH}"\n'
             'senders = ["*"]\nmailbox = "relay@contoso.com"\n'
         )
         settings = self.load(GOOD).settings
@@ -139,7 +143,7 @@ class BadConfigurationTests(LoadingTestCase):
         self.assertIn('Did you mean "starttls"?', said)
         self.assertIn(f"{self.config}:7  listener[0].prot  unknown setting", said)
         self.assertIn("queue.minimal_backoff_time  '5 days' is not a duration", said)
-        self.assertIn("3 errors; nothing was changed.", said)
+        self.assertIn("3 errors; the service does not start with this.", said)
 
     def test_unknown_variable(self) -> None:
         """A misspelt variable is an error, not silence."""
@@ -169,6 +173,82 @@ class BadConfigurationTests(LoadingTestCase):
         """A value where a table belongs is explained."""
         self.assertIn("Write it as a table: [queue]", self.problems("queue = 5\n"))
 
+    def test_no_secret_in_an_error(self) -> None:
+        """A table in single brackets, a list, a number: what is wrong is told without the value."""
+        row = '[[mailbox]]\nclient_secret = "s3cret"\n'
+        for wrong in (
+            row.replace("[[mailbox]]", "[mailbox]"),
+            row.replace('"s3cret"', '["s3cret"]'),
+            row.replace('"s3cret"', "53"),
+        ):
+            with self.subTest(wrong=wrong):
+                said = self.problems('hostname = "relay"\n' + wrong)
+                self.assertNotIn("s3cret", said)
+                self.assertNotIn("53", said)
+        self.assertIn(
+            "write each as [[mailbox]]", self.problems(row.replace("[[mailbox]]", "[mailbox]"))
+        )
+
+    def test_variable_for_a_table(self) -> None:
+        """A variable that names a whole table says how one key of it is named."""
+        said = self.problems(GOOD, {"M365GW_QUEUE": "5"})
+        self.assertIn("has the wrong shape\n    It is a table: name a key in it", said)
+
+    def test_number_that_is_none(self) -> None:
+        """The words are ours, whatever Python would say."""
+        said = self.problems(GOOD, {"M365GW_GOVERNOR__MESSAGES_PER_MINUTE": "lots"})
+        self.assertIn("must be a number, not 'lots'", said)
+
+    def test_default_file_is_not_there(self) -> None:
+        """Without any file the first thing said is which one was looked for."""
+        self.patch(load_module, "DEFAULT_PATH", str(self.folder / "none.toml"))
+        said = str(self.assertRaises(ConfigError, load, None, {}))
+        self.assertTrue(said.startswith(f"{self.folder / 'none.toml'}  is not there\n"), said)
+
+    def test_conf_d_that_cannot_be_read(self) -> None:
+        """Rules that cannot be read are a fault, not no rules."""
+        (self.folder / "conf.d").mkdir()
+
+        def refuse(path: Path) -> Iterator[Path]:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(Path, "iterdir", refuse)
+        self.assertIn("conf.d  cannot be read: Permission denied", self.problems(GOOD))
+
+    def test_endpoints(self) -> None:
+        """What Twisted could not listen on is told before the service starts."""
+        for endpoint in ("587", "tcp", "tcp:abc", "tcp:70000", "tcp:25:interfac=::1", "udp:25"):
+            with self.subTest(endpoint=endpoint):
+                said = self.problems(GOOD.replace("tcp:587", endpoint))
+                self.assertIn("listener[0].endpoint", said)
+        for endpoint in (
+            "tcp:0",
+            r"tcp6:25:interface=\\:\\:1",
+            "unix:/run/smtp",
+            "tcp:25:backlog=9",
+        ):
+            with self.subTest(endpoint=endpoint):
+                self.load(GOOD.replace("tcp:587", endpoint))
+
+    def test_one_port_for_two_listeners(self) -> None:
+        """Each needs its own; any free port (0) is its own."""
+        more = '[[listener]]\nname = "more"\nendpoint = "tcp:587"\n'
+        said = self.problems(GOOD + more)
+        self.assertIn('listener[1].endpoint  "tcp:587" is there twice', said)
+        self.load((GOOD + more).replace("tcp:587", "tcp:0"))
+
+    def test_what_would_let_nothing_through(self) -> None:
+        """Limits of nothing, and names that are none."""
+        for text, key in (
+            ("[limits]\nconnection_limit = 0\n", "limits.connection_limit  must be more than 0"),
+            ("[governor]\nburst = -1\n", "governor.burst  must be more than 0"),
+            ('[queue]\npostmaster = "nobody"\n', 'queue.postmaster  "nobody" is not a mail'),
+        ):
+            with self.subTest(key=key):
+                self.assertIn(key, self.problems(GOOD + text))
+        said = self.problems(GOOD.replace("relay.example.com", "relay example"))
+        self.assertIn("'relay example' is not a host name", said)
+
     def test_references(self) -> None:
         """A client whose mailbox does not exist is found before any mail is."""
         said = self.problems(
@@ -182,9 +262,10 @@ class BadConfigurationTests(LoadingTestCase):
 
     def test_password_that_is_no_hash(self) -> None:
         """A password in clear is refused, and not repeated in the message."""
-        said = self.problems(GOOD.replace("$hmac-sha256$AAAA$BBBB", "hunter2"))
-        self.assertIn("client add --print printer3", said)
-        self.assertNotIn("hunter2", said)
+        for wrong in ("hunter2", "$hmac-sha256$hunter2", "$argon2id$hunter2"):
+            said = self.problems(GOOD.replace(HASH, wrong))
+            self.assertIn("client add --print printer3", said)
+            self.assertNotIn("hunter2", said)
 
     def test_trusted_network_without_a_rule(self) -> None:
         """A trusted network that may send nothing is a mistake worth telling."""

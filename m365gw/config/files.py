@@ -1,0 +1,79 @@
+"""What the files that settings name must be: readable, and what their setting says they are.
+
+The certificates and keys are only loaded, by the standard library; the rooms that use them read
+them again. Nothing of a file's content stands in a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from m365gw.config.settings import Settings, Tls
+from m365gw.config.sources import Fault, KeyPath
+
+_READABLE = "The file must exist and be readable by the service."
+_PAIR = "It must hold one private key without a passphrase, and the certificate, as PEM."
+
+
+def faults(settings: Settings) -> Iterator[Fault]:
+    """Every fault of a file, except those of the secrets, which are read with the settings."""
+    yield from _tls(settings.tls)
+    for number, mailbox in enumerate(settings.mailbox):
+        here: KeyPath = ("mailbox", number, "certificate_file")
+        file = mailbox.certificate_file
+        unreadable = list(_unreadable(here, file))
+        yield from unreadable
+        if not file or unreadable:
+            continue
+        if is_open_to_all(file):
+            yield here, f"{file} can be read by everybody: chmod o-rwx {file}", ""
+        if not _is_pair(file, file):
+            yield here, f"{file} holds no certificate with its key", _PAIR
+    for name, cloud in settings.cloud.items():
+        yield from _unreadable(("cloud", name, "ca_file"), cloud.ca_file)
+
+
+def is_open_to_all(file: str) -> bool:
+    """Whether every user of the machine may read or change the file. Raises `OSError`."""
+    return bool(os.stat(file).st_mode & (stat.S_IROTH | stat.S_IWOTH))
+
+
+def _tls(tls: Tls) -> Iterator[Fault]:
+    if bool(tls.certificate) != bool(tls.key):
+        remedy = "Give both, or none for a self-signed one."
+        yield ("tls",), "certificate and key belong together", remedy
+    unreadable = [
+        fault
+        for name, file in (("certificate", tls.certificate), ("key", tls.key))
+        for fault in _unreadable(("tls", name), file)
+    ]
+    yield from unreadable
+    if tls.certificate and tls.key and not unreadable and not _is_pair(tls.certificate, tls.key):
+        yield (
+            ("tls", "key"),
+            f"{tls.key} is not the key of {tls.certificate}",
+            "Both must be PEM, the key without a passphrase, the server's certificate first.",
+        )
+
+
+def _is_pair(certificate: str, key: str) -> bool:
+    """Whether the key is that of the first certificate. A passphrase is never asked for."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: b"")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unreadable(path: KeyPath, file: str) -> Iterator[Fault]:
+    if not file:
+        return
+    try:
+        with Path(file).open("rb"):
+            return
+    except OSError as error:
+        yield path, f"{file}: {error.strerror}", _READABLE
