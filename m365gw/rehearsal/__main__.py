@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import react
 from twisted.logger import (
     FilteringLogObserver,
@@ -21,6 +22,7 @@ from twisted.logger import (
 from m365gw.rehearsal.limits import Limits
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.rehearsal import Rehearsal
+from m365gw.rehearsal.tenant import APP_ID
 
 READY = "rehearsal.json"  # in the folder when the rehearsal listens
 
@@ -36,6 +38,11 @@ READY = "rehearsal.json"  # in the folder when the rehearsal listens
 @click.option("--no-limits", is_flag=True, help="No limits on speed and amount, no delays.")
 @click.option("--digests-only", is_flag=True, help="Keep sizes and digests, not contents.")
 @click.option("--mail-folder", type=click.Path(path_type=Path), help="Also write messages there.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help='PEM that the app registration knows, for flow "certificate".',
+)
 @click.option("--verbose", is_flag=True, help="Log every connection and message.")
 def main(
     folder: Path,
@@ -46,17 +53,20 @@ def main(
     no_limits: bool,
     digests_only: bool,
     mail_folder: Path | None,
+    certificate: Path | None,
     verbose: bool,
 ) -> None:
     """A pretend Microsoft 365 on loopback, for rehearsals and tests. It is not Microsoft.
 
     When it listens, FOLDER/rehearsal.json names its ports and FOLDER/cloud.toml is the table for
-    the configuration of a gateway.
+    the configuration of a gateway, with the mailboxes that there are.
     """
     level = LogLevel.debug if verbose else LogLevel.info
     predicate = LogLevelFilterPredicate(defaultLogLevel=level)
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+    uploaded = certificate.read_bytes() if certificate is not None else b""
 
     async def run(reactor: Any) -> None:
         (folder / READY).unlink(missing_ok=True)
@@ -70,7 +80,13 @@ def main(
             limits=Limits.off() if no_limits else Limits(),
             record=Record(mail_folder, contents=not digests_only),
         )
-        await rehearsal.start()
+        if uploaded:
+            rehearsal.tenant.register_certificate(APP_ID, uploaded)
+        try:
+            await rehearsal.start()
+        except CannotListenError as error:
+            click.echo(f"{error} Choose another port, or 0 for any free one.", err=True)
+            raise SystemExit(1) from None
         reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(rehearsal.stop())
         )

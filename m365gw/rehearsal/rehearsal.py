@@ -32,7 +32,13 @@ from m365gw.rehearsal.limits import Limits, Meters
 from m365gw.rehearsal.pages import SignInPages
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.submission import SubmissionSession
-from m365gw.rehearsal.tenant import Tenant, default_tenant
+from m365gw.rehearsal.tenant import (
+    APP_ID,
+    APP_SECRET,
+    PUBLIC_APP_ID,
+    Tenant,
+    default_tenant,
+)
 from m365gw.rehearsal.tokens import Tokens
 
 log = Logger(namespace="m365gw.rehearsal")
@@ -178,7 +184,10 @@ class Rehearsal:
         return f"https://{self.host}:{self.https_port}/{self.tenant.tenant_id}"
 
     def settings_toml(self) -> str:
-        """The [cloud.rehearsal] table of a gateway that is to use this rehearsal."""
+        """The [cloud.rehearsal] table of a gateway that is to use this rehearsal.
+
+        Below it, as comments, the mailboxes of `default_tenant` as the gateway would name them.
+        """
         return (
             "# A rehearsal on this machine, not Microsoft 365.\n"
             "[cloud.rehearsal]\n"
@@ -186,7 +195,31 @@ class Rehearsal:
             f'smtp = "{self.host}:{self.smtp_port}"\n'
             f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
             f'ca_file = "{self.certificates.authority.resolve()}"\n'
-        )
+        ) + _mailboxes(self.tenant)
+
+
+def _mailboxes(tenant: Tenant) -> str:
+    """How the default mailboxes sign in, to be uncommented. None for a tenant of one's own."""
+    if APP_ID not in tenant.apps:
+        return ""
+    return f"""
+# Two of its mailboxes. Relay may also send as scanner@ and alerts@{tenant.domain}.
+# For flow "certificate" start the rehearsal with --certificate FILE.
+#[[mailbox]]
+#address = "relay@{tenant.domain}"
+#flow = "secret"
+#tenant = "{tenant.domain}"
+#client_id = "{APP_ID}"
+#client_secret = "{APP_SECRET}"
+#cloud = "rehearsal"
+
+#[[mailbox]]
+#address = "alice@{tenant.domain}"
+#flow = "device"
+#tenant = "{tenant.domain}"
+#client_id = "{PUBLIC_APP_ID}"
+#cloud = "rehearsal"
+"""
 
 
 def _site(pages: Resource) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,22 @@ class ProcessTests(SynchronousTestCase):
             self.assertEqual(answer.json()["ports"]["smtp"], facts["smtp"])
             process.terminate()
             self.assertEqual(process.wait(20), 0)
+
+    def test_port_in_use(self) -> None:
+        """A port that is taken is told in a line, without a traceback."""
+        folder = self.mktemp()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            done = subprocess.run(
+                [sys.executable, "-m", "m365gw.rehearsal", "--folder", folder, "--smtp-port", port],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Choose another port, or 0 for any free one.", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
 
     def test_help_says_what_it_is(self) -> None:
         """Good reading, with every option explained."""

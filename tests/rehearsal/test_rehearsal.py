@@ -53,6 +53,16 @@ class SettingsTests(RehearsalCase):
         )
         self.assertTrue(Path(cloud["ca_file"]).is_file())
 
+    def test_mailboxes(self) -> None:
+        """The mailboxes below it, uncommented, are mailboxes of this rehearsal."""
+        text = self.rehearsal.settings_toml()
+        rows = tomllib.loads(text[text.index("#[[mailbox]]") :].replace("#", ""))["mailbox"]
+        tenant = self.rehearsal.tenant
+        for row in rows:
+            self.assertIsNotNone(tenant.mailbox(row["address"]))
+            self.assertEqual(row["cloud"], "rehearsal")
+        self.assertEqual({row["client_id"] for row in rows}, set(tenant.apps))
+
 
 class SubmissionTests(RehearsalCase):
     """Submission over real TLS."""
