@@ -54,7 +54,7 @@ def diagnosis_of(record: RecipientRecord, queued: Queued) -> Diagnosis | None:
     if not record.at or record.outcome is Outcome.DELIVERED:
         return None
     diagnosis = _diagnosis(record.reply)
-    return diagnosis.about(mailbox=queued.origin.mailbox, sender=queued.envelope.sender)
+    return diagnosis.about(mailbox=queued.origin.mailbox, sender=queued.envelope.sender or "<>")
 
 
 @lru_cache(maxsize=256)

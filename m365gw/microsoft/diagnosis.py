@@ -34,8 +34,9 @@ _ACTORS: Final = MappingProxyType(
     }
 )
 
-# What may stand in a command line somebody will copy. Senders come from outside.
-_HARMLESS = re.compile(r"[A-Za-z0-9._+=@-]+")
+# What may stand as it is in a command line somebody will copy. Senders come from outside.
+_HARMLESS = re.compile(r"\w[\w.+=@-]*")
+_QUOTES = re.compile("(['\u2018-\u201b])")  # what PowerShell takes for a single quote
 
 
 @frozen
@@ -67,17 +68,27 @@ class Diagnosis:
     ) -> Diagnosis:
         """The same with real names, so that its commands can be copied.
 
-        A name that is empty, or that a shell could read as anything but a word, is not filled in.
+        An empty name is not filled in. One that a shell could read as anything but a word is
+        quoted, for PowerShell and the shells of Unix alike.
         """
         names = {"mailbox": mailbox, "sender": sender, "tenant": tenant, "client id": client_id}
         what, why, fix = self.what, self.why, self.fix
         for placeholder, name in names.items():
-            if _HARMLESS.fullmatch(name):
+            if name:
+                word = _word(name)
                 what, why, fix = (
-                    text.replace(f"<{placeholder}>", name) for text in (what, why, fix)
+                    text.replace(f"<{placeholder}>", word) for text in (what, why, fix)
                 )
         return evolve(self, what=what, why=why, fix=fix)
 
     def __str__(self) -> str:
         """All of it on one line, as logs show it."""
         return f"{self.what} {self.why} To do ({self.who}): {self.fix}"
+
+
+def _word(name: str) -> str:
+    """A name as one word of a command line, whatever it holds."""
+    if _HARMLESS.fullmatch(name):
+        return name
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return "'" + _QUOTES.sub(r"\1\1", printable) + "'"

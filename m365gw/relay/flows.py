@@ -95,10 +95,11 @@ class AppFlow:
         """A token for the whole application. Raises `TokenUnavailable`."""
         try:
             app, client = self._made = self._made or self._make()
-            with Translated(client):
+            with Translated(client, self._mailbox):
                 if fresh:
                     app.remove_tokens_for_client()  # there is no force_refresh for this flow
-                return granted(app.acquire_token_for_client([self._cloud.scope]))
+                answer = app.acquire_token_for_client([self._cloud.scope])
+                return granted(answer, self._mailbox)
         except TokenUnavailable:
             self._close()
             raise
@@ -106,7 +107,7 @@ class AppFlow:
     def _make(self) -> tuple[Any, HttpsClient]:
         credential = app_credential(self._mailbox)
         client = open_client(self._cloud, self._open_session)
-        with Translated(client):
+        with Translated(client, self._mailbox):
             app = msal.ConfidentialClientApplication(
                 self._mailbox.client_id,
                 client_credential=credential,
@@ -125,8 +126,9 @@ class AppFlow:
 class Translated:
     """Turns whatever happens inside into `TokenUnavailable`, by what the server said last."""
 
-    def __init__(self, client: HttpsClient) -> None:
+    def __init__(self, client: HttpsClient, mailbox: Mailbox) -> None:
         self._client = client
+        self._mailbox = mailbox
 
     def __enter__(self) -> None:
         pass
@@ -134,7 +136,8 @@ class Translated:
     def __exit__(self, kind: type[BaseException] | None, problem: Any, _: Any) -> None:
         if isinstance(problem, Exception) and not isinstance(problem, TokenUnavailable):
             # The name of the exception only: its text may hold an answer with a token in it.
-            raise unavailable(self._client.last, cause=type(problem).__name__) from None
+            cause = type(problem).__name__
+            raise unavailable(self._client.last, self._mailbox, cause=cause) from None
 
 
 def open_client(cloud: Cloud, open_session: OpenSession) -> HttpsClient:
@@ -150,22 +153,25 @@ def open_client(cloud: Cloud, open_session: OpenSession) -> HttpsClient:
         ) from None
 
 
-def granted(answer: Mapping[str, Any] | None) -> Grant:
+def granted(answer: Mapping[str, Any] | None, mailbox: Mailbox) -> Grant:
     """The token in an answer of MSAL. Raises `TokenUnavailable` for an error in it."""
     answer = answer or {"error": "interaction_required"}  # None: nobody is signed in any more
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
-        raise unavailable(fault_of(Fault(400), answer))
+        raise unavailable(fault_of(Fault(400), answer), mailbox)
     return Grant(token, float(answer.get("expires_in") or 0))
 
 
-def unavailable(fault: Fault, *, cause: str = "") -> TokenUnavailable:
-    """What this fault of Entra, or of the way to it, means."""
+def unavailable(fault: Fault, mailbox: Mailbox, *, cause: str = "") -> TokenUnavailable:
+    """What this fault of Entra, or of the way to it, means for a mailbox."""
     verdict = explain(fault.error, fault.suberror, fault.codes, fault.status)
     least = AFTER_ERROR if fault.error else 0.0
+    named = verdict.diagnosis.about(
+        mailbox=mailbox.address, tenant=mailbox.tenant, client_id=mailbox.client_id
+    )
     return TokenUnavailable(
         verdict.reaction,
-        verdict.diagnosis,
+        named,
         max(fault.retry_after, verdict.least_wait, least),
         cause=cause,
         attempts=verdict.attempts,

@@ -147,4 +147,6 @@ def _meant(finding: Finding) -> Finding:
     if reaction.action is not Action.SPLIT or reaction.then is None:
         return finding
     outcome = Outcome.FAILED if reaction.then.action is Action.BOUNCE else finding.outcome
-    return evolve(finding, reaction=reaction.then, outcome=outcome)
+    # The diagnosis is the same, and here it names who it is about.
+    meant = evolve(reaction.then, diagnosis=reaction.diagnosis)
+    return evolve(finding, reaction=meant, outcome=outcome)

@@ -143,7 +143,10 @@ class Mailboxes:
         """A reaction whose diagnosis names this mailbox and sender, ready to be read."""
         account = self._accounts[mailbox]
         told = reaction.diagnosis.about(
-            mailbox=mailbox, sender=sender, tenant=account.tenant, client_id=account.client_id
+            mailbox=mailbox,
+            sender=sender or "<>",
+            tenant=account.tenant,
+            client_id=account.client_id,
         )
         return evolve(reaction, diagnosis=told)
 

@@ -51,10 +51,10 @@ class DeviceSignIn:
     def begin(cls, mailbox: Mailbox, cloud: Cloud, open_session: OpenSession) -> DeviceSignIn:
         """Ask Entra for a code. Raises `TokenUnavailable`."""
         app, client = make_user_app(mailbox, cloud, open_session, msal.SerializableTokenCache())
-        with Translated(client):
+        with Translated(client, mailbox):
             flow = app.initiate_device_flow([cloud.user_scope])
             if "user_code" not in flow:
-                raise unavailable(fault_of(client.last, flow))
+                raise unavailable(fault_of(client.last, flow), mailbox)
         return cls(
             user_code=str(flow["user_code"]),
             verification_uri=str(flow.get("verification_uri", "")),
@@ -75,15 +75,15 @@ class DeviceSignIn:
         app, client = self._made
         now = time.monotonic()
         if now >= self._began_at + self.expires_in:
-            raise unavailable(Fault(400, "expired_token"))
+            raise unavailable(Fault(400, "expired_token"), self._mailbox)
         if now < self._next_poll:
             return False
-        with Translated(client):
+        with Translated(client, self._mailbox):
             answer = app.acquire_token_by_device_flow(self._flow, exit_condition=lambda _: True)
         self._next_poll = now + self.interval
         if answer.get("error") in PENDING:
             return False
-        granted(answer)
+        granted(answer, self._mailbox)
         if account_of(app, self._mailbox) is None:
             raise wrong_account(self._mailbox, answer.get("id_token_claims") or {})
         store_sign_in(vault, self._mailbox, app.token_cache.serialize().encode())

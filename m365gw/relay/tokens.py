@@ -161,7 +161,7 @@ class Tokens:
         problem = failure.value
         if not isinstance(problem, TokenUnavailable):
             # Not foreseen, so temporary; its text is not known to be free of secrets.
-            problem = unavailable(Fault(), cause=type(problem).__name__)
+            problem = unavailable(Fault(), account.mailbox, cause=type(problem).__name__)
         now = self._monotonic()
         problem = account.believed(problem, now)
         account.renew_from = now + max(RENEW_AGAIN, problem.retry_after)

@@ -79,10 +79,10 @@ class UserFlow:
             self._made = self._make(stored)
         app, client = self._made
         try:
-            with Translated(client):
+            with Translated(client, self._mailbox):
                 account = account_of(app, self._mailbox)
                 if account is None:
-                    raise unavailable(Fault(400, "interaction_required"))
+                    raise unavailable(Fault(400, "interaction_required"), self._mailbox)
                 answer = app.acquire_token_silent_with_error(
                     [self._cloud.user_scope],
                     account,
@@ -91,7 +91,7 @@ class UserFlow:
                 )
         finally:
             self._save(app.token_cache)
-        return granted(answer)
+        return granted(answer, self._mailbox)
 
     def _make(self, stored: bytes) -> tuple[Any, HttpsClient]:
         self._stored = stored
@@ -118,7 +118,7 @@ def make_user_app(
 ) -> tuple[Any, HttpsClient]:
     """MSAL's application for a public client, and how it reaches Entra."""
     client = open_client(cloud, open_session)
-    with Translated(client):
+    with Translated(client, mailbox):
         app = msal.PublicClientApplication(
             mailbox.client_id,
             authority=cloud.authority_of(mailbox.tenant),

@@ -102,12 +102,27 @@ class DiagnosisTests(SynchronousTestCase):
         self.assertEqual(filled.fix, "Set a@b.example 1-2")
         self.assertEqual(filled.key, "a-b")
 
-    def test_hostile_names_are_not(self) -> None:
-        """A sender address that PowerShell would run stays a placeholder."""
+    def test_hostile_names_are_quoted(self) -> None:
+        """A sender address that a shell would run is one word of its command line."""
         diagnosis = Diagnosis("a-b", "What.", "Why.", "Grant <sender>", "nobody")
-        for sender in ("", "a;Remove-Mailbox b", "$(x)@y", "a`b@c", "a b@c", "a\nb@c", "'a'@b"):
+        for sender, word in (
+            ("jörg@a.example", "jörg@a.example"),
+            ("<>", "'<>'"),
+            ("-Force@b", "'-Force@b'"),
+            ("a;Remove-Mailbox b", "'a;Remove-Mailbox b'"),
+            ("$(x)@y", "'$(x)@y'"),
+            ("a`b@c", "'a`b@c'"),
+            ("a\nb@c", "'a?b@c'"),
+            ("o'neill@b", "'o''neill@b'"),
+            ("\u2019; x@b", "'\u2019\u2019; x@b'"),
+        ):
             with self.subTest(sender=sender):
-                self.assertEqual(diagnosis.about(sender=sender).fix, "Grant <sender>")
+                self.assertEqual(diagnosis.about(sender=sender).fix, f"Grant {word}")
+
+    def test_unknown_names_stay_placeholders(self) -> None:
+        """Who does not know the name says so."""
+        diagnosis = Diagnosis("a-b", "What.", "Why.", "Grant <sender>", "nobody")
+        self.assertEqual(diagnosis.about(mailbox="a@b.example"), diagnosis)
 
     def test_one_line_for_logs(self) -> None:
         """What, why, what to do and who."""

@@ -169,6 +169,7 @@ class Stage:
         addresses: Sequence[str] = (BOX, TWIN),
         clock: Clock | None = None,
         pool: Pool | None = None,
+        client_id: str = "1",
     ) -> None:
         self.clock = clock or Clock()
         if clock is None:
@@ -182,12 +183,19 @@ class Stage:
         self.governor = Governor(limits)
         self.accounts = {
             address: Mailbox(
-                address=address, flow="secret", tenant="contoso", client_id="1", client_secret="s"
+                address=address,
+                flow="secret",
+                tenant="contoso",
+                client_id=client_id,
+                client_secret="s",
             )
             for address in addresses
         }
         self.mailboxes = Mailboxes(
-            [Account(address, "contoso", "smtp.office365.com:587") for address in addresses],
+            [
+                Account(address, "contoso", "smtp.office365.com:587", client_id)
+                for address in addresses
+            ],
             self.log,
         )
         disk = Inline()
