@@ -113,9 +113,9 @@ class Bounces:
         addresses = {recipient.address for recipient in message.envelope.recipients}
         if self.postmaster and self.postmaster not in addresses:
             return self.postmaster, ""
-        remedy = "Read it (m365gw queue show), then remove or release it."
+        remedy = "Read it (m365gw queue show), then delete its file in hold/cur."
         if not self.postmaster:
-            remedy += " Set [queue] postmaster to have such mail reported there."
+            remedy += " [queue] postmaster would get such mail."
         return "", f"{obstacle} {remedy}"
 
     def _mailbox(self, own: str) -> str:
@@ -152,15 +152,15 @@ def _wants_report(recipient: Recipient) -> bool:
 def _unanswerable(message: Message) -> str:
     """Why a message may not be answered with a report; "" if it may."""
     if is_report(message.origin):
-        return "This report of the gateway could not be delivered to the sender of a message."
+        return "It is a report that the sender of a message could not be given."
     if not message.envelope.sender:
-        return "This message could not be delivered, and it has no sender it could be returned to."
+        return "Not delivered, and it has no sender it could be returned to."
     header = header_of(message.header(HEADER_LIMIT))
     automatic = header.first("auto-submitted").partition(";")[0].strip().lower()
     if automatic in ("auto-replied", "auto-notified"):
-        return "This automatic answer could not be delivered, and answers are not answered."
+        return "It is an automatic answer, not delivered, and those are not answered."
     if header.first("content-type").strip().lower().startswith("multipart/report"):
-        return "This message could not be delivered and is a report itself."
+        return "Not delivered, and it is a report itself."
     return ""
 
 

@@ -39,8 +39,8 @@ from m365gw.spool.spool import Spool
 
 NOT_TRIED = Reply(0, "", "not tried")
 HELD_UNCERTAIN = (
-    "It is not known whether Microsoft took this message: the connection or this service ended"
-    " before the answer. Look for it in message trace, then release or remove it."
+    "No answer came to the end of it; Microsoft may have it. If message trace does not show it,"
+    " move its file from hold/cur to incoming/new in the spool; else delete it."
 )
 PROBE_WAIT = 60.0  # seconds until a message looks again what came of another that probes
 MISSING_WAIT = 3600.0  # the same for a mailbox that is not configured

@@ -12,6 +12,7 @@ from m365gw.config.settings import Queue
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.connection import AttemptFailed
+from m365gw.relay.delivery import HELD_UNCERTAIN
 from m365gw.relay.stops import State as MailboxState
 from m365gw.relay.tokens import TokenUnavailable
 from m365gw.smtp.replies import Reply
@@ -422,6 +423,20 @@ class UncertainTests(StageCase):
         first.spool.mark(message, [0, 1])
         first.crash()
         return Stage(path, clock=first.clock, **more)  # type: ignore[arg-type]
+
+    def test_held_uncertain_mail_is_released_as_its_reason_says(self) -> None:
+        """The reason is whole in the file, and what it tells the operator to do works."""
+        path = self.mktemp()
+        stage = Stage(path, queue=Queue(on_uncertain="hold"))
+        stage.dispatch.start()
+        stage.pool.script = [lose_after_dot]
+        stage.send(A)
+        (queued,) = stage.queued()
+        self.assertEqual(queued.reason, HELD_UNCERTAIN)
+        (name,) = os.listdir(f"{path}/hold/cur")
+        os.rename(f"{path}/hold/cur/{name}", f"{path}/incoming/new/{name}")
+        stage.wait(700, 10)
+        self.assertEqual((stage.reached(), stage.entries()), ([A], []))
 
     def test_crash_after_the_dot_is_said_once_and_sent_again(self) -> None:
         """Recipients found uncertain at a start are logged as such, once, then sent to."""
