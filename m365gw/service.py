@@ -48,8 +48,9 @@ from m365gw.relay.connector import Connector
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
-from m365gw.relay.mailboxes import Account, Mailboxes
+from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.pool import Pool
+from m365gw.relay.stops import Account
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens import Tokens
 from m365gw.spool.health import Unusable
@@ -174,6 +175,7 @@ class Gateway(Service):
     def _build_mail_out(self) -> None:
         settings, clock = self._settings, self._reactor
         clouds = clouds_of(settings)
+        accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
         self._disk = Threads(clock, 2, "disk")
         self._sign_in = Threads(clock, 4, "sign-in", may_be_left=True)
         tokens = Tokens(clouds, Vault(settings.state_dir), self.log, self._sign_in)
@@ -197,7 +199,7 @@ class Gateway(Service):
             attempts=Attempts(
                 spool=self.spool,
                 sessions=self.connections,
-                accounts={mailbox.address: mailbox for mailbox in settings.mailbox},
+                accounts=accounts,
                 mailboxes=mailboxes,
                 clock=clock,
                 disk=self._disk,
@@ -230,6 +232,7 @@ class Gateway(Service):
             clock=clock,
             disk=self._disk,
             log=self.log,
+            has_new_sign_in=lambda address: tokens.has_new_sign_in(accounts[address]),
         )
 
     def _build_mail_in(self) -> None:

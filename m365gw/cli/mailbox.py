@@ -29,7 +29,7 @@ def signin(invocation: Invocation, address: str) -> None:
     """Sign ADDRESS in with a code in a browser (flow "device").
 
     Shows a code and a page; whoever may use the mailbox enters the code there. The sign-in is kept
-    sealed in state_dir. A running service finds it within minutes and sends what waited.
+    sealed in state_dir. A running service finds it within seconds and sends what waited.
     """
     settings = invocation.settings
     wanted = _mailbox(settings, address)

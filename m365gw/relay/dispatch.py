@@ -14,7 +14,7 @@ Failures: none leave here. A delivery that fails is logged, its message tried ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
@@ -62,6 +62,7 @@ class Dispatch:
         clock: IReactorTime,
         disk: Calls,
         log: EventLog,
+        has_new_sign_in: Callable[[str], bool],
     ) -> None:
         self._spool = spool
         self._schedule = schedule
@@ -72,7 +73,13 @@ class Dispatch:
         self._clock = clock
         self._log = log
         self._upkeep = Upkeep(
-            spool=spool, governor=governor, mailboxes=mailboxes, clock=clock, disk=disk, log=log
+            spool=spool,
+            governor=governor,
+            mailboxes=mailboxes,
+            clock=clock,
+            disk=disk,
+            log=log,
+            has_new_sign_in=has_new_sign_in,
         )
         self._lanes = {tag(address): address for address in addresses}
         self._flights: dict[int, Deferred[Any]] = {}  # by queue id
@@ -212,8 +219,7 @@ class Dispatch:
             self._mailboxes.leave(probed)
             self._wake(taken.mailbox)
         if probed:  # others may have waited for what this probe came to
-            for lane in list(self._until):
-                self._wake(lane)
+            self._wake_all()
         self._turn(0.0)
 
     def _sleep(self, lane: int, until: float) -> None:
@@ -226,6 +232,10 @@ class Dispatch:
     def _wake(self, lane: int) -> None:
         self._until.pop(lane, None)
         self._schedule.resume(lane)
+
+    def _wake_all(self) -> None:
+        for lane in list(self._until):
+            self._wake(lane)
 
     # -- reading the spool
 
@@ -280,6 +290,7 @@ class Dispatch:
 
     async def _keep_house(self, now: float) -> None:
         if await self._upkeep.each_second():
+            self._wake_all()
             self._turn(0.0)
         elif now >= self._scan_at and not self._spool.health.closed:
             self._look_through()

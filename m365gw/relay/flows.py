@@ -81,6 +81,10 @@ class Flow(Protocol):
         """A token; with `fresh` never one that was given out before. Blocking."""
         ...
 
+    def has_new_sign_in(self) -> bool:
+        """Whether somebody has signed in for it since it was last asked. Blocking."""
+        ...
+
 
 class AppFlow:
     """Client credentials: the application signs in as itself (flows secret and certificate)."""
@@ -103,6 +107,10 @@ class AppFlow:
         except TokenUnavailable:
             self._close()
             raise
+
+    def has_new_sign_in(self) -> bool:
+        """Never: no person signs in here."""
+        return False
 
     def _make(self) -> tuple[Any, HttpsClient]:
         credential = app_credential(self._mailbox)

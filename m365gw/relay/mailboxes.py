@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -30,7 +30,9 @@ from m365gw.relay.intervals import History, Intervals
 from m365gw.relay.stops import (
     MISSING,
     STOPPING,
+    Account,
     Key,
+    Standing,
     State,
     Stop,
     Streak,
@@ -43,25 +45,6 @@ from m365gw.relay.stops import (
 ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
 
 _SERVICE: Key = ("service", "")  # stopped whenever this program does not run
-
-
-@frozen
-class Account:
-    """A mailbox as its stops see it: its address and what it shares with others."""
-
-    address: str
-    tenant: str
-    host: str  # "smtp.office365.com:587"
-    client_id: str = ""  # of the app registration, for commands in diagnoses
-
-
-@frozen
-class Standing:
-    """The state of a mailbox, as shown to people. `diagnosis` is None when it is ready."""
-
-    state: State
-    until: float = 0.0
-    diagnosis: Diagnosis | None = None
 
 
 class Mailboxes:
@@ -175,8 +158,13 @@ class Mailboxes:
                 continue
             if stop.state is State.PAUSED:
                 self._lift(key, stop, now)
-            elif key == (Scope.MAILBOX.value, mailbox):
-                stop.until = now
+        self.probe(mailbox, now)
+
+    def probe(self, mailbox: str, now: float) -> None:
+        """What stopped the mailbox may be mended: the next message finds out at once."""
+        stop = self._stops.get((Scope.MAILBOX.value, mailbox))
+        if stop is not None:
+            stop.until = min(stop.until, now)
 
     def standing(self, mailbox: str) -> Standing:
         """The state of a mailbox in words: of all that stops it, what lasts longest."""
@@ -209,6 +197,10 @@ class Mailboxes:
                 stopped.add(self._stops[key].since, now)
         return stopped.within(since, now)
 
+    def excuse(self, since: float, until: float) -> None:
+        """There was no service between these times; that ages no message."""
+        self._past.add(_SERVICE, since, until)
+
     def state(self, now: float) -> dict[str, Any]:
         """Everything as plain values, for a file."""
         return {
@@ -230,7 +222,7 @@ class Mailboxes:
         }
         down_since = float(state["at"])
         self._past.intervals.update(past)
-        self._past.add(_SERVICE, down_since, now)
+        self.excuse(down_since, now)
         known = {key for keys in self._keys.values() for key in keys}
         for key, stop in stops.items():
             if key in known or key[0] == Scope.SENDER.value:

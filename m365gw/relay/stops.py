@@ -10,7 +10,7 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from attrs import asdict, define
+from attrs import asdict, define, frozen
 
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Action, Reaction, Scope
@@ -46,6 +46,25 @@ class State(Enum):
     NEEDS_ADMIN = "needs_admin"
     MISCONFIGURED = "misconfigured"
     PAUSED = "paused"  # by an operator
+
+
+@frozen
+class Account:
+    """A mailbox as its stops see it: its address and what it shares with others."""
+
+    address: str
+    tenant: str
+    host: str  # "smtp.office365.com:587"
+    client_id: str = ""  # of the app registration, for commands in diagnoses
+
+
+@frozen
+class Standing:
+    """The state of a mailbox, as shown to people. `diagnosis` is None when it is ready."""
+
+    state: State
+    until: float = 0.0
+    diagnosis: Diagnosis | None = None
 
 
 @define

@@ -111,6 +111,14 @@ class Tokens:
             self._ask(account, fresh=True)
         return held.grant.token
 
+    def has_new_sign_in(self, mailbox: Mailbox) -> bool:
+        """Whether somebody has signed in for a mailbox since it last asked for a token. Blocking.
+
+        The command `m365gw mailbox signin` does so beside the running service.
+        """
+        account = self._accounts.get(mailbox)
+        return account is not None and account.flow.has_new_sign_in()
+
     async def begin_device_sign_in(self, mailbox: Mailbox) -> DeviceSignIn:
         """Start a sign-in by device code. Raises `TokenUnavailable`."""
         cloud = self._clouds[mailbox.cloud]

@@ -71,6 +71,14 @@ class UserFlow:
             self._close()
             raise
 
+    def has_new_sign_in(self) -> bool:
+        """Whether somebody has signed in since the last time a token was asked for."""
+        try:
+            stored = load_sign_in(self._vault, self._mailbox)
+        except TokenUnavailable:
+            return False
+        return stored != self._stored
+
     def _acquire(self, fresh: bool) -> Grant:
         stored = load_sign_in(self._vault, self._mailbox)
         if stored != self._stored:

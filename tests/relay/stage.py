@@ -21,7 +21,8 @@ from m365gw.relay.bounces import Bounces
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
-from m365gw.relay.mailboxes import Account, Mailboxes
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.stops import Account
 from m365gw.relay.transaction import Answer, Transaction
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
@@ -198,6 +199,7 @@ class Stage:
             ],
             self.log,
         )
+        self.signed_in: set[str] = set()  # mailboxes somebody has just signed in for
         disk = Inline()
         attempts = Attempts(
             spool=self.spool,
@@ -239,6 +241,7 @@ class Stage:
             clock=self.clock,
             disk=disk,
             log=self.log,
+            has_new_sign_in=self.signed_in.__contains__,
         )
 
     # -- what happens

@@ -24,8 +24,8 @@ from m365gw.microsoft.reactions import (
     stop,
 )
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.mailboxes import Account, Mailboxes
-from m365gw.relay.stops import State
+from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.stops import Account, State
 
 BOX = "relay@contoso.com"
 TWIN = "alarm@contoso.com"  # same tenant

@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.tokens import TokenUnavailable
 from m365gw.relay.upkeep import STATE_FILE
-from tests.relay.stage import BOX, Stage
+from tests.relay.stage import BOX, Stage, refuse
 
 
 class UpkeepTests(SynchronousTestCase):
@@ -63,3 +65,34 @@ class UpkeepTests(SynchronousTestCase):
         self.stage.wait(30)
         self.assertEqual(len(self.stage.events("spool.unwritable")), 2)
         self.assertIsNotNone(self.kept())
+
+    def test_new_sign_in_is_noticed(self) -> None:
+        """Somebody signs in by the command: what waited goes within seconds, without a restart."""
+        words = Diagnosis("entra-grant", "Sign-in needed.", "Revoked.", "Sign in.", "mailbox-user")
+        self.stage.pool.script = [TokenUnavailable("login", words)] * 2
+        self.stage.send()
+        self.stage.send()
+        self.stage.wait(60)
+        self.assertEqual(self.stage.pool.delivered, [])
+        self.stage.pool.script = []
+        self.stage.signed_in.add(BOX)
+        self.stage.wait(6)
+        self.assertEqual(len(self.stage.pool.delivered), 2)
+
+    def test_sign_in_does_not_end_what_else_stops_a_mailbox(self) -> None:
+        """An operator's pause stays, whoever signs in."""
+        words = Diagnosis("paused", "Paused.", "By you.", "Resume it.", "operator")
+        self.stage.mailboxes.pause(BOX, words, self.stage.clock.seconds())
+        self.stage.signed_in.add(BOX)
+        self.stage.send()
+        self.stage.wait(60)
+        self.assertEqual(self.stage.pool.delivered, [])
+
+    def test_machine_that_slept_ages_no_message(self) -> None:
+        """A week asleep, or a clock set forward by a week: the next 4yz returns nothing."""
+        self.stage.pool.script = [refuse(451, "4.3.2", "later")] * 3
+        self.stage.send()
+        self.stage.wait(5)
+        self.stage.clock.advance(7 * 86400)
+        self.stage.wait(10_000, 100)
+        self.assertEqual(self.stage.statuses(), ["deferred"] * 3 + ["sent"])

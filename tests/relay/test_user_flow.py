@@ -97,6 +97,16 @@ class UserFlowTests(SignedInCase):
             self.entra.script = [trouble]
             self.assertEqual(self.refused(self.flow.acquire, fresh=True).reaction, "retry")
 
+    def test_new_sign_in_is_told_from_the_old_one(self) -> None:
+        """Only what was stored since the last request for a token is news, not what failed."""
+        self.refused(self.flow.acquire, fresh=False)
+        self.assertFalse(self.flow.has_new_sign_in())
+        self.sign_in()
+        self.assertTrue(self.flow.has_new_sign_in())
+        self.entra.script = [Answer(400, refusal("invalid_grant", 700082))] * 2
+        self.refused(self.flow.acquire, fresh=True)
+        self.assertFalse(self.flow.has_new_sign_in())
+
     def _age_stored_token(self) -> None:
         """Entra said when the token is to be renewed, and that time is past."""
         cache = self.stored()
