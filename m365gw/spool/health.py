@@ -2,11 +2,11 @@
 
 A system call that failed becomes a `SpoolError`, which carries the reply of the message it
 concerns: 452 4.3.1 when space ran out, 451 4.3.0 for anything else. A shortage (space, open
-files, memory) passes by itself and delivery makes it better, and a file that does not let us in
-says nothing of the others: these only refuse the one message. Every other error, above all a
-failed fsync, says that what we write may not be there tomorrow: then the gate closes. While it is
-closed no mail is taken, and none is delivered, because a message that cannot be marked or removed
-after it went out would go out twice.
+files, memory) passes by itself and delivery makes it better, and a file that does not let us in,
+or cannot be read, says nothing of the others: these only refuse the one message. Every other
+error, above all a failed fsync, says that what we write may not be there tomorrow: then the gate
+closes. While it is closed no mail is taken, and none is delivered, because a message that cannot
+be marked or removed after it went out would go out twice.
 """
 
 from __future__ import annotations
@@ -55,6 +55,26 @@ class Corrupt(Exception):
     """The file is not what was accepted. It rests in `corrupt/` and is never deleted by us."""
 
 
+class Reading:
+    """`with health.reading:` an OSError becomes a SpoolError, and the gate stays as it is.
+
+    One bad sector under one message must not stop all others; a disk that fails as a whole fails
+    when it is written to as well.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise SpoolError(error) from error
+
+
 class Health:
     """The gate. In `with health:` an OSError becomes a SpoolError and may close it.
 
@@ -65,6 +85,7 @@ class Health:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last_failure = 0.0
+        self.reading = Reading()
         self.cause = ""
         self.since = 0.0
 

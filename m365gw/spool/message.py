@@ -9,8 +9,9 @@ even when one is written by a thread and the other by the reactor.
 from __future__ import annotations
 
 import contextlib
+import errno
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from zlib import crc32
 
@@ -18,9 +19,12 @@ from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool import record
 from m365gw.spool.files import Files
-from m365gw.spool.health import Corrupt, Health
+from m365gw.spool.health import Corrupt, Gone, Health
 from m365gw.spool.names import Entry
 from m365gw.spool.record import Block, RecipientRecord
+
+# What open(2) says of a name that is not there, or is a link, a folder or a socket.
+_NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
 FIRST_READ = 16384  # octets read at once to claim a message; most blocks are shorter
 
@@ -77,7 +81,7 @@ class Message:
         `Spool.set_aside`). Raises SpoolError when the disk cannot read it.
         """
         length = max(0, min(length, self.size - offset))
-        with self._health:
+        with self._health.reading:
             data = self._files.pread(self.fd, length, self._block.length + offset)
         if len(data) != length:
             raise Corrupt("the message is shorter than it was")
@@ -92,7 +96,7 @@ class Message:
 
     def header(self, limit: int) -> bytes:
         """The header section through the end of its last line, at most `limit` octets."""
-        with self._health:
+        with self._health.reading:
             data = self._files.pread(self.fd, min(limit, self.size), self._block.length)
         if data.startswith(b"\r\n"):
             return b""
@@ -159,9 +163,34 @@ class Message:
             self._files.write_all(self.fd, [data], self._block.changing + start)
 
 
-def read_message(files: Files, health: Health, fd: int, entry: Entry) -> Message:
-    """The message in an open file. Raises Corrupt, or SpoolError when it cannot be read."""
-    with health:
+def open_message(
+    files: Files, health: Health, entry: Entry, paths: Iterable[str], write: bool
+) -> Message:
+    """The message at the first of these paths that exists ("" is none).
+
+    Raises Gone, Corrupt, or SpoolError when it cannot be read.
+    """
+    for path in filter(None, paths):
+        fd = -1
+        with health.reading:
+            try:
+                fd = files.open(path, write)
+            except OSError as error:
+                if error.errno not in _NOT_A_MESSAGE:
+                    raise
+        if fd >= 0:
+            try:
+                return _read(files, health, fd, entry)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    files.close(fd)
+                raise
+    raise Gone(entry.queue_id)
+
+
+def _read(files: Files, health: Health, fd: int, entry: Entry) -> Message:
+    """The message in an open file."""
+    with health.reading:
         found = files.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise Corrupt("it is not a regular file")

@@ -10,21 +10,25 @@ Failures: SpoolError when a folder cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from m365gw.spool import layout
 from m365gw.spool.files import Files
 from m365gw.spool.health import Health
 from m365gw.spool.names import Entry, State, parse_id, parse_name
 
+# What to do with a file that does not have its own name: its entry and its path are given, and the
+# answer is whether the message can be found now.
+Stray = Callable[[Entry, str], bool]
 
-def entries(files: Files, health: Health, state: State, tidy: bool) -> Iterator[Entry]:
-    """All entries of one state. `tidy`: give files that were moved their own names back."""
+
+def entries(files: Files, health: Health, state: State, stray: Stray) -> Iterator[Entry]:
+    """All entries of one state."""
     for maildir in layout.maildirs_of(state):
-        yield from _entries_in(files, health, maildir, state, tidy)
+        yield from _entries_in(files, health, maildir, state, stray)
 
 
-def find(files: Files, health: Health, queue_id: str, tidy: bool) -> Entry | None:
+def find(files: Files, health: Health, queue_id: str, stray: Stray) -> Entry | None:
     """The entry of a queue id in any letter case; None when there is none, or it is no id."""
     try:
         number = parse_id(queue_id)
@@ -33,30 +37,30 @@ def find(files: Files, health: Health, queue_id: str, tidy: bool) -> Entry | Non
     for _ in range(2):  # it may move on just ahead of the first search
         for state in State:
             for maildir in layout.maildirs_of(state, number):
-                for entry in _entries_in(files, health, maildir, state, tidy):
+                for entry in _entries_in(files, health, maildir, state, stray):
                     if entry.id == number:
                         return entry
     return None
 
 
 def _entries_in(
-    files: Files, health: Health, maildir: str, state: State, tidy: bool
+    files: Files, health: Health, maildir: str, state: State, stray: Stray
 ) -> Iterator[Entry]:
     for part in ("new", "cur"):
         folder = f"{maildir}/{part}"
         with health:
             for name in files.names(folder):
                 entry = parse_name(name, state)
-                if entry is not None and (not tidy or _is_in_place(files, folder, name, entry)):
+                if entry is not None and (
+                    layout.is_in_place(entry, folder, name) or stray(entry, f"{folder}/{name}")
+                ):
                     yield entry
 
 
-def _is_in_place(files: Files, folder: str, name: str, entry: Entry) -> bool:
-    """Whether the file has its own name, or has it now. If not, the next scan tries again."""
-    if layout.is_in_place(entry, folder, name):
-        return True
+def give_name_back(files: Files, entry: Entry, path: str) -> bool:
+    """Rename a stray as we would name it. False: it could not be; the next scan tries again."""
     try:
-        files.rename(f"{folder}/{name}", layout.path_of(entry))
+        files.rename(path, layout.path_of(entry))
     except OSError:
         return False
     return True

@@ -13,7 +13,6 @@ rest, which is for one thread.
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -25,15 +24,12 @@ from m365gw.spool import layout, scan
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
-from m365gw.spool.message import Message, read_message
+from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
 
 # Files kept open to have their outcomes synced; those of more the kernel writes when it likes.
 MOST_OUTCOMES = 256
 PROBE = "incoming/tmp/probe"
-
-# What open(2) says of a name that is not there, or is a link, a folder or a socket.
-_NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
 
 class Spool:
@@ -49,6 +45,7 @@ class Spool:
         # Changed since they were last synced: folders by name, files by descriptor.
         self._folders: set[str] = set()
         self._outcomes: set[int] = set()
+        self._strays: dict[int, str] = {}  # where strays are; only of a spool that is read only
         self.health = Health(clock)
 
     @classmethod
@@ -137,29 +134,21 @@ class Spool:
         What moves while this runs may be seen twice or not at all.
         """
         for state in states or tuple(State):
-            yield from scan.entries(self._files, self.health, state, not self._is_read_only)
+            yield from scan.entries(self._files, self.health, state, self._stray)
 
     def find(self, queue_id: str) -> Entry | None:
         """The entry of a queue id given as text, wherever it rests; None when there is none."""
-        return scan.find(self._files, self.health, queue_id, not self._is_read_only)
+        return scan.find(self._files, self.health, queue_id, self._stray)
 
     # Mail out
 
     def claim(self, entry: Entry) -> Message:
         """Open a message. Raises Gone, Corrupt (it was moved to `corrupt/`) or SpoolError."""
-        with self.health:
-            try:
-                fd = self._files.open(layout.path_of(entry), write=not self._is_read_only)
-            except OSError as error:
-                if error.errno in _NOT_A_MESSAGE:
-                    raise Gone(entry.queue_id) from None
-                raise
+        paths = (layout.path_of(entry), self._strays.get(entry.id, ""))
         try:
-            return read_message(self._files, self.health, fd, entry)
-        except BaseException as error:
-            self._close(fd)
-            if isinstance(error, Corrupt):
-                self.set_aside(entry)
+            return open_message(self._files, self.health, entry, paths, not self._is_read_only)
+        except Corrupt:
+            self.set_aside(entry)
             raise
 
     def mark(self, message: Message, recipients: Sequence[int]) -> None:
@@ -199,8 +188,10 @@ class Spool:
 
     def remove(self, message: Message) -> None:
         """The message has ended. Ends the claim; durable by the next `sync_removals`."""
-        with self.health, contextlib.suppress(FileNotFoundError):
-            self._files.unlink(layout.path_of(message.entry))
+        if not self._unlink(message.entry):  # a mail reader may have moved it meanwhile
+            moved = self.find(message.queue_id)
+            if moved is not None:
+                self._unlink(moved)
         self._folders.add(layout.folder_of(message.entry))
         message.close()
 
@@ -281,6 +272,18 @@ class Spool:
                 raise Gone(entry.queue_id) from None
         self._folders.update((layout.folder_of(entry), layout.folder_of(to)))
         return to
+
+    def _unlink(self, entry: Entry) -> bool:
+        with self.health, contextlib.suppress(FileNotFoundError):
+            self._files.unlink(layout.path_of(entry))
+            return True
+        return False
+
+    def _stray(self, entry: Entry, path: str) -> bool:
+        if self._is_read_only:
+            self._strays[entry.id] = path
+            return True
+        return scan.give_name_back(self._files, entry, path)
 
     def _note_newest_id(self, number: int) -> None:
         """Every ten seconds, so that no id is given again when the clock is set back."""

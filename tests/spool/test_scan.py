@@ -6,6 +6,7 @@ import mailbox
 import os
 
 from m365gw.spool.health import Gone
+from m365gw.spool.spool import Spool
 from tests.spool.cases import CONTENT, SpoolCase
 
 
@@ -39,6 +40,28 @@ class MaildirTests(SpoolCase):
         self.assertEqual([entry, held], list(self.spool.entries()))
         self.assertEqual(CONTENT, self.claimed(entry).read(0, 1000))
         self.assertEqual("x", self.claimed(held).reason)
+
+    def test_who_may_change_nothing_reads_strays_where_they_are(self) -> None:
+        """A listing beside a mail reader shows what that has moved, and leaves it there."""
+        entry = self.accept()
+        moved = self.file_of(entry).replace("/new/", "/cur/") + ":2,S"
+        os.rename(self.file_of(entry), moved)
+        looking = Spool.open(self.path, hostname="", read_only=True)
+        self.addCleanup(looking.close)
+        self.assertEqual([entry], list(looking.entries()))
+        message = looking.claim(entry)
+        self.assertEqual(CONTENT, message.read(0, 1000))
+        message.close()
+        self.assertEqual(entry, looking.find(entry.queue_id))
+        self.assertTrue(os.path.exists(moved))
+
+    def test_message_a_reader_moved_is_removed_all_the_same(self) -> None:
+        """It was delivered while somebody looked at it: it must not come back."""
+        entry = self.accept()
+        message = self.claimed(entry)
+        os.rename(self.file_of(entry), self.file_of(entry).replace("/new/", "/cur/") + ":2,S")
+        self.spool.remove(message)
+        self.assertEqual([], list(self.spool.entries()))
 
     def test_foreign_files_are_left_alone(self) -> None:
         """What is not ours is neither listed nor touched: files, folders, links, pipes."""
