@@ -7,7 +7,7 @@ minutes; after "too many recipients" transactions are smaller for a day.
 
 Pure: `now` is passed in, in seconds since the epoch, because the budgets outlive the process
 (`state` and `restore` speak plain values). Whoever restores them starts without burst credit. A
-clock that was set back delays nothing for longer than one burst.
+clock that was set back delays nothing for longer than one burst, or than the limit it concerns.
 
 Nothing fails here; a mailbox that may not send gets a time at which it may.
 """
@@ -42,10 +42,16 @@ class Budget:
     smaller_since: float = 0.0
 
     def used(self, now: float) -> int:
-        """Recipients of the last 24 hours, never too few; forgets what is older."""
-        oldest = int(now // HOUR) - HOURS_COUNTED + 1
-        if self.hours and min(self.hours) < oldest:
-            self.hours = {hour: count for hour, count in self.hours.items() if hour >= oldest}
+        """Recipients of the last 24 hours, never too few; forgets what is older.
+
+        What was counted in hours to come, before the clock was set back, counts as of this hour.
+        """
+        running = int(now // HOUR)
+        if self.hours and (min(self.hours) <= running - HOURS_COUNTED or max(self.hours) > running):
+            known, self.hours = self.hours, {}
+            for hour, count in known.items():
+                if hour > running - HOURS_COUNTED:
+                    self.hours[min(hour, running)] = self.hours.get(min(hour, running), 0) + count
         return sum(self.hours.values())
 
 
@@ -54,9 +60,9 @@ class Governor:
 
     def __init__(self, limits: Limits) -> None:
         rate = limits.messages_per_minute
-        burst = max(1, min(limits.burst, int(rate // 2)))
+        burst = max(1, int(min(limits.burst, rate / 2)))
         # So slow that a burst and the pace after it together stay within `rate` in any minute.
-        self._interval = MINUTE / (rate - burst + 1) * MARGIN
+        self._interval = MINUTE / (rate - (burst - 1)) * MARGIN
         self._tolerance = (burst - 1) * self._interval
         self._limits = limits
         self._budgets: dict[str, Budget] = {}
@@ -107,7 +113,8 @@ class Governor:
         budget = self._budget(mailbox, now)
         allowed = self._limits.connections
         if budget.fewer:
-            regrown = int(max(0.0, now - budget.fewer_since) // REGROWTH)
+            budget.fewer_since = min(budget.fewer_since, now)
+            regrown = int((now - budget.fewer_since) // REGROWTH)
             allowed = min(allowed, budget.fewer + regrown)
         return allowed
 
@@ -115,8 +122,10 @@ class Governor:
         """Recipients one transaction may have, as set and as learned."""
         budget = self._budget(mailbox, now)
         allowed = self._limits.recipients_per_message
-        if budget.smaller and now - budget.smaller_since < SMALLER_FOR:
-            allowed = min(allowed, budget.smaller)
+        if budget.smaller:
+            budget.smaller_since = min(budget.smaller_since, now)
+            if now - budget.smaller_since < SMALLER_FOR:
+                allowed = min(allowed, budget.smaller)
         return allowed
 
     def fewer_connections(self, mailbox: str, now: float) -> None:

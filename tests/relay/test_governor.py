@@ -92,6 +92,34 @@ class PaceTests(SynchronousTestCase):
         governor.grant(BOX, 1, START)
         self.assertLess(governor.next_start(BOX, START - DAY), START - DAY + 10.0)
 
+    def test_clock_set_back_frees_the_day_within_a_day(self) -> None:
+        """Recipients counted in a year to come, by a clock that was wrong, stop no mail for it."""
+        governor = Governor(limits(recipients_per_day=5))
+        self.assertEqual(governor.grant(BOX, 9, START + 365 * DAY), 5)
+        self.assertEqual(governor.grant(BOX, 1, START), 0)
+        self.assertLess(governor.next_start(BOX, START), START + 1.1 * DAY)
+        self.assertEqual(governor.grant(BOX, 9, START + 1.1 * DAY), 5)
+
+    def test_clock_set_back_forgets_no_lesson_and_keeps_none_for_ever(self) -> None:
+        """What 432 and "too many recipients" taught lasts as long as it would have."""
+        governor = Governor(limits(connections=2, recipients_per_message=100))
+        governor.fewer_connections(BOX, START + 365 * DAY)
+        governor.fewer_recipients(BOX, 20, START + 365 * DAY)
+        self.assertEqual(governor.connections(BOX, START), 1)
+        self.assertEqual(governor.recipients_per_message(BOX, START), 10)
+        self.assertEqual(governor.connections(BOX, START + 601), 2)
+        self.assertEqual(governor.recipients_per_message(BOX, START + DAY + 1), 100)
+
+    def test_any_accepted_pace_works(self) -> None:
+        """From one message in hours to more than any machine can send."""
+        for rate in (0.0001, 0.01, 0.5, 1.0, 1.5, 2.0, 30.0, 1_000_000.0, inf):
+            for burst in (1, 3, 10**9):
+                governor = Governor(Limits(messages_per_minute=rate, burst=burst))
+                self.assertEqual(governor.grant(BOX, 1, START), 1)
+                later = governor.next_start(BOX, START)
+                self.assertLess(later - START, 60 / rate * 1.04 * min(burst, max(1, rate / 2)) + 1)
+                self.assertEqual(governor.grant(BOX, 1, later + 1e-6), 1, (rate, burst))
+
     def test_mailboxes_are_paced_apart(self) -> None:
         """What one mailbox sends does not slow another."""
         governor = Governor(Limits())
