@@ -83,6 +83,7 @@ class Delivery:
         except Gone:
             return None
         except Corrupt as damage:
+            self._forget(entry)
             self._say_corrupt(entry, damage)
             return None
         try:
@@ -91,6 +92,7 @@ class Delivery:
             return None
         except Corrupt as damage:
             self.spool.set_aside(message.entry)
+            self._forget(entry)
             self._say_corrupt(entry, damage)
             return None
         except SpoolError:
@@ -227,13 +229,18 @@ class Delivery:
 
     def _remove(self, message: Message) -> None:
         self.spool.remove(message)
-        self._owed.pop(message.entry.id, None)
-        self._judge.forget(message)
+        self._forget(message.entry)
         self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
+
+    def _forget(self, entry: Entry) -> None:
+        """The message will not be taken again: nothing of it stays in memory."""
+        self._owed.pop(entry.id, None)
+        self._judge.forget(entry)
 
     def _hold(self, message: Message, reason: str) -> None:
         """Put the message aside for an operator; the schedule forgets it."""
         self.spool.hold(message, reason)
+        self._forget(message.entry)
         self.log.emit("message.held", "qmgr", message.entry.queue_id, level="warn", note=reason)
 
     def _settle(self, message: Message, verdicts: list[Verdict], now: float) -> None:

@@ -56,6 +56,12 @@ class History(Generic[Name]):
         """Adds one span to a thing."""
         self.intervals.setdefault(name, Intervals()).add(start, end)
 
+    def forget(self, before: float) -> None:
+        """Lets go of things whose spans all ended before this time."""
+        for name, spans in list(self.intervals.items()):
+            if not spans.spans or spans.spans[-1][1] < before:
+                del self.intervals[name]
+
     def union(self, names: Iterable[Name]) -> Intervals:
         """The spans of all these things together, to be added to at will."""
         together = Intervals()

@@ -22,6 +22,7 @@ from m365gw.relay.recovery import is_report
 from m365gw.relay.retries import expired, next_attempt
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message
+from m365gw.spool.names import Entry
 
 
 @define
@@ -76,9 +77,9 @@ class Judge:
                 self._put_off(message, progress, finding, now)
         return noted
 
-    def forget(self, message: Message) -> None:
+    def forget(self, entry: Entry) -> None:
         """The message has ended."""
-        self._batches.pop(message.entry.id, None)
+        self._batches.pop(entry.id, None)
 
     def next_attempt(self, message: Message, now: float) -> float:
         """When a message that failed temporarily is tried again."""

@@ -43,6 +43,8 @@ from m365gw.relay.stops import (
 )
 
 ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
+SENDER_KEPT = 86400.0  # seconds after which a sender's stop that nobody probed is forgotten
+PAST_KEPT = 30 * 86400.0  # seconds for which the times of stops are remembered
 
 _SERVICE: Key = ("service", "")  # stopped whenever this program does not run
 
@@ -152,12 +154,9 @@ class Mailboxes:
 
     def resume(self, mailbox: str, now: float) -> None:
         """An operator lets a mailbox go on; one that is held is probed at once."""
-        for key in self._keys[mailbox]:
-            stop = self._stops.get(key)
-            if stop is None:
-                continue
-            if stop.state is State.PAUSED:
-                self._lift(key, stop, now)
+        key = ("paused", mailbox)
+        if key in self._stops:
+            self._lift(key, self._stops[key], now)
         self.probe(mailbox, now)
 
     def probe(self, mailbox: str, now: float) -> None:
@@ -200,6 +199,15 @@ class Mailboxes:
     def excuse(self, since: float, until: float) -> None:
         """There was no service between these times; that ages no message."""
         self._past.add(_SERVICE, since, until)
+
+    def forget(self, now: float) -> None:
+        """Let go of senders nobody has heard of for long: there may be any number of them."""
+        for key, stop in list(self._stops.items()):
+            is_idle = not stop.is_probed and stop.until < now - SENDER_KEPT
+            if key[0] == Scope.SENDER.value and is_idle:
+                self._lift(key, stop, now)
+        self._streaks.forget(now - SENDER_KEPT, but=self._stops)
+        self._past.forget(now - PAST_KEPT)
 
     def state(self, now: float) -> dict[str, Any]:
         """Everything as plain values, for a file."""

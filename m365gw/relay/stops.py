@@ -5,7 +5,7 @@ Pure values and the arithmetic of their waits; `mailboxes` decides what they app
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import Enum
 from math import inf
 from typing import Any
@@ -138,6 +138,12 @@ class Streaks:
     def end(self, key: Key) -> None:
         """Something else came: the rows are over."""
         self._streaks.pop(key, None)
+
+    def forget(self, before: float, *, but: Container[Key]) -> None:
+        """Let go of rows that began before this time, but not those of these things."""
+        for key, streaks in list(self._streaks.items()):
+            if key not in but and all(streak.first < before for streak in streaks.values()):
+                del self._streaks[key]
 
 
 def place_of(phase: Phase | None) -> int:

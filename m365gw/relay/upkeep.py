@@ -90,6 +90,7 @@ class Upkeep:
                 await self.disk.call(self.spool.sync_removals)
             if save:
                 self.has_news, self._saved_at = False, self.clock.seconds()
+                self.mailboxes.forget(self._saved_at)
                 state = {
                     "governor": self.governor.state(),
                     "mailboxes": self.mailboxes.state(self._saved_at),

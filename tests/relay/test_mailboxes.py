@@ -133,6 +133,30 @@ class ScopeTests(MailboxesCase):
             self.assertIs(self.mailboxes.standing(BOX).state, state)
 
 
+class ForgettingTests(MailboxesCase):
+    """Senders come from outside: any number of them."""
+
+    def test_senders_nobody_hears_of_are_forgotten(self) -> None:
+        """A thousand made-up senders, each held: a while later nothing of them is kept."""
+        for number in range(1000):
+            sender = f"{number}@contoso.com"
+            self.mailboxes.answered(BOX, sender, Phase.MAIL, SEND_AS, START)
+        self.assertEqual(len(self.mailboxes.state(START)["stops"]), 1000)
+        self.mailboxes.forget(START + 3600)
+        self.assertEqual(len(self.mailboxes.state(START)["stops"]), 1000)
+        self.mailboxes.forget(START + 2 * 86400)
+        self.assertEqual(self.mailboxes.state(START)["stops"], [])
+        self.assertEqual(len(self.events("incident.closed")), 1000)
+        self.mailboxes.forget(START + 40 * 86400)
+        self.assertEqual(self.mailboxes.state(START)["past"], [])
+
+    def test_what_still_stops_mail_is_kept(self) -> None:
+        """A held mailbox is no sender: it stays held however long nobody probes it."""
+        self.answer(AUTH_OFF, START)
+        self.mailboxes.forget(START + 40 * 86400)
+        self.assertIsNot(self.mailboxes.standing(BOX).state, State.READY)
+
+
 class ProbeTests(MailboxesCase):
     """How a stop ends."""
 
