@@ -47,6 +47,7 @@ class FlowTests(WholeTestCase):
         key, certificate = app_certificate("m365gw")
         pem = self.home / "app.pem"
         pem.write_bytes(key + certificate)
+        pem.chmod(0o600)
         self.microsoft365.ask(
             "switches", {"apps": {APP_ID: {"certificates": [certificate.decode()]}}}
         )
