@@ -47,6 +47,7 @@ class WheelTests(SynchronousTestCase):
         with tarfile.open(self.sdist) as archive:
             inside = {"/".join(name.split("/")[1:]) for name in archive.getnames()}
         self.assertIn("twisted/plugins/m365gw_plugin.py", inside)
+        self.assertLessEqual({"etc/m365gw.toml", "docs/architecture.md", "Makefile"}, inside)
 
         empty = self.folder / "environment"
         venv.create(empty, with_pip=True)

@@ -12,12 +12,12 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_FOLD = re.compile(rb"\r?\n[ \t]+")  # one space on a screen, however wide the fold was
 
 
 def fields(header: bytes) -> Iterator[tuple[str, str]]:
     """Name and decoded value of each field (RFC 5322 2.2, RFC 2047); other lines have no name."""
-    for line in _FOLD.sub(b"", header).split(b"\n"):
+    for line in _FOLD.sub(b" ", header).split(b"\n"):
         found = _FIELD.fullmatch(line.rstrip(b"\r"))
         if found is not None:
             yield found[1].decode("ascii"), _decoded(found[2].strip())

@@ -21,6 +21,12 @@ class HeaderTests(SynchronousTestCase):
         header = b"To: a@b.example\r\nSubject: =?utf-8?q?gr=C3=BC?=\r\n =?utf-8?b?w59l?= !\r\n"
         self.assertEqual(self.read(header), [("To", "a@b.example"), ("Subject", "grüße !")])
 
+    def test_a_fold_is_one_space(self) -> None:
+        """A tab at a fold is no part of the text."""
+        self.assertEqual(
+            list(fields(b"To: a@x.test,\r\n\tb@x.test\r\n")), [("To", "a@x.test, b@x.test")]
+        )
+
     def test_what_cannot_be_decoded_is_shown_as_it_stands(self) -> None:
         """Unknown charsets, broken encodings and bare octets are shown, not hidden."""
         self.assertEqual(self.read(b"A: =?x-no?q?a?=\r\n"), [("A", "=?x-no?q?a?=")])

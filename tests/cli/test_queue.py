@@ -238,6 +238,15 @@ class ShowTests(QueueCase):
             self.assertIn(f"To {address}\n  Outcome:       {outcome}", shown)
         self.assertIn("Meaning:       There is no such recipient.", shown)
 
+    def test_lost_after_the_end_is_not_unreachable(self) -> None:
+        """A connection that broke after the message went out did reach Microsoft."""
+        message = self.spool.claim(put(self.spool, "u@x.test"))
+        self.spool.mark(message, [0])
+        lost = Verdict(0, Outcome.UNCERTAIN, Reply(0, "4.4.2", "connection lost"))
+        self.spool.settle(message, [lost], NOW)
+        shown = self.page(self.spool.defer(message, 0))
+        self.assertIn("Meaning:       The connection broke while the message was sent.", shown)
+
     def test_names_of_this_message_are_filled_in(self) -> None:
         """A remedy that can be copied names this mailbox, not a placeholder."""
         full = Reply(552, "5.2.3", "RESOLVER.RST.SendSizeLimit.Sender; message too large")
