@@ -1,7 +1,8 @@
 """A message while it arrives: in memory up to a bound, beyond it in a file of `incoming/tmp`.
 
-A draft is nothing yet. `finish` writes it out whole and `Spool.commit` makes it durable and
-visible; before that it may vanish at any time, and nobody was promised anything. When a call
+A draft is nothing yet. `finish` writes it out whole, to a hidden name in `incoming/new`, and
+`Spool.commit` makes it durable and then visible; before that it may vanish at any time, and nobody
+was promised anything. When a call
 fails, the draft is discarded, and the SpoolError that says why is raised then and at each later
 call.
 """
@@ -43,7 +44,7 @@ class Draft:
         self._crc = 0
         self.id = number
         self.queue_id = render_id(number)
-        self._path = f"incoming/tmp/{self.queue_id}"
+        self._path = ""  # of its file, once there is one
         self._fd = -1
         self.size = 0  # octets of the message so far
         self.finished = False
@@ -66,6 +67,8 @@ class Draft:
         """
         self._check()
         self._write_out(self._composer.compose(self.id, self.size, self._crc))
+        self._move(layout.hidden_path(self.queue_id))
+        self._check()
         self.finished = True
 
     def discard(self) -> None:
@@ -75,7 +78,7 @@ class Draft:
         self._chunks.clear()
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            # Best effort: what stays in tmp is swept at the next start.
+            # Best effort. What stays is swept at the next start, or, if it was whole, taken up.
             with contextlib.suppress(OSError):
                 self._files.unlink(self._path)
             with contextlib.suppress(OSError):
@@ -98,11 +101,8 @@ class Draft:
         self._step(tell)
 
     def show(self) -> None:
-        """Give the file its name in `incoming/new`."""
-        path = layout.path_of(self._entry())
-        self._step(lambda: self._files.rename(self._path, path))
-        if self.failure is None:
-            self._path = path
+        """Give the durable file its own name."""
+        self._move(layout.path_of(self._entry()))
 
     def fail(self, error: SpoolError) -> None:
         """Discard the draft for this reason."""
@@ -126,6 +126,11 @@ class Draft:
             except SpoolError as error:
                 self.fail(error)
 
+    def _move(self, path: str) -> None:
+        if path != self._path:
+            self._step(lambda: self._files.rename(self._path, path))
+            self._path = path if self.failure is None else ""
+
     def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
@@ -139,14 +144,18 @@ class Draft:
         self._check()
 
     def _put(self, block: bytes, chunks: list[bytes], start: int) -> None:
-        is_new = self._fd < 0
-        if is_new:
-            self._fd = self._files.create(self._path)
-        if is_new and block:  # the usual case: all at once
+        if self._fd < 0 and block:  # the usual case: all at once, and under the hidden name
+            self._create(layout.hidden_path(self.queue_id))
             self._files.write_all(self._fd, [block, *chunks], 0)
             return
+        if self._fd < 0:
+            self._create(f"incoming/tmp/{self.queue_id}")
         self._files.write_all(self._fd, chunks, start)
         self._files.write_all(self._fd, [block], 0)
+
+    def _create(self, path: str) -> None:
+        self._fd = self._files.create(path)
+        self._path = path
 
     def _entry(self) -> Entry:
         return Entry(self.id, State.INCOMING, self.size, 0, 0, self._mailbox, self._source)

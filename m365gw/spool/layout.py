@@ -52,6 +52,15 @@ def path_of(entry: Entry) -> str:
     return f"{folder_of(entry)}/{render_name(entry)}"
 
 
+def hidden_path(queue_id: str) -> str:
+    """The file of a whole message that is not known to be durable yet.
+
+    It is in the folder of new mail, whose sync makes it durable, and no Maildir reader and no scan
+    looks at a name with a dot in front.
+    """
+    return f"incoming/new/.{queue_id}"
+
+
 def state_path(name: str) -> str:
     """The file of a small piece of state. Raises ValueError for a name that may be a path."""
     if not _STATE_NAME.fullmatch(name):
@@ -135,12 +144,6 @@ def make_folders(files: Files, path: str) -> None:
         sync_folder(files, parent)
     if not was_made:
         write_durably(files, "VERSION", VERSION)
-
-
-def sweep(files: Files) -> None:
-    """Remove drafts a former process left. Nobody was promised anything about them."""
-    for name in list(files.names("incoming/tmp")):
-        files.unlink(f"incoming/tmp/{name}")
 
 
 def sync_folder(files: Files, folder: str) -> None:

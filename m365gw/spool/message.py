@@ -191,21 +191,27 @@ def open_message(
 def _read(files: Files, health: Health, fd: int, entry: Entry) -> Message:
     """The message in an open file."""
     with health.reading:
-        found = files.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise Corrupt("it is not a regular file")
-        data = files.pread(fd, FIRST_READ, 0)
-        length = record.block_length(data)
-        if length > found.st_size:
-            raise Corrupt("the file is shorter than its envelope")
-        if length > len(data):
-            data += files.pread(fd, length - len(data), len(data))
+        block, changing = read_block(files, fd)
+    if (block.id, block.size) != (entry.id, entry.size):
+        raise Corrupt("the file is not the message its name says")
+    return Message(files, health, fd, entry, block, changing)
+
+
+def read_block(files: Files, fd: int) -> tuple[Block, bytes]:
+    """The block of an open file, and its changing part. Raises Corrupt and OSError."""
+    found = files.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise Corrupt("it is not a regular file")
+    data = files.pread(fd, FIRST_READ, 0)
+    length = record.block_length(data)
+    if length > found.st_size:
+        raise Corrupt("the file is shorter than its envelope")
+    if length > len(data):
+        data += files.pread(fd, length - len(data), len(data))
     block = record.parse(data[:length])
     if block.length + block.size != found.st_size:
         raise Corrupt("the file does not have the length it should have")
-    if (block.id, block.size) != (entry.id, entry.size):
-        raise Corrupt("the file is not the message its name says")
-    return Message(files, health, fd, entry, block, data[block.changing : length])
+    return block, data[block.changing : length]
 
 
 def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -20,7 +20,7 @@ from attrs import evolve
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Verdict
-from m365gw.spool import layout, scan
+from m365gw.spool import layout, leftovers, scan
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
@@ -79,7 +79,7 @@ class Spool:
                     spool._lock = layout.take_lock(calls, path, hostname)
                     undo.callback(calls.close, spool._lock)
                     layout.make_folders(calls, path)
-                    layout.sweep(calls)
+                    leftovers.take_up(calls, spool.health)
                     spool._new = calls.open_folder("incoming/new")
                     spool._ids = QueueIds(clock, worker, layout.read_newest_id(calls))
                 undo.pop_all()
@@ -101,29 +101,25 @@ class Spool:
     def commit(self, drafts: Sequence[Draft]) -> list[Entry | SpoolError]:
         """BLOCKING. Make finished drafts durable together, and visible.
 
-        Every file is synced before it gets its name in `incoming/new`, so none there is ever
-        torn; then that folder is synced once. Returns, in order, the entry of each message that
-        may now be acknowledged, or the error for which its draft is gone. A failed sync is never
-        repeated: the kernel may since have forgotten what it could not write.
+        The files are synced together with the folder of new mail, where each has a hidden name.
+        Then it gets its own: what can be seen is whole and durable. That last step need not be
+        durable itself, because what is found hidden and whole after a crash is taken up
+        (`leftovers`).
+
+        Returns, in order, the entry of each message that may now be acknowledged, or the error for
+        which its draft is gone. A failed sync is never repeated: the kernel may since have
+        forgotten what it could not write.
         """
         for draft in drafts:
             if not draft.finished:
                 draft.discard()  # half a message is none
         written = [draft for draft in drafts if draft.failure is None]
-        errors = self._files.sync_all([draft.fd for draft in written])
-        for draft, error in zip(written, errors, strict=True):
-            draft.synced(error)
-        for draft in drafts:
-            draft.show()
-        shown = [draft for draft in drafts if draft.failure is None]
-        if shown:
-            try:
-                with self.health:
-                    self._files.fsync(self._new)
-            except SpoolError as error:
-                for draft in shown:
-                    draft.fail(error)
-            self._note_newest_id(shown[-1].id)
+        if written:
+            *errors, of_folder = self._files.sync_all([*(draft.fd for draft in written), self._new])
+            for draft, error in zip(written, errors, strict=True):
+                draft.synced(error or of_folder)
+                draft.show()
+            self._note_newest_id(written[-1].id)
         return [draft.end() for draft in drafts]
 
     # Looking

@@ -313,7 +313,7 @@ class ContentTests(SynchronousTestCase):
         client.envelope()
         client.say("DATA")
         broken = OSError(errno.EIO, "broken")
-        with mock.patch.object(Files, "fsync", side_effect=broken):
+        with mock.patch.object(Files, "sync_all", side_effect=lambda fds: [broken] * len(fds)):
             self.assertEqual(client.send(MESSAGE + b".\r\n")[0][:9], "451 4.3.0")
         self.assertEqual(self.gateway.accepted, [])
         self.assertEqual(client.say("RCPT TO:<a@example.net>")[0][:3], "503")

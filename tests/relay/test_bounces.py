@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email import message_from_bytes
 from email.message import Message
 
@@ -103,15 +104,13 @@ class BouncesTests(SynchronousTestCase):
         stage = self.stage()
         stage.pool.script = [NO_USER, NO_USER]
         entry = stage.put(A)
-        fsync = stage.spool._files.fsync
+        sync_all = stage.spool._files.sync_all
         failing = [OSError(28, "No space left on device")]
 
-        def fail(fd: int) -> None:
-            if failing:
-                raise failing.pop()
-            fsync(fd)
+        def fail(fds: Sequence[int]) -> list[OSError | None]:
+            return [failing.pop(), *(None for _ in fds[1:])] if failing else sync_all(fds)
 
-        self.patch(stage.spool._files, "fsync", fail)
+        self.patch(stage.spool._files, "sync_all", fail)
         stage.dispatch.accepted(entry)
         stage.turn()
         self.assertEqual((stage.outcomes(), stage.pool.delivered), ("T", []))

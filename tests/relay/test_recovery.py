@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -31,6 +32,8 @@ class ReportTests(SynchronousTestCase):
 
         def end(*_: Any) -> Any:
             first.crash()  # nothing is written any more
+            for unsynced in Path(path, "incoming/new").glob(".*"):
+                unsynced.unlink()  # the power is gone, too
             raise problem
 
         really = first.spool.settle

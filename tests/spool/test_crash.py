@@ -171,6 +171,8 @@ class CrashCase(SynchronousTestCase):
     def check(self, files: MemoryFiles, promises: Promises, power_lost: bool, where: str) -> None:
         spool = opened(files)
         self.assertEqual([], list(files.names("incoming/tmp")), where)
+        hidden = [name for name in files.names("incoming/new") if name.startswith(".")]
+        self.assertEqual([], hidden, where)
         entries = list(spool.entries())
         found = {entry.queue_id: entry for entry in entries}
         self.assertEqual(len(entries), len(found), f"{where}: a message has two names")
@@ -185,6 +187,10 @@ class CrashCase(SynchronousTestCase):
         self, spool: Spool, entry: Entry, promises: Promises, power_lost: bool, where: str
     ) -> None:
         qid = entry.queue_id
+        if entry.state is State.CORRUPT:
+            self.assertTrue(power_lost, f"{where}: only a power loss tears a file")
+            self.assertNotIn(qid, promises.accepted, f"{where}: accepted and torn")
+            return
         try:
             message = spool.claim(entry)
             content = message.read(0, message.size)

@@ -7,7 +7,7 @@ import stat
 
 from m365gw.spool.health import Corrupt, Unusable
 from m365gw.spool.spool import Spool
-from tests.spool.cases import CONTENT, ENVELOPE, ORIGIN, SpoolCase
+from tests.spool.cases import CONTENT, SpoolCase
 
 
 class OpenTests(SpoolCase):
@@ -53,15 +53,6 @@ class OpenTests(SpoolCase):
         for read_only in (False, True):
             refused = self.assertRaises(Unusable, self.opened, read_only=read_only)
             self.assertIn("format b'2\\n'", str(refused))
-
-    def test_drafts_of_a_former_process_are_swept(self) -> None:
-        """What was never acknowledged goes; what was accepted stays."""
-        entry = self.accept()
-        self.spool.draft(ENVELOPE, ORIGIN).finish()
-        self.assertEqual(1, len(os.listdir(os.path.join(self.path, "incoming/tmp"))))
-        self.reopen()
-        self.assertEqual([], os.listdir(os.path.join(self.path, "incoming/tmp")))
-        self.assertEqual([entry], list(self.spool.entries()))
 
     def test_ids_go_on_after_a_restart_with_the_clock_set_back(self) -> None:
         """The newest id is remembered in the spool."""

@@ -1,0 +1,60 @@
+"""What a crash left of mail that was coming in: swept away, or taken up.
+
+A draft in `incoming/tmp` was promised to nobody. A hidden file in `incoming/new` is a message that
+was being made durable: it may have had its 250 although it has not its own name yet. If it is
+whole it gets that name now. If it is not, it was never acknowledged: what has all its octets but
+not the right ones goes to `corrupt/` to be looked at, anything less is no message.
+
+Called when the spool is opened, by the one who holds its lock. What the disk cannot read now stays
+as it is for the next start. Failures: OSError when the folders cannot be read or changed.
+"""
+
+from __future__ import annotations
+
+from m365gw.spool import layout
+from m365gw.spool.files import Files
+from m365gw.spool.health import Corrupt, Health, SpoolError
+from m365gw.spool.message import Message, read_block
+from m365gw.spool.names import Entry, State, tag
+
+PIECE = 1048576  # octets read at once
+
+
+def take_up(files: Files, health: Health) -> None:
+    """Sweep what is no message; give whole messages the names they were about to get."""
+    for name in list(files.names("incoming/tmp")):
+        files.unlink(f"incoming/tmp/{name}")
+    for name in list(files.names("incoming/new")):
+        if name.startswith("."):
+            _take_up(files, health, f"incoming/new/{name}")
+
+
+def _take_up(files: Files, health: Health, path: str) -> None:
+    fd = files.open(path, write=False)
+    try:
+        entry = _entry(files, health, fd)
+    except (OSError, SpoolError):
+        return
+    finally:
+        files.close(fd)
+    if entry is None:
+        files.unlink(path)
+    else:
+        files.rename(path, layout.path_of(entry))
+
+
+def _entry(files: Files, health: Health, fd: int) -> Entry | None:
+    """The entry of a message as it arrived, in `corrupt` when damaged; None for no message."""
+    try:
+        block, changing = read_block(files, fd)
+    except Corrupt:
+        return None
+    mailbox, source = tag(block.origin.mailbox), tag(block.origin.source)
+    entry = Entry(block.id, State.INCOMING, block.size, 0, 0, mailbox, source)
+    try:
+        message = Message(files, health, fd, entry, block, changing)
+        for offset in range(0, message.size, PIECE):
+            message.read(offset, PIECE)
+    except Corrupt:
+        return Entry(block.id, State.CORRUPT, block.size, 0, 0, mailbox, source)
+    return entry
