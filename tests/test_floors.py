@@ -113,6 +113,21 @@ class NamingTests(SynchronousTestCase):
 
 
 class RepositoryTests(SynchronousTestCase):
+    def test_the_map_of_rooms_leads_to_files(self) -> None:
+        """Whoever follows the README's map finds a file under each name."""
+        readme = (ROOT / "README.md").read_text()
+        rows = [row for row in readme.split("\n") if row.startswith("| ") and row.count("|") == 3]
+        self.assertGreater(len(rows), 20)
+        for row in rows:
+            room = ""
+            for name in re.findall(r"`([a-z_/]+)`", row.split("|")[2]):
+                place = ROOT / name if name.startswith(("tests/", "bench/", "etc/")) else None
+                room = name.split("/")[0] if name.endswith("/") else room
+                inside = name if "/" in name or name in FLOORS else f"{room}/{name}"
+                with self.subTest(row=row, name=name):
+                    found = [place, PACKAGE / inside, PACKAGE / f"{inside}.py"]
+                    self.assertTrue(any(one is not None and one.exists() for one in found))
+
     def test_no_package_index_is_named(self) -> None:
         """Where packages come from is the administrator's affair."""
         hosts = re.compile(r"pypi\.org|pythonhosted\.org|registry\.npmjs|deb\.debian\.org", re.I)
