@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from math import isfinite, nan
 from types import GenericAlias
 from typing import Any, Literal, get_args, get_origin
 
@@ -98,11 +99,14 @@ def _whole_number(value: Any, _: Any) -> int:
 
 
 def _number(value: Any, _: Any) -> float:
+    number = nan
     if isinstance(value, EnvironmentText):
         with suppress(ValueError):
-            return float(value)
+            number = float(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        number = float(value)
+    if isfinite(number):
+        return number
     raise ValueError(f"must be a number, not {value!r}")
 
 

@@ -301,6 +301,16 @@ class BadConfigurationTests(LoadingTestCase):
         self.assertIn("a star stands for a whole local part", self.problems(wrong))
         self.load(GOOD.replace("*@devices.contoso.com", "*@*.contoso.com"))
 
+    def test_numbers_that_are_none(self) -> None:
+        """Endless and undefined paces are refused, in the file and in the environment."""
+        for wrong in ("nan", "inf", '"fast"'):
+            with self.subTest(wrong=wrong):
+                said = self.problems(GOOD + f"[governor]\nmessages_per_minute = {wrong}\n")
+                self.assertIn("must be a number", said)
+        self.assertIn(
+            "must be a number", self.problems(GOOD, {"M365GW_GOVERNOR__MESSAGES_PER_MINUTE": "nan"})
+        )
+
     def test_login_that_is_never_offered(self) -> None:
         """A listener that demands a login it never offers is a mistake."""
         said = self.problems(GOOD.replace('"tcp:587"', '"tcp:25"\ntls = "none"'))

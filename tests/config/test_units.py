@@ -26,7 +26,20 @@ class DurationTests(SynchronousTestCase):
 
     def test_what_is_no_duration_is_refused_with_the_remedy(self) -> None:
         """A wrong duration names itself and shows how one is written."""
-        for wrong in ["", "5 days", "d5", "-3s", -3, True, None, [], "5dd5", "1h x"]:
+        for wrong in [
+            "",
+            float("nan"),
+            float("inf"),
+            "5 days",
+            "d5",
+            "-3s",
+            -3,
+            True,
+            None,
+            [],
+            "5dd5",
+            "1h x",
+        ]:
             with self.subTest(wrong=wrong):
                 error = self.assertRaises(ValueError, seconds, wrong)
                 self.assertIn("is not a duration", str(error))
