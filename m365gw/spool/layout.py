@@ -28,6 +28,10 @@ MAILDIRS = (
     "hold",
     "corrupt",
 )
+# What a spool may hold whose first start was cut off before its VERSION was written.
+_OURS = {"lock", "state", "newest-id", "VERSION.new", "lost+found"} | {
+    maildir.partition("/")[0] for maildir in MAILDIRS
+}
 
 
 def maildirs_of(state: State, number: int | None = None) -> list[str]:
@@ -75,10 +79,19 @@ def is_in_place(entry: Entry, folder: str, name: str) -> bool:
 
 
 def make_root(path: str) -> None:
-    """Make the spool's own folder when it is not there."""
+    """Make the spool's own folder. One that is there must be a spool, or empty.
+
+    Anything else is somebody's folder, named by mistake, and is neither closed to others nor used.
+    """
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
+        found = set(os.listdir(path))
+        if "VERSION" not in found and (strangers := sorted(found - _OURS)):
+            raise Unusable(
+                f"{path} is no spool: it holds {strangers[0]}. Let spool_dir in the configuration "
+                "name a new or an empty folder."
+            ) from None
         return
     parent = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -238,7 +238,9 @@ def _gist(reply: Reply) -> bytes:
 
 
 def _text(reply: Reply) -> str:
-    return "" if reply == NO_REPLY else f"{reply.code:03d} {reply.status or '-'} {reply.text}"
+    if not (reply.code or reply.status or reply.text.strip()):
+        return ""
+    return f"{reply.code:03d} {reply.status or '-'} {reply.text}"
 
 
 def render_reason(text: str) -> bytes:

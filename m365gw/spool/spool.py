@@ -85,7 +85,10 @@ class Spool:
                 undo.pop_all()
                 return spool
         except OSError as error:
-            raise Unusable(f"The spool {path} cannot be opened: {error}.") from error
+            raise Unusable(
+                f"The spool {path} cannot be opened: {error.strerror}. It must belong to the user "
+                "of the service (chown -R), and the folders above must let that user through."
+            ) from error
 
     def close(self) -> None:
         """Let go of the spool and its lock."""

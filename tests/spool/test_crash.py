@@ -24,6 +24,7 @@ from m365gw.spool.spool import Spool
 from tests.spool.faults import Died, FaultyFiles
 from tests.spool.memory import MemoryFiles
 
+EMPTY = "spool-in-memory"  # a folder that stays empty
 SENT = Reply(250, "2.0.0", "OK")
 LATER = Reply(451, "4.3.2", "Try later")
 ENVELOPE = Envelope("a@example.com", tuple(Recipient(f"r{n}@example.net") for n in range(3)))
@@ -146,12 +147,12 @@ def mixed_day(spool: Spool, promises: Promises) -> None:
 
 
 def opened(files: Files) -> Spool:
-    return Spool.open(os.getcwd(), hostname="a.example", clock=lambda: 1.7e9, files=lambda _: files)
+    return Spool.open(EMPTY, hostname="a.example", clock=lambda: 1.7e9, files=lambda _: files)
 
 
 def opened_beside(files: Files) -> Spool:
     """The same spool as the queue tool opens it."""
-    return Spool.open(os.getcwd(), hostname="a.example", read_only=True, files=lambda _: files)
+    return Spool.open(EMPTY, hostname="a.example", read_only=True, files=lambda _: files)
 
 
 ACCEPTING = (accept_one, accept_batch, accept_large)

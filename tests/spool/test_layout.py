@@ -45,6 +45,23 @@ class OpenTests(SpoolCase):
         os.symlink("elsewhere", os.path.join(self.path, "state"))
         self.assertRaises(Unusable, self.opened)
 
+    def test_a_foreign_folder_is_left_alone(self) -> None:
+        """A spool_dir named by mistake is not taken over: not its rights, not its content."""
+        foreign = self.mktemp()
+        os.mkdir(foreign, 0o755)
+        os.mkdir(os.path.join(foreign, "cron"))
+        refused = self.assertRaises(Unusable, Spool.open, foreign, hostname="a.example")
+        self.assertIn("it holds cron", str(refused))
+        self.assertEqual(0o755, stat.S_IMODE(os.stat(foreign).st_mode))
+        self.assertEqual(["cron"], os.listdir(foreign))
+
+    def test_a_first_start_that_was_cut_off_goes_on(self) -> None:
+        """Folders without a VERSION are ours when they are named as ours are."""
+        os.unlink(os.path.join(self.path, "VERSION"))
+        entry = self.accept()
+        self.reopen()
+        self.assertEqual([entry], list(self.spool.entries()))
+
     def test_spool_of_another_version_is_refused(self) -> None:
         """A later format is not guessed at."""
         self.spool.close()

@@ -125,7 +125,7 @@ class OutcomeTests(SynchronousTestCase):
         self.assertEqual(len(render_outcome(Outcome.PENDING, NO_REPLY, 0)), len(line))
         self.assertRegex(line, rb"\AX-M365GW-Outcome: [ -~]+\r\n\Z")
         letter, known, first = parse_outcome(line)
-        self.assertEqual((outcome, float(at)), (letter, first if reply != NO_REPLY else float(at)))
+        self.assertEqual((outcome, float(at)), (letter, first if known != NO_REPLY else float(at)))
         self.assertTrue(is_same_reply(reply, known))
 
     def test_short_reply_comes_back_whole(self) -> None:
