@@ -5,8 +5,8 @@ was being made durable: it may have had its 250 although it has not its own name
 whole it gets that name now. If it is not, it was never acknowledged: what has all its octets but
 not the right ones goes to `corrupt/` to be looked at, anything less is no message.
 
-Called when the spool is opened, by the one who holds its lock. What the disk cannot read now stays
-as it is for the next start. Failures: OSError when the folders cannot be read or changed.
+Called when the spool is opened, by the one who holds its lock. A file whose beginning cannot be
+read stays as it is for the next start. Failures: OSError when a folder cannot be read or changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _take_up(files: Files, health: Health, path: str) -> None:
     fd = files.open(path, write=False)
     try:
         entry = _entry(files, health, fd)
-    except (OSError, SpoolError):
+    except OSError:
         return
     finally:
         files.close(fd)
@@ -57,4 +57,6 @@ def _entry(files: Files, health: Health, fd: int) -> Entry | None:
             message.read(offset, PIECE)
     except Corrupt:
         return Entry(block.id, State.CORRUPT, block.size, 0, 0, mailbox, source)
+    except SpoolError:
+        return entry  # it may have had its 250; who claims it says that it cannot be read
     return entry

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from m365gw.spool.draft import MEMORY_LIMIT
+from m365gw.spool.files import Files
 from m365gw.spool.names import State
 from tests.spool.cases import CONTENT, ENVELOPE, ORIGIN, SpoolCase
 
@@ -53,6 +55,20 @@ class LeftoverTests(SpoolCase):
                 self.reopen()
                 self.assertEqual([], self.listed("incoming/new"))
                 self.assertEqual([], list(self.spool.entries()))
+
+    def test_a_message_that_cannot_be_read_now_is_shown(self) -> None:
+        """It may have had its 250, so it does not stay hidden: who claims it says what is wrong."""
+
+        class Unreadable(Files):
+            def pread(self, fd: int, length: int, offset: int) -> bytes:
+                if offset > 300:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                return os.pread(fd, length, offset)
+
+        self.hidden()
+        self.reopen(files=Unreadable)
+        (entry,) = self.spool.entries()
+        self.assertEqual(State.INCOMING, entry.state)
 
     def test_a_torn_message_is_kept_to_be_looked_at(self) -> None:
         """All its octets and not the right ones: set aside, never sent."""
