@@ -12,7 +12,7 @@ import smtplib
 import threading
 from collections import Counter
 
-from tests.whole.stage import SENDER, Gateway, WholeTestCase, await_
+from tests.whole.stage import PATIENCE, SENDER, Gateway, WholeTestCase, await_
 
 MESSAGES = 2000
 CONNECTIONS = 100
@@ -29,6 +29,7 @@ class Senders:
         self._todo = iter(range(MESSAGES))
         self._lock = threading.Lock()
         self.acknowledged: dict[str, int] = {}  # queue id to the number of the message
+        self.stalled: list[int] = []  # messages whose session fell silent
         self.is_over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(CONNECTIONS)]
 
@@ -46,16 +47,29 @@ class Senders:
             while not self.is_over.is_set():
                 try:
                     if client is None:
-                        client = smtplib.SMTP("127.0.0.1", self._gateway.ports["trusted"])
-                        client.ehlo()
+                        client = self._connect()
                     self._hand_in(client, number)
                     break
+                except TimeoutError:
+                    self.stalled.append(number)  # connected, and no answer: that is a fault
+                    client = None
                 except (OSError, smtplib.SMTPException):
                     # The gateway was killed; what had no 250 is handed in again.
                     client = None
                     self.is_over.wait(0.05)
         if client is not None:
             client.close()
+
+    def _connect(self) -> smtplib.SMTP:
+        """A session. A call to a free port of this machine may reach the caller itself."""
+        try:
+            client = smtplib.SMTP("127.0.0.1", self._gateway.ports["trusted"], timeout=5)
+        except TimeoutError as error:
+            raise smtplib.SMTPConnectError(421, "nobody is there") from error
+        assert client.sock is not None
+        client.sock.settimeout(PATIENCE)
+        client.ehlo()
+        return client
 
     def _next(self) -> int | None:
         with self._lock:
@@ -94,6 +108,7 @@ class KillTests(WholeTestCase):
             gateway.kill()
             gateway.start()
         senders.join()
+        self.assertEqual(senders.stalled, [])
         self.assertEqual(set(senders.acknowledged.values()), set(range(MESSAGES)))
 
         await_(lambda: gateway.spooled() == [], "the spool does not drain")
