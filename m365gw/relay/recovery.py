@@ -136,9 +136,11 @@ class Recovery:
         ]
         if fresh:
             verdicts = [Verdict(place, Outcome.UNCERTAIN, LOST) for place in fresh]
-            self.spool.settle(message, verdicts, now)
+            # Said before it is noted as said: a crash between the two says it twice, never not.
             for place in fresh:
                 log_line(self.log, message, place, "uncertain", LOST, self.policy())
+            self.log.flush()
+            self.spool.settle(message, verdicts, now)
             if self.queue.on_uncertain == "hold":
                 return True
         if marked:
