@@ -23,6 +23,7 @@ _CONFIGURATION = """\
 hostname = "gateway.example.com"
 state_dir = "state"
 spool_dir = "spool"
+control_socket = ""
 
 [tls]
 certificate = "{certificate}"

@@ -16,7 +16,7 @@ from twisted.python import usage
 from m365gw import __version__
 from m365gw.config.load import load
 from m365gw.config.problems import ConfigError
-from m365gw.service import Gateway
+from m365gw.service.gateway import Gateway
 
 EX_CONFIG = 78
 

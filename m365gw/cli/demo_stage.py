@@ -32,6 +32,7 @@ _CONFIGURATION = """\
 hostname = "gateway.contoso.example"
 state_dir = "state"
 spool_dir = "spool"
+control_socket = "control.sock"
 
 [[listener]]
 name = "submission"

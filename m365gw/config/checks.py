@@ -7,6 +7,7 @@ opens a connection; files are only looked at.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ _HASH = re.compile(
     r"|\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )
 MAY_BE_ZERO = ("minimal_free_space", "connection_idle", "shutdown_timeout")
+LONGEST_SOCKET_NAME = 107  # octets, unix(7)
 LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,256}")
 
 
@@ -40,6 +42,12 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from files.faults(settings)
     if settings.hostname and not _HOSTNAME.fullmatch(settings.hostname):
         yield ("hostname",), f"{settings.hostname!r} is not a host name", 'As "relay.example.com".'
+    if len(os.fsencode(settings.control_socket)) > LONGEST_SOCKET_NAME:
+        yield (
+            ("control_socket",),
+            f"is longer than the {LONGEST_SOCKET_NAME} octets the name of a socket may have",
+            'Name a place higher up, as "/run/m365gw/control.sock".',
+        )
     if settings.queue.postmaster:
         yield from _address(("queue", "postmaster"), settings.queue.postmaster)
     for table in ("limits", "governor"):

@@ -212,6 +212,12 @@ class Settings:
     )
     state_dir: FileName = setting("/var/lib/m365gw", "Keys, certificates and sealed tokens.")
     spool_dir: FileName = setting("/var/spool/m365gw", "The queue.")
+    control_socket: FileName = setting(
+        "/run/m365gw/control.sock", "Where commands reach the service. Empty: nowhere."
+    )
+    control_socket_mode: Literal["0600", "0660"] = setting(
+        "0600", "Who may use it: the user of the service (0600), or its group too (0660)."
+    )
     tls: Tls = setting(Tls(), "The certificate clients see.")
     listener: tuple[Listener, ...] = setting((), "Where mail comes in.")
     mailbox: tuple[Mailbox, ...] = setting((), "Microsoft 365 mailboxes mail leaves by.")

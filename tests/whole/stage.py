@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -154,6 +156,8 @@ class Gateway:
         self.events: list[Event] = []
         self.lines: list[str] = []
         self.ports: dict[str, int] = {}
+        # A folder of its own, as the name of a socket must be short.
+        self.control = Path(tempfile.mkdtemp(prefix="m365gw-")) / "control.sock"
         self.start()
 
     def start(self) -> None:
@@ -163,6 +167,7 @@ class Gateway:
         self.process = subprocess.Popen(
             [str(BIN / "twistd"), "-n", "--pidfile=", "m365gw", "--config", str(self.config)],
             cwd=self.folder,
+            env={**os.environ, "M365GW_CONTROL_SOCKET": str(self.control)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -264,6 +269,7 @@ class WholeTestCase(SynchronousTestCase):
     def _leave(self, gateway: Gateway) -> None:
         if gateway.process.poll() is None:
             gateway.stop()
+        shutil.rmtree(gateway.control.parent)
         self.assert_no_secret("".join(gateway.lines))
 
     def assert_no_secret(self, text: str) -> None:

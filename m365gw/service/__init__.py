@@ -1,0 +1,1 @@
+"""The service that twistd runs. The one room that knows every other."""

@@ -1,0 +1,154 @@
+"""The gateway as twistd starts and stops it.
+
+Starting it opens the spool, builds mail out (`relay`) and mail in (`edge`), and only then listens,
+so that nothing is accepted that could not be kept. The control socket comes last. Stopping goes the
+other way: listeners and the messages in hand first, then the deliveries in flight, then the disk.
+
+Failures: a folder, a certificate or a port that cannot be had ends the program with 1 and the
+reason, in the log and where twistd was called. A control socket that cannot be had is said in the
+log, and mail flows without it.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+from functools import partial
+from typing import Any, TextIO
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from m365gw.admin.api import Api
+from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
+from m365gw.config.settings import Settings
+from m365gw.directory.state_dir import NotOurs, claim
+from m365gw.edge import descriptors
+from m365gw.edge.certificates import CertificateUnusable
+from m365gw.edge.listeners import ListenFailed
+from m365gw.events import EventLog
+from m365gw.service.mail_in import MailIn
+from m365gw.service.mail_out import MailOut
+from m365gw.service.status import Status
+from m365gw.spool.health import Unusable
+from m365gw.spool.spool import Spool
+
+_diagnostics = Logger()
+
+
+class StartFailed(Exception):
+    """The gateway cannot start. The text says why, and what to do."""
+
+
+class Gateway(Service):
+    """The whole gateway, from the listeners to Microsoft 365."""
+
+    _mail_in: MailIn | None = None
+
+    def __init__(self, settings: Settings, reactor: Any, stream: TextIO) -> None:
+        hostname = settings.hostname or socket.getfqdn()
+        self._settings = attrs.evolve(settings, hostname=hostname)
+        self._reactor = reactor
+        self._stream = stream
+        self.log = EventLog(
+            stream,
+            hostname=hostname.partition(".")[0],
+            format=settings.log.format,
+            level=settings.log.level,
+            clock=reactor.seconds,
+            flush_soon=partial(reactor.callLater, 0),
+        )
+
+    # Twisted's Service carries no annotations.
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Twisted's own log lines go where ours go: the application is told before it starts."""
+        if isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.log.observe)  # type: ignore[no-untyped-call]
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Open the spool, then build mail out, then mail in, and listen."""
+        super().startService()  # type: ignore[no-untyped-call]
+        # No core file: it would hold tokens and mail.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        shortage = descriptors.allow(self._settings.limits.connection_limit)
+        if shortage:
+            self.log.emit("service.descriptors", "master", level="warn", note=shortage)
+        try:
+            self._open()
+        except (NotOurs, Unusable, CertificateUnusable, ListenFailed) as error:
+            raise self._failed(str(error)) from None
+        except Exception as error:
+            # Nobody foresaw it, so those who mend m365gw will want to see where.
+            here = Failure()  # type: ignore[no-untyped-call]  # Twisted has no types here
+            self.log.observe({"log_failure": here, "log_level": LogLevel.critical})
+            raise self._failed(f"{type(error).__name__}: {error}") from error
+
+    def _open(self) -> None:
+        settings, clock = self._settings, self._reactor
+        claim(settings.state_dir)
+        self._spool = Spool.open(
+            settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
+        )
+        self._mail_out = MailOut(settings, self._spool, clock, self.log)
+        self._mail_in = MailIn(settings, self._spool, self._mail_out.accepted, clock, self.log)
+        self._mail_in.start()
+        self._mail_out.dispatch.start()
+        self._open_control()
+
+    def _open_control(self) -> None:
+        assert self._mail_in is not None
+        settings = self._settings
+        status = Status(self._spool, self._mail_in, self._mail_out, self._reactor.seconds())
+        api = Api(self.log)
+        api.get("/status", lambda: status.status(self._settings))
+        api.get("/mailboxes", status.mailboxes)
+        mode = int(settings.control_socket_mode, 8)
+        self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
+        if not settings.control_socket:
+            return
+        try:
+            self._control.open()
+        except ControlUnavailable as error:
+            note = f"{error} Until then m365gw status, reload and drain do not work."
+            self.log.emit("control.unavailable", "master", level="error", note=note)
+
+    def _failed(self, words: str) -> StartFailed:
+        """Says why, and lets go of the threads, which would keep the program alive.
+
+        twistd has turned sys.stderr into log lines by now; a daemon's reason goes through the
+        error raised to the one that waits for it.
+        """
+        self.log.emit("service.failed", "master", level="error", note=f"cannot start: {words}")
+        self.log.flush()
+        if self._stream is not sys.__stdout__ and sys.__stderr__ is not None:
+            print(words, file=sys.__stderr__)
+        if self._mail_in is not None:
+            self._mail_in.let_go()
+        return StartFailed(words)
+
+    def stopService(self) -> Deferred[None]:
+        """All within `shutdown_timeout` and a few seconds, whatever Microsoft does."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped = Deferred.fromCoroutine(self._stop())
+        return stopped.addErrback(
+            lambda failure: _diagnostics.failure("not stopped in good order", failure=failure)
+        )
+
+    async def _stop(self) -> None:
+        assert self._mail_in is not None
+        self.log.emit("service.stopping", "master", note="no more mail is taken")
+        end = self._reactor.seconds() + self._settings.limits.shutdown_timeout
+        await self._mail_in.close()
+        await self._mail_out.stop(max(0.0, end - self._reactor.seconds()))
+        self._mail_in.let_go()
+        await self._control.close()
+        self._spool.close()
+        self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
+        self.log.flush()

@@ -1,0 +1,110 @@
+"""Mail in, wired: from the listeners to the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from m365gw.config.settings import Listener, Settings
+from m365gw.edge.admission import Admission
+from m365gw.edge.authentication import CHECKING_THREADS, Authenticator
+from m365gw.edge.census import Census
+from m365gw.edge.certificates import ServerCertificate, self_signed
+from m365gw.edge.commit import GroupCommit
+from m365gw.edge.doorway import Doorway
+from m365gw.edge.intake import Intake
+from m365gw.edge.listeners import ListenerService, SessionFactory
+from m365gw.events import EventLog
+from m365gw.spool.names import Entry
+from m365gw.spool.spool import Spool
+
+
+class MailIn:
+    """All of mail in. Built from the settings; listens from `start` to `close`.
+
+    Failures: `CertificateUnusable` and `ListenFailed`, in words.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        spool: Spool,
+        accepted: Callable[[Entry], object],
+        reactor: Any,
+        log: EventLog,
+    ) -> None:
+        self._reactor = reactor
+        self._log = log
+        certificate = _certificate(settings, reactor)  # before there are threads to end
+        self._pools: list[ThreadPool] = []
+        self._commit = GroupCommit(spool, accepted, self._in_threads(1, "sync"))
+        intake = Intake(spool, self._commit, settings.limits, settings.hostname, reactor)
+        admission = Admission(settings.client, settings.network)
+        checks = self._in_threads(CHECKING_THREADS, "passwords")
+        authenticator = Authenticator(settings.client, reactor, checks)
+        self.census = Census(settings.limits)
+
+        def service(listener: Listener) -> ListenerService:
+            doorway = Doorway(
+                listener=listener,
+                hostname=settings.hostname,
+                limits=settings.limits,
+                admission=admission,
+                authenticator=authenticator,
+                intake=intake,
+                log=log,
+            )
+            factory = SessionFactory(doorway, self.census, reactor, certificate)
+            return ListenerService(reactor, doorway, factory)
+
+        self._listeners = {listener: service(listener) for listener in settings.listener}
+
+    def start(self) -> None:
+        """Listen, on all or none. Raises `ListenFailed`."""
+        for listener in self._listeners.values():
+            listener.startService()
+        for place in self.places():
+            self._log.emit("listener.ready", "master", note="listening", **place)
+
+    def places(self) -> list[dict[str, str]]:
+        """Where it listens: the name of each listener and its address."""
+        return [
+            {"listener": said.name, "address": _address(said, listener)}
+            for said, listener in self._listeners.items()
+        ]
+
+    async def close(self) -> None:
+        """Take no more mail; returns when what was in hand is on disk."""
+        await gatherResults([each.stopService() for each in self._listeners.values()])
+        await self._commit.settled()
+
+    def let_go(self) -> None:
+        """End the threads, which would keep the program alive."""
+        for pool in self._pools:
+            pool.stop()
+
+    def _in_threads(self, size: int, name: str) -> Any:
+        """Run a function in one of a few threads of its own: `call(function, *arguments)`."""
+        pool = ThreadPool(size, size, name)
+        pool.start()
+        self._pools.append(pool)
+        return partial(deferToThreadPool, self._reactor, pool)
+
+
+def _certificate(settings: Settings, reactor: Any) -> ServerCertificate:
+    """The configured certificate, or one of our own."""
+    files = (settings.tls.certificate, settings.tls.key)
+    if not settings.tls.certificate:
+        files = self_signed(settings.state_dir, settings.hostname, datetime.now(UTC))
+    return ServerCertificate(*files, reactor)
+
+
+def _address(said: Listener, listener: ListenerService) -> str:
+    where: Any = listener.port and listener.port.getHost()
+    return f"{where.host}:{where.port}" if hasattr(where, "host") else said.endpoint

@@ -1,0 +1,81 @@
+"""What the API tells of a running gateway."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from typing import Any
+
+from m365gw import __version__
+from m365gw.config.settings import Settings
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.stops import State
+from m365gw.service.mail_in import MailIn
+from m365gw.service.mail_out import MailOut
+from m365gw.spool.spool import Spool
+
+
+class Status:
+    """Answers questions about the gateway. Times are seconds since 1970."""
+
+    def __init__(self, spool: Spool, mail_in: MailIn, mail_out: MailOut, started_at: float) -> None:
+        self._spool = spool
+        self._in = mail_in
+        self._out = mail_out
+        self._started_at = started_at
+
+    def status(self, settings: Settings) -> dict[str, Any]:
+        """GET /status."""
+        troubles = self._troubles(settings)
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "hostname": settings.hostname,
+            "is_draining": False,
+            "health": {"good": not troubles, "troubles": troubles},
+            "queue": {
+                "in_flight": self._out.dispatch.in_flight,
+                "scheduled": len(self._out.schedule),
+            },
+            "connections": self._in.census.connections,
+            "listeners": self._in.places(),
+        }
+
+    def mailboxes(self) -> list[dict[str, Any]]:
+        """GET /mailboxes."""
+        return [self._mailbox(address) for address in self._out.mailboxes.addresses]
+
+    def _mailbox(self, address: str) -> dict[str, Any]:
+        standing = self._out.mailboxes.standing(address)
+        told = standing.diagnosis
+        is_ready = standing.state is State.READY
+        return {
+            "address": address,
+            "state": standing.state.value,
+            "until": None if is_ready or standing.until == inf else standing.until,
+            "diagnosis": None if told is None else _plain(told),
+        }
+
+    def _troubles(self, settings: Settings) -> list[dict[str, str]]:
+        """Why no mail can be taken now, for each cause."""
+        if self._spool.health.closed:
+            cause = self._spool.health.cause
+            return [
+                {
+                    "what": "The disk of the spool failed; no mail is taken or sent.",
+                    "why": f"The system says: {cause}.",
+                    "fix": "Look at the disk (dmesg, smartctl, df -h).",
+                }
+            ]
+        return []
+
+
+def _plain(told: Diagnosis) -> dict[str, str]:
+    return {
+        "key": told.key,
+        "what": told.what,
+        "why": told.why,
+        "fix": told.fix,
+        "who": told.who,
+    }
