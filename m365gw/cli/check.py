@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import attrs
@@ -61,5 +62,6 @@ def _rows(value: Any, tree: Tree, path: KeyPath) -> Iterator[tuple[str, Any, str
             yield from _rows(inner, tree, (*path, number))
     else:
         shown = list(value) if isinstance(value, tuple) else value
+        shown = str(shown) if isinstance(shown, date) else shown
         given = path in tree.origins
         yield key_name(path), shown, tree.origin(path).place if given else "default"

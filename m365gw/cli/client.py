@@ -6,7 +6,7 @@ import json
 
 import click
 
-from m365gw.config.checks import LOGIN
+from m365gw.config.client_checks import LOGIN
 from m365gw.directory import passwords
 
 

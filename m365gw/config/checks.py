@@ -6,7 +6,6 @@ opens a connection; files are only looked at.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from m365gw.config import files
+from m365gw.config.client_checks import client_faults, network_fault
 from m365gw.config.endpoints import endpoint_fault, is_fixed
 from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
 from m365gw.config.sources import Fault, KeyPath
@@ -23,13 +23,8 @@ from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
-_HASH = re.compile(
-    r"\$hmac-sha256\$[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}="
-    r"|\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
-)
 MAY_BE_ZERO = ("minimal_free_space", "connection_idle", "shutdown_timeout")
 LONGEST_SOCKET_NAME = 107  # octets, unix(7)
-LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,256}")
 
 
 def faults(settings: Settings) -> Iterator[Fault]:
@@ -50,10 +45,12 @@ def faults(settings: Settings) -> Iterator[Fault]:
         )
     if settings.queue.postmaster:
         yield from _address(("queue", "postmaster"), settings.queue.postmaster)
-    for table in ("limits", "governor"):
+    for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if value <= 0 and name not in MAY_BE_ZERO:
                 yield (table, name), "must be more than 0", "Take it out to get the default."
+    if settings.logins.shortest_wait > settings.logins.longest_wait:
+        yield ("logins", "shortest_wait"), "is longer than longest_wait", ""
     if settings.queue.minimal_backoff_time > settings.queue.maximal_backoff_time:
         yield ("queue", "minimal_backoff_time"), "is longer than maximal_backoff_time", ""
 
@@ -79,7 +76,7 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
             yield (*here, "endpoint"), *fault
         yield from _login_without_tls(here, listener)
         for cidr in listener.networks:
-            yield from _network_text((*here, "networks"), cidr)
+            yield from network_fault((*here, "networks"), cidr)
             if cidr not in networks:
                 yield (
                     (*here, "networks"),
@@ -178,18 +175,7 @@ def _clients(settings: Settings) -> Iterator[Fault]:
     yield from _duplicates("client", "login", [each.login for each in settings.client])
     for number, client in enumerate(settings.client):
         here: KeyPath = ("client", number)
-        if not LOGIN.fullmatch(client.login):
-            yield (
-                (*here, "login"),
-                f"{client.login!r} is not a login name",
-                "No spaces or control characters.",
-            )
-        if not _HASH.fullmatch(client.password_hash):
-            yield (
-                (*here, "password_hash"),
-                "is not a password hash",
-                f"Make one: m365gw client add --print {client.login}",
-            )
+        yield from client_faults(here, client)
         yield from _rule(here, client.senders, client.mailbox, settings)
 
 
@@ -197,7 +183,7 @@ def _networks(settings: Settings) -> Iterator[Fault]:
     yield from _duplicates("network", "cidr", [each.cidr for each in settings.network])
     for number, network in enumerate(settings.network):
         here: KeyPath = ("network", number)
-        yield from _network_text((*here, "cidr"), network.cidr)
+        yield from network_fault((*here, "cidr"), network.cidr)
         yield from _rule(here, network.senders, network.mailbox, settings)
 
 
@@ -227,17 +213,6 @@ def _address(path: KeyPath, address: str) -> Iterator[Fault]:
         parse_mailbox(address)
     except Refused:
         yield path, f'"{address}" is not a mail address', "Write user@example.com."
-
-
-def _network_text(path: KeyPath, cidr: str) -> Iterator[Fault]:
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError as error:
-        try:
-            meant = f"Did you mean {ipaddress.ip_network(cidr, strict=False)}?"
-        except ValueError:
-            meant = 'For example "10.1.0.0/16", "192.0.2.7", "2001:db8::/48".'
-        yield path, f"{error}", meant
 
 
 def _duplicates(table: str, key: str, names: list[str]) -> Iterator[Fault]:

@@ -15,9 +15,10 @@ import attrs
 from attrs import frozen
 
 from m365gw.config import checks, sources, structure
+from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
-from m365gw.config.settings import FileName, Settings
+from m365gw.config.settings import Settings
 from m365gw.config.sources import KeyPath, Tree
 
 DEFAULT_PATH = "/etc/m365gw/m365gw.toml"

@@ -8,38 +8,17 @@ secret `x`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
-Seconds = Annotated[float, "duration"]
-Octets = Annotated[int, "size"]
-FileName = Annotated[str, "file name"]
+from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
+from m365gw.config.logins import Logins, Password
 
 TlsMode = Literal["none", "starttls", "require", "implicit"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
-Quirk = Literal["plaintext-auth"]
-
-
-def setting(default: Any, meaning: str) -> Any:
-    """A setting with its default and its meaning in words."""
-    return field(default=default, metadata={"meaning": meaning})
-
-
-def required(meaning: str, *, secret: bool = False) -> Any:
-    """A setting that has no default and must be given; a secret one is never shown."""
-    return field(repr=not secret, metadata={"meaning": meaning, "secret": secret})
-
-
-def secret(meaning: str) -> Any:
-    """A setting that no log, message or listing may show."""
-    return field(default="", repr=False, metadata={"meaning": meaning, "secret": True})
-
-
-def meaning_of(attribute: Attribute[Any]) -> str:
-    """What a setting is for, in words."""
-    return str(attribute.metadata.get("meaning", ""))
+Quirk = Literal["plaintext-auth", "auth-equals"]
 
 
 @frozen(kw_only=True)
@@ -67,7 +46,9 @@ class Listener:
         (), "Trusted networks that may relay here without AUTH; each also needs a [[network]] rule."
     )
     quirks: tuple[Quirk, ...] = setting(
-        (), 'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS.'
+        (),
+        'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS, '
+        '"auth-equals" offers it a second time as "AUTH=PLAIN LOGIN".',
     )
 
 
@@ -110,7 +91,18 @@ class CustomCloud:
 @frozen(kw_only=True)
 class Client:
     login: str = required("SMTP login name.")
-    password_hash: str = required("As printed by: m365gw client add --print LOGIN", secret=True)
+    password_hash: str = secret("As printed by: m365gw client add --print LOGIN")
+    password: tuple[Password, ...] = setting(
+        (), "More passwords, each good beside the others, so that they can be changed one by one."
+    )
+    networks: tuple[str, ...] = setting(
+        (), "Networks it may log in from. Empty: from anywhere the listener is reached from."
+    )
+    realms: tuple[str, ...] = setting(
+        (),
+        "What a device may put around the login: LOGIN@REALM or REALM\\LOGIN. "
+        '"*": anything. Letter case does not count.',
+    )
     senders: tuple[str, ...] = required(
         'Addresses it may send as; "*@example.com" and "*" are allowed.'
     )
@@ -228,6 +220,7 @@ class Settings:
     network: tuple[Network, ...] = setting((), "Networks that may relay without a login.")
     queue: Queue = setting(Queue(), "When to try, when to give up.")
     limits: Limits = setting(Limits(), "Bounds of what is accepted.")
+    logins: Logins = setting(Logins(), "How many passwords may be tried, and how fast.")
     governor: Governor = setting(Governor(), "Microsoft's limits, kept before they bite.")
     log: Log = setting(Log(), "What is logged and how.")
 

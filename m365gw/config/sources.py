@@ -172,17 +172,21 @@ def _step(spot: Any, here: str | int, empty: Any) -> Any:
 def lines_of_keys(text: str) -> dict[KeyPath, int]:
     """The line of each key and table of a TOML text; what cannot be found is left out."""
     lines: dict[KeyPath, int] = {}
-    rows: dict[str, int] = {}
+    rows: dict[KeyPath, int] = {}  # the row that each array of tables has come to
     table: KeyPath = ()
     for number, line in enumerate(text.split("\n"), 1):
         if match := _TABLE.match(line):
-            name = match.group(2)
-            parts: KeyPath = tuple(part.strip(" \"'") for part in name.split("."))
+            *around, last = (part.strip(" \"'") for part in match.group(2).split("."))
+            table = ()
+            for part in around:  # a table inside an array belongs to the array's last row
+                table = (*table, part)
+                if table in rows:
+                    table = (*table, rows[table])
+            table = (*table, last)
             if match.group(1) == "[[":
-                rows[name] = rows.get(name, -1) + 1
-                lines.setdefault(parts, number)
-                parts = (*parts, rows[name])
-            table = parts
+                rows[table] = rows.get(table, -1) + 1
+                lines.setdefault(table, number)
+                table = (*table, rows[table])
             lines.setdefault(table, number)
         elif match := _KEY.match(line):
             lines.setdefault((*table, match.group(1).strip("\"'")), number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date, datetime
 from math import isfinite, nan
 from types import GenericAlias
 from typing import Any, Literal, get_args, get_origin
@@ -23,8 +24,9 @@ from cattrs.errors import (
 )
 
 from m365gw.config import units
+from m365gw.config.fields import Day, FileName, Octets, Seconds
 from m365gw.config.problems import Problem, suggestion
-from m365gw.config.settings import FileName, Octets, Seconds, Settings
+from m365gw.config.settings import Settings
 from m365gw.config.sources import PREFIX, EnvironmentText, KeyPath, Tree
 
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -70,6 +72,7 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(lambda kind: kind == Seconds, _duration)
     converter.register_structure_hook_func(lambda kind: kind == Octets, _size)
     converter.register_structure_hook_func(lambda kind: kind == FileName, _text)
+    converter.register_structure_hook_func(lambda kind: kind == Day, _day)
     converter.register_structure_hook_func(_is_choice, _choice)
     converter.register_structure_hook_func(_is_list, a_list)
     return converter
@@ -124,6 +127,15 @@ def _duration(value: Any, _: Any) -> float:
 
 def _size(value: Any, _: Any) -> int:
     return units.octets(int(value) if _is_number_from_environment(value) else value)
+
+
+def _day(value: Any, _: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    raise ValueError(f"must be a day, as 2027-03-31, not {value}")
 
 
 def _is_number_from_environment(value: Any) -> bool:

@@ -66,6 +66,12 @@ class Admission:
     """The rules of the configuration, ready to be asked."""
 
     def __init__(self, clients: Iterable[Client], networks: Iterable[Network]) -> None:
+        self.edition = 0  # counts the replacements: a rule that was looked up is of one edition
+        self.replace(clients, networks)
+
+    def replace(self, clients: Iterable[Client], networks: Iterable[Network]) -> None:
+        """Take the rules of a new configuration; sessions in progress stand under them at once."""
+        self.edition += 1
         self._logins = {
             client.login: Rule(
                 f'login "{client.login}"',

@@ -48,14 +48,18 @@ class Authenticator:
     """
 
     def __init__(self, clients: Iterable[Client], clock: IReactorTime, in_thread: InThread) -> None:
-        self._hashes = {client.login: client.password_hash for client in clients}
-        self._known = tuple(self._hashes.values())
+        self.replace(clients)
         self._clock = clock
         self._in_thread = in_thread
         self._checks = 0
         self._failures = Failures()
         self._remembered: dict[bytes, float] = {}  # digest of a good slow login: until when
         self._key = secrets.token_bytes(32)
+
+    def replace(self, clients: Iterable[Client]) -> None:
+        """Take the clients of a new configuration. Who is logged in stays so."""
+        self._hashes = {client.login: client.password_hash for client in clients}
+        self._known = tuple(self._hashes.values())
 
     def check(self, login: str, password: str, address: IpAddress | None) -> str | Deferred[str]:
         """The login itself when the password is right; raises or fails with Refused otherwise."""

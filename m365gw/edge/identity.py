@@ -24,6 +24,7 @@ class Identity:
         self._admission = admission
         self._visitor = visitor
         self._rule: Rule | Denied | None = None  # it stands under, once that was asked
+        self._edition = 0  # of the rules, when it was asked
 
     @property
     def login(self) -> str:
@@ -48,7 +49,8 @@ class Identity:
 
     def may_send(self, sender: str) -> Allowed | Denied:
         """Whether it may send as this envelope sender, and by which mailbox."""
-        if self._rule is None:
+        if self._rule is None or self._edition != self._admission.edition:
+            self._edition = self._admission.edition
             self._rule = self._admission.rule_for(self._visitor)
         rule = self._rule
         decision = rule if isinstance(rule, Denied) else rule.decide(sender)

@@ -59,10 +59,17 @@ class CheckTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """The same, a line of JSON for each value."""
-        _, said = self.run_check(GOOD, "--json")
+        more = (
+            '[[client.password]]\nhash = "$hmac-sha256$AAAAAAAAAAAAAAAAAAAAAA==$'
+            + "A" * 43
+            + '="\n'
+        )
+        _, said = self.run_check(f"{GOOD}{more}expires = 2027-03-31\n", "--json")
         rows = {row["key"]: row for row in map(json.loads, said.splitlines())}
         self.assertEqual(rows["client[0].senders"]["value"][0], "scan@contoso.com")
         self.assertEqual(rows["client[0].password_hash"]["value"], "***")
+        self.assertEqual(rows["client[0].password[0].hash"]["value"], "***")
+        self.assertEqual(rows["client[0].password[0].expires"]["value"], "2027-03-31")
 
 
 class CommandTests(SynchronousTestCase):

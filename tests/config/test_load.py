@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -266,6 +267,40 @@ class BadConfigurationTests(LoadingTestCase):
             said = self.problems(GOOD.replace(HASH, wrong))
             self.assertIn("client add --print printer3", said)
             self.assertNotIn("hunter2", said)
+
+    def test_several_passwords_of_a_client(self) -> None:
+        """Each with its place; the old key may stand beside them or be missing."""
+        more = f'[[client.password]]\nhash = "{HASH}"\nlabel = "new"\nexpires = 2027-03-31\n'
+        [client] = self.load(GOOD + more).settings.client
+        self.assertEqual(client.password[0].expires, date(2027, 3, 31))
+        self.load(GOOD.replace(f'password_hash = "{HASH}"\n', "") + more)
+        second = more.replace("2027-03-31", '"soon"')
+        line = (GOOD + more).count("\n") + 4
+        said = self.problems(GOOD + more + second)
+        self.assertIn(f":{line}  client[0].password[1].expires  must be a day", said)
+
+    def test_client_that_nobody_could_be(self) -> None:
+        """No password, a hash that would use up the machine, networks and realms that are none."""
+        costly = "$argon2id$v=19$m=9999999,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+        password = f'password_hash = "{HASH}"\n'
+        for wrong, words in (
+            ("", "client[0]  has no password"),
+            (f"password_hash = '{costly}'\n", "costs too much to check"),
+            (password + 'networks = ["10.1.2.3/16"]\n', "Did you mean 10.1.0.0/16"),
+            (password + 'realms = ["@contoso.com"]\n', "is not a realm"),
+            (
+                password + f'password = [{{hash = "x"}}, {{hash = "{HASH}", networks = ["y"]}}]\n',
+                "client[0].password[0].hash  is not a password hash\n"
+                "    Make one: m365gw client passwd --print printer3",
+            ),
+            (
+                password
+                + f"password = [{', '.join([f'{{hash = {chr(39)}{HASH}{chr(39)}}}'] * 9)}]\n",
+                "too many passwords",
+            ),
+        ):
+            with self.subTest(words=words):
+                self.assertIn(words, self.problems(GOOD.replace(password, wrong)))
 
     def test_trusted_network_without_a_rule(self) -> None:
         """A trusted network that may send nothing is a mistake worth telling."""

@@ -27,9 +27,11 @@ TABLES: dict[str, type[Any]] = {
     "listener": model.Listener,
     "mailbox": model.Mailbox,
     "client": model.Client,
+    "client.password": model.Password,
     "network": model.Network,
     "queue": model.Queue,
     "limits": model.Limits,
+    "logins": model.Logins,
     "governor": model.Governor,
     "log": model.Log,
     "cloud": model.CustomCloud,
@@ -46,8 +48,9 @@ def keys_of(text: str) -> dict[str, set[str]]:
     keys: dict[str, set[str]] = {"": set()}
     table = ""
     for line in uncommented(text).splitlines():
-        if match := re.match(r"\[\[?(\w+)", line):
+        if match := re.match(r"\[\[?([\w.]+)", line):
             table = match.group(1)
+            table = table if table in TABLES else table.partition(".")[0]
             keys.setdefault(table, set())
         elif match := re.match(r"(\w+) = ", line):
             keys[table].add(match.group(1))
@@ -61,18 +64,19 @@ class SampleTests(SynchronousTestCase):
     def test_every_setting_is_shown(self) -> None:
         """No setting is missing from the sample, and none is there that does not exist."""
         shown = keys_of(self.text)
-        tables = {name for name in TABLES if name}
         for name, kind in TABLES.items():
             with self.subTest(table=name):
                 known = {attribute.name for attribute in attrs.fields(kind)}
-                if name == "":
-                    known -= tables
+                inside = f"{name}." if name else ""
+                known -= {
+                    table.removeprefix(inside) for table in TABLES if table.startswith(inside)
+                }
                 self.assertEqual(shown[name], known)
 
     def test_commented_values_are_the_defaults(self) -> None:
         """Taking a "#" away changes nothing."""
         defaults = model.Settings()
-        for table in ("queue", "limits", "governor", "log", "tls"):
+        for table in ("queue", "limits", "logins", "governor", "log", "tls"):
             section = re.search(rf"(?ms)^\[{table}\]\n(.*?)(?=^#?\[|\Z)", self.text)
             assert section is not None
             values = tomllib.loads(uncommented(section.group(1)))

@@ -51,6 +51,15 @@ class IdentityTests(SynchronousTestCase):
         origin = client.origin("f@example.com", smtputf8=False)
         self.assertEqual((origin.login, origin.client, origin.port), ("fax", HOST, 4025))
 
+    def test_new_rules_hold_in_the_middle_of_a_session(self) -> None:
+        """A reload takes away what is no longer allowed, from those connected too."""
+        admission = Admission([FAX], [TRUSTED])
+        client = Identity(admission, Visitor(LISTENER, ip_address(HOST)), Peer(HOST, 4025, ""))
+        client.log_in("fax", "PLAIN")
+        self.assertIsInstance(client.may_send("fax@example.com"), Allowed)
+        admission.replace([], [TRUSTED])
+        self.assertIsInstance(client.may_send("fax@example.com"), Denied)
+
     def test_newcomer_until_it_may_do_something(self) -> None:
         """A login or an accepted sender; a refused one is nothing."""
         client = identity()
