@@ -22,10 +22,10 @@ from typing import Any
 from attrs import evolve
 
 from m365gw.events import EventLog
+from m365gw.incidents import tell_closed, tell_opened
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.intervals import History, Intervals
 from m365gw.relay.stops import (
     MISSING,
