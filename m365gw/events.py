@@ -69,12 +69,16 @@ class EventLog:
     ) -> None:
         self._stream = stream
         self._hostname = hostname
-        self._is_json = format == "json"
-        self._threshold = LEVELS[level]
+        self.configure(format=format, level=level)
         self._clock = clock
         self._flush_soon = flush_soon
         self._lines: list[str] = []
         self._stamp = (-1, "")
+
+    def configure(self, *, format: str, level: str) -> None:
+        """From now on log in this format, from this level on."""
+        self._is_json = format == "json"
+        self._threshold = LEVELS[level]
         self.is_debugging = self._threshold == 0
 
     def emit(

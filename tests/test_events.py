@@ -114,3 +114,16 @@ class WritingTests(SynchronousTestCase):
         said = stream.getvalue()
         self.assertIn("error: while testing", said)
         self.assertIn("ValueError: broken", said)
+
+
+class NewSettingsTests(SynchronousTestCase):
+    def test_format_and_level(self) -> None:
+        """Both can change while the log is written."""
+        stream = io.StringIO()
+        written = EventLog(stream, hostname="relay")
+        written.debug("smtpd", "unheard")
+        written.configure(format="json", level="debug")
+        written.debug("smtpd", "heard")
+        self.assertEqual(json.loads(stream.getvalue())["note"], "heard")
+        written.configure(format="plain", level="warn")
+        self.assertFalse(written.is_debugging)

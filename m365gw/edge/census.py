@@ -15,6 +15,10 @@ class Census:
         self._from: dict[str, int] = {}
         self.connections = 0
 
+    def configure(self, limits: Limits) -> None:
+        """From now on these are the limits; who is connected stays connected."""
+        self._limits = limits
+
     def enter(self, address: IpAddress | None) -> Denied | None:
         """Count one more connection, or say why there is no room for it."""
         key = neighbourhood(address)

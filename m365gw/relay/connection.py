@@ -74,6 +74,7 @@ class Connection:
         self._wire = wire
         self._hostname = hostname
         self._limits = limits
+        self._is_retired = False
         self._needs_reset = False
 
     async def open(self, options: IOpenSSLClientConnectionCreator, user: str, token: str) -> None:
@@ -178,11 +179,16 @@ class Connection:
         """Whether another transaction may begin, within the limits of one connection."""
         return (
             self.state is State.IDLE
+            and not self._is_retired
             and not self._wire.lost
             and not self._wire.has_unread
             and self.messages < self._limits.messages_per_connection
             and self._wire.age < self._limits.connection_age
         )
+
+    def retire(self) -> None:
+        """No other transaction begins on it; the one under way goes on."""
+        self._is_retired = True
 
     async def quit(self) -> None:
         """End the session in good order. Raises nothing."""

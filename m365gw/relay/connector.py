@@ -47,6 +47,11 @@ class Connector:
         # Reading the authorities takes milliseconds; the options can serve any number of sessions.
         self._options: dict[Cloud, IOpenSSLClientConnectionCreator] = {}
 
+    def configure(self, limits: Limits) -> None:
+        """From now on connections are opened with these limits; the authorities are read anew."""
+        self._limits = limits
+        self._options.clear()
+
     async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
         """A session signed in as `user`, ready for its first transaction."""
         options = self._tls_options(cloud)

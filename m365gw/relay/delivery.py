@@ -76,6 +76,11 @@ class Delivery:
             chance=self.chance,
         )
 
+    def configure(self, queue: Queue) -> None:
+        """From now on this is when to try, when to give up, and what to do when it is unsure."""
+        self.queue = self._judge.queue = self._recovery.queue = queue
+        self.bounces.postmaster = queue.postmaster
+
     async def deliver(self, entry: Entry) -> Entry | None:
         """Try one message. Gives the entry under which it waits now, None when it does not."""
         try:

@@ -101,6 +101,13 @@ class Dispatch:
         self._look_through()
         self._second = self._clock.callLater(1, self._each_second)
 
+    def configure(self, queue: Queue, addresses: Iterable[str]) -> None:
+        """From now on these are the mailboxes, and this is when the spool is looked through."""
+        self._queue = queue
+        self._lanes = {tag(address): address for address in addresses}
+        self._wake_all()
+        self._turn(0.0)
+
     def accepted(self, entry: Entry) -> None:
         """A message has become durable; it may go.
 
@@ -157,10 +164,8 @@ class Dispatch:
                 self._wake(lane)
         for lane in self._schedule.mailboxes_ready(now):
             self._serve(lane, now)
-        ahead = [self._schedule.next_due(now)]
-        if self._asleep:
-            ahead.append(self._asleep[0][0])
-        times = [at for at in ahead if at is not None]
+        due = self._schedule.next_due(now)
+        times = [at for at, _ in self._asleep[:1]] + ([] if due is None else [due])
         if times:
             self._turn(max(0.0, min(times) - now))
 
@@ -173,9 +178,8 @@ class Dispatch:
         for _ in range(MOST_AT_ONCE):
             if len(self._flights) >= MOST_IN_FLIGHT:
                 return  # goes on when one has landed
-            start = max(
-                self._mailboxes.may_send(mailbox, now), self._governor.next_start(mailbox, now)
-            )
+            paced = self._governor.next_start(mailbox, now)
+            start = max(self._mailboxes.may_send(mailbox, now), paced)
             if start > now:
                 self._sleep(lane, start)
                 return
@@ -253,17 +257,17 @@ class Dispatch:
             entries = list(islice(self._scan, SLICE))
         except SpoolError as error:
             self._scan = None
-            note = f"the spool cannot be read: {error.cause}; it is tried again"
+            note = f"it cannot be read: {error.cause}; tried again"
             self._log.emit("spool.unreadable", "qmgr", level="error", note=note)
             return
         for entry in entries:
             if self._is_news(entry):
                 self._schedule.add(entry)
-        if entries:
-            self._turn(0.0)
-            self._clock.callLater(0, self._read_slice)
-        else:
+        if not entries:
             self._scan, self._is_first_scan = None, False
+            return
+        self._turn(0.0)
+        self._clock.callLater(0, self._read_slice)
 
     def _is_news(self, entry: Entry) -> bool:
         """Whether an entry found on disk may be taken up.

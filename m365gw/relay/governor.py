@@ -59,13 +59,24 @@ class Governor:
     """The budgets of all mailboxes. Mailboxes are named by address."""
 
     def __init__(self, limits: Limits) -> None:
+        self._budgets: dict[str, Budget] = {}
+        self._take(limits)
+
+    def configure(self, limits: Limits, now: float) -> None:
+        """From now on these are the limits. A change of the pace brings no credit."""
+        if limits == self._limits:
+            return
+        self._take(limits)
+        for budget in self._budgets.values():
+            budget.paced_until = max(budget.paced_until, now + self._tolerance)
+
+    def _take(self, limits: Limits) -> None:
         rate = limits.messages_per_minute
         burst = max(1, int(min(limits.burst, rate / 2)))
         # So slow that a burst and the pace after it together stay within `rate` in any minute.
         self._interval = MINUTE / (rate - (burst - 1)) * MARGIN
         self._tolerance = (burst - 1) * self._interval
         self._limits = limits
-        self._budgets: dict[str, Budget] = {}
 
     def next_start(self, mailbox: str, now: float) -> float:
         """When the next message may start: `now` or earlier means at once.

@@ -19,14 +19,13 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
-from attrs import evolve
-
 from m365gw.events import EventLog
-from m365gw.incidents import tell_closed, tell_opened
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
+from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.intervals import History, Intervals
+from m365gw.relay.roster import Roster
 from m365gw.relay.stops import (
     MISSING,
     STOPPING,
@@ -54,48 +53,54 @@ class Mailboxes:
 
     def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
         self._log = log
-        self._accounts = {account.address: account for account in accounts}
-        self._keys: dict[str, tuple[Key, ...]] = {
-            address: (
-                ("paused", address),
-                (Scope.MAILBOX.value, address),
-                (Scope.TENANT.value, account.tenant.casefold()),
-                (Scope.HOST.value, account.host),
-            )
-            for address, account in self._accounts.items()
-        }
+        self._roster = Roster(accounts)
         self._stops: dict[Key, Stop] = {}
         self._streaks = Streaks()
         self._past: History[Key] = History()
 
+    def configure(self, accounts: Iterable[Account], mended: Iterable[str], now: float) -> None:
+        """From now on these are the mailboxes.
+
+        What stops one that is gone ends, as does the stop of one that was missing. The `mended`
+        ones were set up anew, which is how people mend them: they are probed at once.
+        """
+        self._roster.configure(accounts)
+        for key, stop in list(self._stops.items()):
+            if self._roster.is_known(key) == (stop.diagnosis == MISSING):
+                self._lift(key, stop, now)
+        for address in mended:
+            self.probe(address, now)
+
     def __contains__(self, mailbox: str) -> bool:
-        return mailbox in self._keys
+        return mailbox in self._roster
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """All mailboxes."""
-        return tuple(self._keys)
+        return self._roster.addresses
 
     def may_send(self, mailbox: str, now: float) -> float:
         """When the mailbox may start a message: `now` or less means at once.
 
         `inf` means that a probe is under way, or that an operator has paused it.
         """
-        return self._earliest(self._keys[mailbox], now) if self._stops else 0.0
+        return self._earliest(self._roster.keys(mailbox), now) if self._stops else 0.0
 
     def sender_may_send(self, mailbox: str, sender: str, now: float) -> float:
         """The same for one sender on a mailbox that may send."""
         if not self._stops:
             return 0.0
-        return self._earliest((self._key(Scope.SENDER, mailbox, sender),), now)
+        return self._earliest((self._roster.key(Scope.SENDER, mailbox, sender),), now)
 
     def enter(self, mailbox: str) -> list[Stop]:
         """A message starts. Gives the stops it probes, for `leave`."""
-        return self._enter(self._keys[mailbox]) if self._stops else []
+        return self._enter(self._roster.keys(mailbox)) if self._stops else []
 
     def enter_sender(self, mailbox: str, sender: str) -> list[Stop]:
         """The same for the sender of a message that has started."""
-        return self._enter((self._key(Scope.SENDER, mailbox, sender),)) if self._stops else []
+        return (
+            self._enter((self._roster.key(Scope.SENDER, mailbox, sender),)) if self._stops else []
+        )
 
     def leave(self, probed: Iterable[Stop]) -> None:
         """A message that had entered has ended, whatever came of it."""
@@ -114,7 +119,7 @@ class Mailboxes:
         scope = owner_of(reaction)
         if scope is Scope.MESSAGE:
             return reaction, reaction.pause()
-        key = self._key(scope, mailbox, sender)
+        key = self._roster.key(scope, mailbox, sender)
         stop = self._stops.get(key)
         # What was sent before a stop began is part of the same event, and counted with it.
         is_news = stop is None or stop.until <= now
@@ -126,21 +131,14 @@ class Mailboxes:
 
     def named(self, reaction: Reaction, mailbox: str, sender: str) -> Reaction:
         """A reaction whose diagnosis names this mailbox and sender, ready to be read."""
-        account = self._accounts[mailbox]
-        told = reaction.diagnosis.about(
-            mailbox=mailbox,
-            sender=sender or "<>",
-            tenant=account.tenant,
-            client_id=account.client_id,
-        )
-        return evolve(reaction, diagnosis=told)
+        return self._roster.named(reaction, mailbox, sender)
 
     def passed(self, mailbox: str, sender: str, phase: Phase | None, now: float) -> None:
         """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
         if not self._stops and not self._streaks:
             return
         place = place_of(phase)
-        for key in self._covering(mailbox, sender):
+        for key in self._roster.covering(mailbox, sender):
             stop = self._stops.get(key)
             if stop is not None and stop.state is not State.PAUSED and stop.place < place:
                 self._lift(key, stop, now)
@@ -167,7 +165,7 @@ class Mailboxes:
 
     def standing(self, mailbox: str) -> Standing:
         """The state of a mailbox in words: of all that stops it, what lasts longest."""
-        stops = [self._stops[key] for key in self._keys[mailbox] if key in self._stops]
+        stops = [self._stops[key] for key in self._roster.keys(mailbox) if key in self._stops]
         if not stops:
             return Standing(State.READY)
         worst = max(stops, key=lambda stop: stop.until)
@@ -184,12 +182,12 @@ class Mailboxes:
 
     def held_sender(self, mailbox: str, sender: str) -> Diagnosis | None:
         """Why a sender on a mailbox is stopped; None when it is not."""
-        stop = self._stops.get(self._key(Scope.SENDER, mailbox, sender))
+        stop = self._stops.get(self._roster.key(Scope.SENDER, mailbox, sender))
         return stop.diagnosis if stop is not None else None
 
     def excused(self, mailbox: str, sender: str, since: float, now: float) -> float:
         """Seconds between two times in which the sender could not send for no fault of its own."""
-        covering = self._covering(mailbox, sender)
+        covering = self._roster.covering(mailbox, sender)
         stopped = self._past.union((*covering, _SERVICE))
         for key in covering:
             if key in self._stops:
@@ -231,9 +229,8 @@ class Mailboxes:
         down_since = float(state["at"])
         self._past.intervals.update(past)
         self.excuse(down_since, now)
-        known = {key for keys in self._keys.values() for key in keys}
         for key, stop in stops.items():
-            if key in known or key[0] == Scope.SENDER.value:
+            if self._roster.is_known(key):
                 self._stops[key] = stop
             else:  # the mailbox is no longer configured
                 self._past.add(key, stop.since, now)
@@ -247,15 +244,6 @@ class Mailboxes:
         for stop in probed:
             stop.is_probed = True
         return probed
-
-    def _covering(self, mailbox: str, sender: str) -> tuple[Key, ...]:
-        keys = self._keys.get(mailbox, ((Scope.MAILBOX.value, mailbox),))
-        return (*keys, self._key(Scope.SENDER, mailbox, sender))
-
-    def _key(self, scope: Scope, mailbox: str, sender: str) -> Key:
-        if scope is Scope.SENDER:
-            return scope.value, f"<{sender.casefold()}> on {mailbox}"
-        return next(key for key in self._keys[mailbox] if key[0] == scope.value)
 
     def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
         state = state_of(due)

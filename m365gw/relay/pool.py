@@ -9,7 +9,7 @@ Failures: `AttemptFailed` (no session) and `TokenUnavailable` (no token) from `c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -30,6 +30,8 @@ class Line:
 
     open: int = 0  # being opened, in use, idle or being closed
     idle: list[Connection] = field(factory=list)  # the one used last is at the end
+    all: set[Connection] = field(factory=set)
+    changes: int = 0  # how often the mailbox was set up anew
     waiting: list[Deferred[None]] = field(factory=list)
 
 
@@ -45,6 +47,24 @@ class Pool:
         self._limits = limits
         self._lines: dict[str, Line] = {}
         self._is_closing = False
+
+    def configure(
+        self, clouds: Mapping[str, Cloud], limits: Limits, changed: Iterable[str]
+    ) -> None:
+        """From now on these are the clouds and limits.
+
+        Connections of `changed` mailboxes signed in with what they had before: they end when the
+        message they carry is through. Others keep the limits they were opened with.
+        """
+        self._clouds = clouds
+        self._limits = limits
+        for address in changed:
+            line = self._lines.get(address)
+            if line is not None:
+                line.changes += 1
+                for connection in line.all:
+                    connection.retire()
+                self._part_with(line)
 
     async def checkout(self, mailbox: Mailbox, *, fresh_token: bool = False) -> Connection:
         """A session of this mailbox for one delivery; give it back with `checkin` or `discard`.
@@ -90,6 +110,7 @@ class Pool:
 
     async def _open(self, mailbox: Mailbox, line: Line, fresh_token: bool) -> Connection:
         line.open += 1
+        changes = line.changes
         try:
             token = await self._tokens.token(mailbox, force=fresh_token)
             cloud = self._clouds[mailbox.cloud]
@@ -97,7 +118,10 @@ class Pool:
         except BaseException:
             _left(line)
             raise
+        line.all.add(connection)
         connection.on_closed(lambda: _left(line, connection))
+        if line.changes != changes:
+            connection.retire()
         return connection
 
     async def _turn(self, line: Line) -> None:
@@ -115,6 +139,8 @@ class Pool:
 
 def _left(line: Line, connection: Connection | None = None) -> None:
     line.open -= 1
+    if connection is not None:
+        line.all.discard(connection)
     if connection in line.idle:
         line.idle.remove(connection)
     _next(line)

@@ -11,7 +11,7 @@ Failures: `TokenUnavailable`. Tokens stand in no log, text or repr.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from attrs import define, field
@@ -94,6 +94,14 @@ class Tokens:
         self._open_session = open_session
         self._monotonic = monotonic
         self._accounts: dict[Mailbox, Account] = {}
+
+    def configure(self, clouds: Mapping[str, Cloud], mailboxes: Collection[Mailbox]) -> None:
+        """From now on these are the clouds and mailboxes. The tokens of others are forgotten."""
+        for mailbox in list(self._accounts):
+            is_same = clouds.get(mailbox.cloud) == self._clouds[mailbox.cloud]
+            if mailbox not in mailboxes or not is_same:
+                del self._accounts[mailbox]
+        self._clouds = clouds
 
     async def token(self, mailbox: Mailbox, *, min_life: float = 300.0, force: bool = False) -> str:
         """An access token that lives for `min_life` seconds or more, where Entra gives such ones.

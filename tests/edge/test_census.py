@@ -33,3 +33,13 @@ class CensusTests(SynchronousTestCase):
         for _ in range(3):
             self.assertIsNotNone(census.enter(ip_address("192.0.2.1")))
         self.assertEqual(census.connections, 1)
+
+    def test_new_limits(self) -> None:
+        """They hold for who comes next; who is in stays in and is counted."""
+        census = Census(Limits())
+        for _ in range(3):
+            census.enter(ip_address("192.0.2.1"))
+        census.configure(Limits(connection_limit=3))
+        self.assertIsNotNone(census.enter(ip_address("192.0.2.2")))
+        census.leave(ip_address("192.0.2.1"))
+        self.assertIsNone(census.enter(ip_address("192.0.2.2")))

@@ -307,3 +307,16 @@ class DispatchTests(SynchronousTestCase):
             stage.send()
         self.assertEqual(len(stage.clock.getDelayedCalls()), 1)
         self.assertEqual(stage.clock.seconds(), START)
+
+    def test_new_settings(self) -> None:
+        """A mailbox that is added has its mail sent, and delivery can be switched on."""
+        stage = self.stage(queue=Queue(delivery=False), addresses=[BOX, TWIN])
+        stage.dispatch.configure(Queue(delivery=False), [TWIN])
+        stage.dispatch.start()
+        stage.send(mailbox=BOX)
+        stage.send(mailbox=TWIN)
+        stage.wait(30)
+        self.assertEqual(stage.pool.transactions, 0)
+        stage.dispatch.configure(Queue(), [BOX, TWIN])
+        stage.wait(30)
+        self.assertEqual((len(stage.pool.delivered), stage.entries()), (2, []))

@@ -229,3 +229,34 @@ class MemoryTests(SynchronousTestCase):
             with self.assertRaises((ValueError, TypeError, LookupError)):
                 governor.restore(damaged, START)
         self.assertEqual(governor.state(), {})
+
+
+class NewLimitsTests(SynchronousTestCase):
+    """Limits that change while mail flows."""
+
+    def test_a_new_pace_brings_no_credit(self) -> None:
+        """Whatever the old pace was, no minute has more than the larger of the two allows."""
+        for before, after in ((3, 10), (10, 3)):
+            governor = Governor(Limits(burst=before))
+            times = send_all(governor, START, START + 600)
+            governor.configure(Limits(burst=after), START + 600)
+            times += send_all(governor, START + 600, START + 1200)
+            for start in times:
+                self.assertLessEqual(sum(start <= at < start + 60 for at in times), 30)
+
+    def test_what_was_used_stays_used(self) -> None:
+        """The day's recipients and the connections in use are counted on."""
+        governor = Governor(limits(recipients_per_day=100))
+        governor.begin(BOX, START)
+        governor.grant(BOX, 60, START)
+        governor.configure(limits(recipients_per_day=70, connections=1), START)
+        self.assertEqual(governor.next_start(BOX, START), inf)
+        governor.end(BOX, START)
+        self.assertEqual(governor.grant(BOX, 60, START + 60), 10)
+
+    def test_the_same_limits_change_nothing(self) -> None:
+        """A reload for another reason does not take a burst away."""
+        governor = Governor(Limits())
+        governor.grant(BOX, 1, START)
+        governor.configure(Limits(), START + 600)
+        self.assertEqual([governor.grant(BOX, 1, START + 600) for _ in range(3)], [1, 1, 1])

@@ -413,3 +413,45 @@ class MemoryTests(MailboxesCase):
             with self.assertRaises((ValueError, TypeError, LookupError)):
                 self.mailboxes.restore(damaged, START)
         self.assertTrue(self.may(BOX, START))
+
+
+class NewSettingsTests(MailboxesCase):
+    """The mailboxes change while mail flows."""
+
+    def configure(self, *addresses: str, mended: tuple[str, ...] = ()) -> None:
+        accounts = [Account(each, "contoso", "smtp.office365.com:587") for each in addresses]
+        self.mailboxes.configure(accounts, mended, START + 10)
+
+    def test_removed(self) -> None:
+        """What stopped it ends with its incident; what was under way for it can still be judged."""
+        self.answer(AUTH_OFF, START)
+        self.configure(TWIN)
+        self.assertEqual(self.mailboxes.addresses, (TWIN,))
+        self.assertNotIn(BOX, self.mailboxes)
+        self.assertEqual(len(self.events("incident.closed")), 1)
+        self.answer(AUTH_OFF, START + 20)
+        self.mailboxes.passed(BOX, SENDER, None, START + 30)
+
+    def test_back_again(self) -> None:
+        """Mail that waited for a mailbox that was missing may go, and the incident closes."""
+        self.configure(TWIN)
+        self.mailboxes.missing(BOX, START + 20)
+        self.configure(BOX, TWIN)
+        self.assertTrue(self.may(BOX, START + 30))
+        self.assertEqual(len(self.events("incident.closed")), 1)
+
+    def test_still_missing(self) -> None:
+        """A reload that does not bring it back tells nothing anew."""
+        self.configure(TWIN)
+        self.mailboxes.missing(BOX, START + 20)
+        self.configure(TWIN)
+        self.mailboxes.missing(BOX, START + 30)
+        self.assertEqual(len(self.events("incident.opened")), 1)
+        self.assertEqual(self.events("incident.closed"), [])
+
+    def test_mended(self) -> None:
+        """A mailbox that was set up anew is tried at once; another waits on."""
+        for mailbox in (BOX, TWIN):
+            self.answer(AUTH_OFF, START, mailbox=mailbox)
+        self.configure(BOX, TWIN, mended=(BOX,))
+        self.assertEqual([self.may(box, START + 10) for box in (BOX, TWIN)], [True, False])

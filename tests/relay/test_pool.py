@@ -54,9 +54,7 @@ class Dial:
         return connection
 
 
-class PoolTests(SynchronousTestCase):
-    """Connections kept for the next message."""
-
+class PoolCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.limits = Limits(connections=2)
         self.dial = Dial(self.limits)
@@ -66,6 +64,10 @@ class PoolTests(SynchronousTestCase):
 
     def checkout(self, box: Mailbox = BOX, **keywords: Any) -> Outcomes:
         return Outcomes(self.pool.checkout(box, **keywords))
+
+
+class PoolTests(PoolCase):
+    """Connections kept for the next message."""
 
     def test_connection_is_reused(self) -> None:
         """A connection that came back carries the next message."""
@@ -171,3 +173,46 @@ class PoolTests(SynchronousTestCase):
     def test_close_of_an_empty_pool(self) -> None:
         """Nothing open, nothing to wait for."""
         self.assertTrue(Outcomes(self.pool.close()).value)
+
+
+class NewSettingsTests(PoolCase):
+    """A mailbox is set up anew while mail flows."""
+
+    def configure(self, *changed: str, connections: int = 2) -> None:
+        self.pool.configure({"worldwide": CLOUD}, Limits(connections=connections), changed)
+
+    def test_changed_mailbox_signs_in_anew(self) -> None:
+        """Idle connections end at once, one in use when its message is through."""
+        used, idle = self.checkout().value, self.checkout().value
+        self.pool.checkin(BOX, idle)
+        self.configure(BOX.address)
+        self.assertEqual(self.dial.peers[1].heard(), b"QUIT\r\n")
+        self.assertEqual(self.dial.peers[0].heard(), b"")
+        self.pool.checkin(BOX, used)
+        self.assertEqual(self.dial.peers[0].heard(), b"QUIT\r\n")
+        for peer in self.dial.peers[:2]:
+            peer.say("221 bye")
+        self.assertNotIn(self.checkout().value, (used, idle))
+
+    def test_others_keep_their_connections(self) -> None:
+        """A change of one mailbox is none of another's."""
+        first = self.checkout().value
+        self.pool.checkin(BOX, first)
+        self.configure(OTHER.address)
+        self.assertIs(self.checkout().value, first)
+
+    def test_change_while_it_signs_in(self) -> None:
+        """A session that began to sign in before the change carries one message at most."""
+        self.dial.gate = Deferred()
+        opening = self.checkout()
+        self.configure(BOX.address)
+        self.dial.gate.callback(None)
+        self.pool.checkin(BOX, opening.value)
+        self.assertEqual(self.dial.peers[0].heard(), b"QUIT\r\n")
+
+    def test_more_connections(self) -> None:
+        """A larger limit holds for the next."""
+        for _ in range(2):
+            self.checkout()
+        self.configure(connections=3)
+        self.assertTrue(self.checkout().value)

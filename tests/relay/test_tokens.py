@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -204,3 +205,13 @@ class TokensTests(SynchronousTestCase):
         self.assertEqual(sign_in.user_code, "ABCD-EFGH")
         self.assertIs(Outcomes(self.tokens.poll_device_sign_in(sign_in)).value, True)
         self.assertEqual(Outcomes(self.tokens.token(box)).value, "AT1")
+
+    def test_new_settings(self) -> None:
+        """A mailbox in a cloud that changed asks for a new token; others keep theirs."""
+        self.assertTrue(self.ask().value)
+        self.tokens.configure({"worldwide": CLOUD}, [BOX])
+        self.assertTrue(self.ask().value)
+        self.assertEqual(self.calls.count, 1)
+        self.tokens.configure({"worldwide": evolve(CLOUD, scope="other")}, [BOX])
+        self.assertTrue(self.ask().value)
+        self.assertEqual(self.calls.count, 2)
