@@ -89,15 +89,22 @@ class EventLog:
         *,
         level: str = "info",
         note: str = "",
+        plain: str = "",
         **fields: object,
     ) -> None:
-        """Log one event. A field's trailing underscore is dropped (`from_` is `from`)."""
+        """Log one event. A field's trailing underscore is dropped (`from_` is `from`).
+
+        `plain` is what a plain line says instead of note and fields, where Postfix has words of
+        its own for them.
+        """
         if LEVELS[level] < self._threshold:
             return
         now = self._clock()
         named = [(key.rstrip("_"), value) for key, value in fields.items()]
         if self._is_json:
             self._write(self._as_json(now, event, program, qid, level, note, named))
+        elif plain:
+            self._write(self._as_plain(now, event, program, qid, level, plain, []))
         else:
             self._write(self._as_plain(now, event, program, qid, level, note, named))
 

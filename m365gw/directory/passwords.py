@@ -7,6 +7,9 @@ Two kinds of hash, told apart by their prefix:
 * `$argon2id$...` for passwords a person chose. A check costs tens of milliseconds and 19 MiB
   (OWASP's small parameter set): do it off the reactor, and bound how many run at a time.
 
+A password is compared in Unicode's composed form: the same keys give composed letters on one
+machine and decomposed ones on another (RFC 8265 4.2.2).
+
 The salt of the first kind stands in the hash, so a configuration file can be moved to another
 machine as it is.
 """
@@ -17,6 +20,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+import unicodedata
+from collections.abc import Sequence
 
 import argon2
 
@@ -26,6 +31,7 @@ _CHOSEN = "$argon2id$"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 letters, none easily mistaken for another
 _LENGTH = 32  # letters of 5 bits: 160 bits
 
+_NO_MEMORY = argon2.low_level.error_to_str(-22)  # ARGON2_MEMORY_ALLOCATION_ERROR of its argon2.h
 _argon2 = argon2.PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 
 
@@ -38,7 +44,7 @@ def generate() -> tuple[str, str]:
 
 def hash_chosen(password: str) -> str:
     """The hash of a password that a person chose."""
-    return _argon2.hash(password)
+    return _argon2.hash(_composed(password))
 
 
 def is_slow(stored: str) -> bool:
@@ -46,10 +52,20 @@ def is_slow(stored: str) -> bool:
     return stored.startswith(_CHOSEN)
 
 
+def matching(hashes: Sequence[str], password: str) -> int | None:
+    """The place of the hash the password belongs to. All are tried: time tells nothing."""
+    matches = [verify(stored, password) for stored in hashes]
+    return matches.index(True) if True in matches else None
+
+
 def verify(stored: str, password: str) -> bool:
-    """Whether the password belongs to the hash. A hash of no known kind matches nothing."""
+    """Whether the password belongs to the hash. A hash of no known kind matches nothing.
+
+    Raises MemoryError when there is no memory to find out.
+    """
     if len(password.encode("utf-8", "surrogatepass")) > LONGEST_PASSWORD:
         return False
+    password = _composed(password)
     if stored.startswith(_GENERATED):
         parts = _generated_parts(stored)
         return parts is not None and hmac.compare_digest(_digest(parts[0], password), parts[1])
@@ -57,8 +73,16 @@ def verify(stored: str, password: str) -> bool:
         return False
     try:
         return _argon2.verify(stored, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+    except argon2.exceptions.InvalidHashError:
         return False
+    except argon2.exceptions.VerificationError as error:
+        if str(error) == _NO_MEMORY:
+            raise MemoryError from None
+        return False
+
+
+def _composed(password: str) -> str:
+    return password if password.isascii() else unicodedata.normalize("NFC", password)
 
 
 def _digest(salt: bytes, password: str) -> bytes:

@@ -14,13 +14,12 @@ names the file and the remedy and never the secret.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from m365gw.directory.private_files import create_private, write_private
 
 
 class VaultError(Exception):
@@ -58,7 +57,7 @@ class Vault:
         """Keep a secret under a name; it is on disk when this returns. Raises `VaultError`."""
         path = self._path(name)
         try:
-            _write_private(path, self._seal().encrypt(_digest(name) + secret))
+            write_private(path, self._seal().encrypt(_digest(name) + secret))
         except OSError as error:
             raise VaultError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -66,7 +65,7 @@ class Vault:
         path = self._keys / "seal"
         try:
             if not path.exists():
-                _create_private(path, Fernet.generate_key() + b"\n")
+                create_private(path, Fernet.generate_key() + b"\n")
             return MultiFernet([Fernet(key) for key in path.read_bytes().split()])
         except OSError as error:
             raise VaultError(f"{path}: {error.strerror}") from error
@@ -81,47 +80,3 @@ class Vault:
 
 def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
-
-
-def _write_private(path: Path, octets: bytes) -> None:
-    """Replace a file by these octets, durably, readable by its owner only."""
-    temporary = _temporary(path, octets)
-    try:
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
-
-
-def _create_private(path: Path, octets: bytes) -> None:
-    """Make a file durably; when another process was faster, its file stays."""
-    temporary = _temporary(path, octets)
-    try:
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
-    _sync_folder(path.parent)
-
-
-def _temporary(path: Path, octets: bytes) -> str:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        os.unlink(temporary)
-        raise
-    return temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from m365gw.config.logins import Logins
 from m365gw.config.settings import Limits, Listener
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
@@ -18,6 +19,7 @@ class Doorway:
     listener: Listener
     hostname: str
     limits: Limits
+    logins: Logins
     admission: Admission
     authenticator: Authenticator
     intake: Intake

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from m365gw.edge.authentication import WrongLogin
 from m365gw.edge.content import Content
 from m365gw.edge.identity import Identity
 from m365gw.edge.transaction import Transaction
@@ -15,7 +16,6 @@ from m365gw.smtp.replies import Reply
 
 CUT_OFF: Final = "the connection ended before the message was complete; it was not accepted"
 LEFT_EARLY: Final = "the client left before it was answered; it may send the message again"
-LOGIN_FAILED: Final = "login failed: the login is unknown or its password is wrong"
 NO_QUEUE: Final = "NOQUEUE"  # Postfix's queue id of a message that has none
 
 
@@ -71,15 +71,30 @@ class Journal:
         """The client does not speak SMTP."""
         self._warn("client.stranger", "", words)
 
-    def login_failed(self, mechanism: str, login: str) -> None:
-        """A login was unknown, or its password wrong."""
-        self._warn("login.failed", "", LOGIN_FAILED, sasl_method=mechanism, sasl_username=login)
+    def login_failed(self, mechanism: str, login: str, wrong: WrongLogin) -> None:
+        """No login. Worded as Postfix does it, so that fail2ban's filter for Postfix counts it.
+
+        That filter looks for "failed:", so it does not count a device that repeats an old password.
+        """
+        failed = "failed again with the same password" if wrong.is_repeated else "failed"
+        words = f"SASL {mechanism} authentication {failed}: {wrong.reason}"
+        self._log.emit(
+            "login.failed",
+            "smtpd",
+            level="warn",
+            note=wrong.reason,
+            plain=f"{self._client}: {words}, sasl_username={login}",
+            client=self._client,
+            sasl_method=mechanism,
+            sasl_username=login,
+            is_repeated=wrong.is_repeated,
+        )
 
     def login_refused(self, mechanism: str, reply: Reply) -> None:
         """An exchange came to no login: the mechanism, its form, or too many at a time."""
         self._warn("login.refused", "", str(reply), sasl_method=mechanism)
 
-    def _warn(self, event: str, queue_id: str, note: str, **fields: object) -> None:
+    def _warn(self, event: str, queue_id: str, note: str, **fields: str) -> None:
         self._log.emit(
             event, "smtpd", queue_id, level="warn", note=note, client=self._client, **fields
         )

@@ -1,5 +1,8 @@
 """AUTH of one session: the exchange of PLAIN or LOGIN, and what came of it.
 
+An empty initial response ("=") is as good as none: neither mechanism has a use for it, and the
+client that sends it waits to be asked.
+
 Failures: 504 5.5.4 for a mechanism that is not offered, 501 for an exchange that is cancelled or
 malformed, 535 5.7.8 for a wrong login, 454 4.7.0 when too many are being checked, and 421 4.7.0
 for one wrong login too many. Passwords are handed on, and never kept or logged.
@@ -14,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from m365gw.edge.admission import IpAddress
-from m365gw.edge.authentication import WRONG, Authenticator
+from m365gw.edge.authentication import WRONG, Authenticator, TurnedAway, WrongLogin
 from m365gw.edge.identity import Identity
 from m365gw.edge.journal import Journal
 from m365gw.edge.speaker import Answer
@@ -26,7 +29,6 @@ MECHANISMS: Final[dict[str, type[PlainServer] | type[LoginServer]]] = {
     "PLAIN": PlainServer,
     "LOGIN": LoginServer,
 }
-MOST_FAILED: Final = 5  # wrong logins of one session
 
 LOGGED_IN: Final = Reply(235, "2.7.0", "Authentication successful")
 TOO_MANY_FAILED: Final = Reply(421, "4.7.0", "Too many failed logins")
@@ -41,12 +43,14 @@ class Login:
         address: IpAddress | None,
         identity: Identity,
         journal: Journal,
+        wrong_limit: int,
     ) -> None:
-        """`identity` is told of the login that was proved."""
+        """`identity` is told of the login that was proved; so many wrong ones end the session."""
         self._authenticator = authenticator
         self._address = address
         self._identity = identity
         self._journal = journal
+        self._wrong_limit = wrong_limit
         self._count = 0  # of wrong logins
         self._mechanism = ""
         self._exchange: PlainServer | LoginServer | None = None
@@ -62,9 +66,9 @@ class Login:
         mechanism = MECHANISMS.get(auth.mechanism)
         if mechanism is None:
             words = f"Mechanism not offered; use {' or '.join(MECHANISMS)}"
-            return self._refuse(Reply(504, "5.5.4", words))
+            return self._refuse(Refused(Reply(504, "5.5.4", words)))
         self._exchange = mechanism()
-        return self.respond(auth.initial)
+        return self.respond(auth.initial or None)
 
     def give_up(self) -> None:
         """End the exchange: the client sent a line that is no response, and was told so."""
@@ -81,7 +85,7 @@ class Login:
                 return Reply(334, "", base64.b64encode(step.octets).decode("ascii"))
             checked = self._authenticator.check(step.login, step.password, self._address)
         except Refused as refused:
-            return self._refuse(refused.reply)
+            return self._refuse(refused)
         if isinstance(checked, Deferred):
             return checked.addCallbacks(self._succeed, self._fail, errbackArgs=(step.login,))
         return self._succeed(checked)
@@ -91,14 +95,14 @@ class Login:
         return LOGGED_IN
 
     def _fail(self, failure: Failure, name: str) -> Reply | Failure:
-        if not isinstance(failure.value, Refused):
-            return failure
-        if failure.value.reply != WRONG:
-            return self._refuse(failure.value.reply)
-        self._journal.login_failed(self._mechanism, name)
-        self._count += 1
-        return WRONG if self._count < MOST_FAILED else TOO_MANY_FAILED
+        error = failure.value
+        if isinstance(error, WrongLogin):
+            self._journal.login_failed(self._mechanism, name, error)
+            self._count += 1
+            return WRONG if self._count < self._wrong_limit else TOO_MANY_FAILED
+        return self._refuse(error) if isinstance(error, Refused) else failure
 
-    def _refuse(self, reply: Reply) -> Reply:
-        self._journal.login_refused(self._mechanism, reply)
-        return reply
+    def _refuse(self, refused: Refused) -> Reply:
+        if not isinstance(refused, TurnedAway) or refused.is_news:
+            self._journal.login_refused(self._mechanism, refused.reply)
+        return refused.reply

@@ -47,7 +47,13 @@ class Session:
         self._identity = Identity(doorway.admission, visitor, peer)
         self._conduct = Conduct(doorway.limits)
         self._journal = Journal(doorway.log, self._identity)
-        self._login = Login(doorway.authenticator, visitor.address, self._identity, self._journal)
+        self._login = Login(
+            doorway.authenticator,
+            visitor.address,
+            self._identity,
+            self._journal,
+            doorway.logins.wrong_limit,
+        )
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
         can_hide = self._identity.is_secure or "plaintext-auth" in doorway.listener.quirks
         self._may_log_in = doorway.listener.auth != "off" and can_hide
@@ -131,6 +137,8 @@ class Session:
             offers.append("STARTTLS")
         if self._may_log_in and not self._identity.login:
             offers.append("AUTH PLAIN LOGIN")
+            if "auth-equals" in self._door.listener.quirks:
+                offers.append("AUTH=PLAIN LOGIN")
         offers += ["8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"]
         return Reply(250, "", "\n".join(offers))
 

@@ -12,14 +12,16 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from m365gw.config.settings import Listener, Settings
+from m365gw.directory.last_use import LastUse
 from m365gw.edge.admission import Admission
-from m365gw.edge.authentication import CHECKING_THREADS, Authenticator
+from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.certificates import ServerCertificate, self_signed
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.doorway import Doorway
 from m365gw.edge.intake import Intake
 from m365gw.edge.listeners import ListenerService, SessionFactory
+from m365gw.edge.usage import Usage
 from m365gw.events import EventLog
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
@@ -46,8 +48,12 @@ class MailIn:
         self._commit = GroupCommit(spool, accepted, self._in_threads(1, "sync"))
         intake = Intake(spool, self._commit, settings.limits, settings.hostname, reactor)
         admission = Admission(settings.client, settings.network)
-        checks = self._in_threads(CHECKING_THREADS, "passwords")
-        authenticator = Authenticator(settings.client, reactor, checks)
+        passwords = self._in_threads(settings.logins.check_threads, "passwords")
+        uses = LastUse(settings.state_dir)
+        self._usage = Usage(uses, reactor, passwords, log)
+        authenticator = Authenticator(
+            settings.client, settings.logins, reactor, passwords, self._usage.note, uses
+        )
         self.census = Census(settings.limits)
 
         def service(listener: Listener) -> ListenerService:
@@ -55,6 +61,7 @@ class MailIn:
                 listener=listener,
                 hostname=settings.hostname,
                 limits=settings.limits,
+                logins=settings.logins,
                 admission=admission,
                 authenticator=authenticator,
                 intake=intake,
@@ -83,6 +90,7 @@ class MailIn:
         """Take no more mail; returns when what was in hand is on disk."""
         await gatherResults([each.stopService() for each in self._listeners.values()])
         await self._commit.settled()
+        await self._usage.settle()
 
     def let_go(self) -> None:
         """End the threads, which would keep the program alive."""

@@ -86,14 +86,18 @@ def xoauth2(user: str, token: str) -> bytes:
 
 
 def _decoded(response: bytes) -> bytes:
-    """The octets of one base64 line. "=" stands for nothing (RFC 4954 4)."""
+    """The octets of one base64 line. "=" stands for nothing (RFC 4954 4).
+
+    The "=" at the end may be missing, as some devices leave it out and nothing else can be meant.
+    """
     response = response.strip()
     if response == b"*":
         raise Refused(CANCELLED)
     if response == b"=":
         return b""
     try:
-        return base64.b64decode(response, validate=True)
+        missing = b"" if b"=" in response else b"=" * (-len(response) % 4)
+        return base64.b64decode(response + missing, validate=True)
     except binascii.Error:
         raise Refused(NOT_BASE64) from None
 

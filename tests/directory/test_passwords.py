@@ -37,10 +37,26 @@ class ChosenPasswordTests(SynchronousTestCase):
         self.assertTrue(passwords.verify(stored, "correct horse"))
         self.assertFalse(passwords.verify(stored, "wrong horse"))
 
+    def test_decomposed_letters_are_the_same_password(self) -> None:
+        """One machine sends an umlaut as one character, another as two."""
+        for stored in (passwords.hash_chosen("pa\u0308ss"), passwords.hash_chosen("p\u00e4ss")):
+            for password in ("pa\u0308ss", "p\u00e4ss"):
+                self.assertTrue(passwords.verify(stored, password))
+
     def test_overlong_password_is_not_hashed(self) -> None:
         """A password of a megabyte costs nothing."""
         stored = passwords.hash_chosen("x" * 2000)
         self.assertFalse(passwords.verify(stored, "x" * 2000))
+
+
+class MatchingTests(SynchronousTestCase):
+    def test_the_place_of_the_hash(self) -> None:
+        """Which of several passwords it was, or none."""
+        made = [passwords.generate() for _ in range(3)]
+        hashes = [stored for _, stored in made]
+        self.assertEqual([passwords.matching(hashes, word) for word, _ in made], [0, 1, 2])
+        self.assertIsNone(passwords.matching(hashes, "x"))
+        self.assertIsNone(passwords.matching([], "x"))
 
 
 class DamagedHashTests(SynchronousTestCase):

@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.logins import Logins
 from m365gw.config.settings import Client, Limits, Listener, Network
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
@@ -100,6 +101,7 @@ class Gateway:
         limits: Limits | None = None,
         clients: Sequence[Client] = (),
         networks: Sequence[Network] = (TRUSTED,),
+        logins: Logins | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(START)
@@ -109,15 +111,20 @@ class Gateway:
         case.addCleanup(self.spool.close)
         self.disk = Thread()
         self.hashing = Thread()
+        self.uses: list[tuple[str, str, str]] = []  # login, stored hash, address
         self.accepted: list[Entry] = []
         limits = limits or Limits(minimal_free_space=0)
+        logins = logins or Logins()
         self.commit = GroupCommit(self.spool, self.accepted.append, self.disk)
         self.doorway = Doorway(
             listener=listener,
             hostname="gw.example.com",
             limits=limits,
+            logins=logins,
             admission=Admission(clients, networks),
-            authenticator=Authenticator(clients, self.clock, self.hashing),
+            authenticator=Authenticator(
+                clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
+            ),
             intake=Intake(self.spool, self.commit, limits, "gw.example.com", self.clock),
             log=self.log,
         )

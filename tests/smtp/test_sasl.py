@@ -45,6 +45,12 @@ class PlainServerTests(SynchronousTestCase):
             with self.subTest(response=response):
                 self.assertEqual(self.refused(response), 501)
 
+    def test_missing_padding_is_no_matter(self) -> None:
+        """Some devices leave the "=" out; nothing else can be meant."""
+        for password in ("a", "ab", "abc", "abcd"):
+            unpadded = b64(b"\0me\0" + password.encode()).rstrip(b"=")
+            self.assertEqual(PlainServer().step(unpadded), Credentials("me", password))
+
     def test_8_bit_passwords(self) -> None:
         """UTF-8 as it should be, Latin-1 as old devices send it."""
         for octets in ("pä".encode(), "pä".encode("latin-1")):
