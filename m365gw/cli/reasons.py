@@ -54,7 +54,8 @@ def diagnosis_of(record: RecipientRecord, queued: Queued) -> Diagnosis | None:
     if not record.at or record.outcome is Outcome.DELIVERED:
         return None
     diagnosis = _diagnosis(record.reply, record.outcome is Outcome.UNCERTAIN)
-    return diagnosis.about(mailbox=queued.origin.mailbox, sender=queued.envelope.sender or "<>")
+    mailbox, sender = queued.origin.mailbox, queued.envelope.sender or "<>"
+    return diagnosis.about(mailbox=mailbox, sender=sender, tenant=mailbox.rpartition("@")[2])
 
 
 @lru_cache(maxsize=256)

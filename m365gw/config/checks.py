@@ -23,7 +23,12 @@ from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
-MAY_BE_ZERO = ("minimal_free_space", "connection_idle", "shutdown_timeout")
+MAY_BE_ZERO = (
+    "tenant_external_recipients_per_day",
+    "minimal_free_space",
+    "connection_idle",
+    "shutdown_timeout",
+)
 LONGEST_SOCKET_NAME = 107  # octets, unix(7)
 
 
@@ -47,7 +52,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
         yield from _address(("queue", "postmaster"), settings.queue.postmaster)
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
-            if value <= 0 and name not in MAY_BE_ZERO:
+            if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:
                 yield (table, name), "must be more than 0", "Take it out to get the default."
     if settings.logins.shortest_wait > settings.logins.longest_wait:
         yield ("logins", "shortest_wait"), "is longer than longest_wait", ""

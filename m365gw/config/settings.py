@@ -180,6 +180,14 @@ class Governor:
         10000, "Recipients a mailbox may send to in 24 hours; Microsoft allows 10,000."
     )
     recipients_per_message: int = setting(100, "Recipients of one transaction; more are split.")
+    tenant_external_recipients_per_day: int = setting(
+        0,
+        "External recipients all mailboxes of one tenant may send to in 24 hours; 0: not counted,"
+        " as it depends on the licences. Get-LimitsEnforcementStatus shows it.",
+    )
+    internal_domains: tuple[str, ...] = setting(
+        (), "Domains of your tenants, whose recipients are not external."
+    )
     messages_per_connection: int = setting(20, "Messages after which a connection is closed.")
     connection_age: Seconds = setting(240.0, "Age after which a connection is closed.")
     connection_idle: Seconds = setting(30.0, "Idle time after which a connection is closed.")

@@ -68,7 +68,7 @@ _banned = Diagnosis(
 )
 _tenant_threshold = Diagnosis(
     "tenant-blocked",
-    "The tenant has sent too much suspicious mail and is blocked.",
+    "The tenant <tenant> has sent too much suspicious mail and is blocked.",
     "Microsoft limits the whole tenant until it is satisfied that the cause is gone.",
     "Find and stop the cause (Defender portal > Email & collaboration > Explorer), then open a"
     " support case in the Microsoft 365 admin centre with the whole answer.",
@@ -76,7 +76,7 @@ _tenant_threshold = Diagnosis(
 )
 _tenant_ip = Diagnosis(
     "tenant-ip-not-accepted",
-    "Microsoft does not take this tenant's mail from this address.",
+    "Microsoft does not take mail of the tenant <tenant> from this address.",
     "New and trial tenants that send from addresses of low reputation get this answer.",
     "Open a support case in the Microsoft 365 admin centre with the whole answer, or send from"
     " another public address.",

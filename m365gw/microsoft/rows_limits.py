@@ -17,11 +17,11 @@ SENDER_OR_CONTENT: Final = frozenset({Phase.MAIL, Phase.DATA})
 
 _tenant_quota = Diagnosis(
     "tenant-quota",
-    "The tenant has reached its limit of external recipients in 24 hours.",
+    "The tenant <tenant> has reached its limit of external recipients in 24 hours.",
     "The limit depends on the number of licences (trial tenants: 5,000) and frees by itself as the"
     " 24 hours roll on.",
-    "Nothing, or send less: Get-LimitsEnforcementStatus shows the limit and its use. It is tried"
-    " again each hour.",
+    "Nothing, or send less: Get-LimitsEnforcementStatus shows the limit and its use; set"
+    " governor.tenant_external_recipients_per_day to it. It is tried again each hour.",
     "exchange-admin",
 )
 _quota = Diagnosis(

@@ -32,10 +32,10 @@ _unsuccessful = Diagnosis(
 )
 _disabled_tenant = Diagnosis(
     "smtp-auth-disabled-tenant",
-    "SMTP AUTH is switched off for the whole tenant.",
+    "SMTP AUTH is switched off for the whole tenant <tenant>.",
     "It is off by default in newer tenants, and it concerns OAuth too. A setting of the mailbox"
     " wins over that of the tenant.",
-    "Better than the tenant switch, allow it for the gateway's mailboxes only:"
+    "Better than the tenant switch, allow it for each mailbox of the gateway:"
     " Set-CASMailbox <mailbox> -SmtpClientAuthenticationDisabled $false (or Microsoft 365 admin"
     " centre > Users > Active users > the user > Mail > Manage email apps > Authenticated SMTP)."
     " It takes up to an hour to work.",
@@ -52,9 +52,9 @@ _disabled_mailbox = Diagnosis(
 )
 _security_defaults = Diagnosis(
     "security-defaults",
-    "The tenant's security defaults block the sign-in.",
+    "The security defaults of the tenant <tenant> block the sign-in.",
     "With security defaults on, Microsoft refuses SMTP AUTH.",
-    "First allow the mailbox: Set-CASMailbox <mailbox> -SmtpClientAuthenticationDisabled $false."
+    "First allow each mailbox: Set-CASMailbox <mailbox> -SmtpClientAuthenticationDisabled $false."
     " If that does not help: Entra admin centre > Identity > Overview > Properties > Manage"
     " security defaults; switch them off only together with Conditional Access policies that"
     " replace them.",

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.reactions import Action, Reaction, Scope, hold, stop
 from m365gw.microsoft.replies import Phase, react
 from m365gw.relay.connection import AttemptFailed
+from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.stops import owner_of, place_of
 from m365gw.relay.threads import Calls
@@ -110,12 +112,13 @@ class Attempts:
     sessions: Sessions
     accounts: Mapping[str, Mailbox]  # by address
     mailboxes: Mailboxes
+    governor: Governor
     clock: IReactorTime
     disk: Calls  # where blocking calls to the spool are made
 
-    async def send(self, message: Message, batch: Sequence[int]) -> Attempt:
+    async def send(self, message: Message, batch: Sequence[int], granted: Granted) -> Attempt:
         """One attempt for the recipients in `batch`; a finding for each of them."""
-        heard = await self._transact(message, batch)
+        heard = await self._transact(message, batch, granted)
         findings = self._weigh(message, heard, was_renewed=False)
         renewing = [
             finding.recipient
@@ -123,14 +126,19 @@ class Attempts:
             if finding.reaction.action is Action.REFRESH_TOKEN
         ]
         if renewing:
-            heard = await self._transact(message, renewing, fresh_token=True)
+            heard = await self._transact(message, renewing, granted, fresh_token=True)
             again = {one.recipient: one for one in self._weigh(message, heard, was_renewed=True)}
             findings = [again.get(finding.recipient, finding) for finding in findings]
         self._tell_how_far(message, findings)
         return Attempt(tuple(findings), heard.relay, heard.began, heard.connecting, heard.sending)
 
     async def _transact(
-        self, message: Message, batch: Sequence[int], *, fresh_token: bool = False
+        self,
+        message: Message,
+        batch: Sequence[int],
+        granted: Granted,
+        *,
+        fresh_token: bool = False,
     ) -> _Heard:
         account = self.accounts[message.origin.mailbox]
         start = self.clock.seconds()
@@ -143,7 +151,7 @@ class Attempts:
             return self._unheard(batch, Phase.AUTH, reply, start, _without_token(problem))
         ready = self.clock.seconds()
         try:
-            answers = await session.deliver(self._transaction(message, batch))
+            answers = await session.deliver(self._transaction(message, batch, granted))
         except BaseException:
             self.sessions.discard(session)
             raise
@@ -167,10 +175,13 @@ class Attempts:
         answers = [Answer(place, Outcome.PENDING, reply, phase) for place in batch]
         return _Heard(answers, connecting=self.clock.seconds() - start, reaction=reaction)
 
-    def _transaction(self, message: Message, batch: Sequence[int]) -> Transaction:
+    def _transaction(self, message: Message, batch: Sequence[int], granted: Granted) -> Transaction:
         envelope = message.envelope
 
-        async def mark() -> None:
+        async def before_dot() -> None:
+            wait = self.governor.late(message.origin.mailbox, granted)
+            if wait:
+                await deferLater(self.clock, wait)
             await self.disk.call(self.spool.mark, message, batch)
 
         return Transaction(
@@ -178,7 +189,7 @@ class Attempts:
             recipients=[(place, envelope.recipients[place]) for place in batch],
             size=message.size,
             read=message.read,
-            before_dot=mark,
+            before_dot=before_dot,
             eight_bit=envelope.eight_bit,
             smtputf8=envelope.smtputf8,
             ret=envelope.ret,

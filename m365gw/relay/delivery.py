@@ -26,7 +26,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.attempt import Attempt, Attempts, Finding
 from m365gw.relay.bounces import Bounces
 from m365gw.relay.delivery_log import log_finding, log_line
-from m365gw.relay.governor import Governor
+from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.judgement import Judge, Progress
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.recovery import MAYBE, Recovery
@@ -130,7 +130,7 @@ class Delivery:
         if self._recovery.settle(message, now):
             self._hold(message, HELD_UNCERTAIN)
             return None
-        probed = self.mailboxes.enter_sender(mailbox, sender)
+        probed = self.mailboxes.enter_sender(mailbox, sender, now)
         try:
             return await self._send(message, now)
         finally:
@@ -156,12 +156,12 @@ class Delivery:
         progress = Progress(now, [place for _, place in sorted(waiting)])  # the untried first
         is_done = False
         while progress.todo and progress.goes_on:
-            batch = self._judge.next_batch(message, progress, self.clock.seconds())
-            if not batch:
+            batch = self._judge.next_batch(message, progress)
+            if not batch.places:
                 progress.wait_at = self.clock.seconds()  # the governor knows until when
                 break
-            attempt = await self.attempts.send(message, batch)
-            is_done = self._take_in(message, progress, attempt)
+            attempt = await self.attempts.send(message, batch.places, batch.granted)
+            is_done = self._take_in(message, progress, attempt, batch.granted)
         if progress.failures:
             await self._fail(message, progress)
         if is_done:
@@ -169,13 +169,15 @@ class Delivery:
             return None
         return self._put_away(message, progress)
 
-    def _take_in(self, message: Message, progress: Progress, attempt: Attempt) -> bool:
+    def _take_in(
+        self, message: Message, progress: Progress, attempt: Attempt, granted: Granted
+    ) -> bool:
         """Note on disk, then in the log, what an attempt decided.
 
         True: all recipients have it at one go. Then the file goes, and is not written to again.
         """
         now = self.clock.seconds()
-        noted = self._judge.judge(message, progress, attempt, now)
+        noted = self._judge.judge(message, progress, attempt, granted, now)
         verdicts = [_verdict(finding) for finding in noted]
         is_done = sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients)
         if is_done:

@@ -30,6 +30,7 @@ from m365gw.events import EventLog
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.shortages import Shortages
 from m365gw.relay.stops import Stop
 from m365gw.relay.threads import Calls
 from m365gw.relay.upkeep import Upkeep
@@ -72,10 +73,12 @@ class Dispatch:
         self._queue = queue
         self._clock = clock
         self._log = log
+        self._shortages = Shortages(governor, mailboxes, schedule, log)
         self._upkeep = Upkeep(
             spool=spool,
             governor=governor,
             mailboxes=mailboxes,
+            shortages=self._shortages,
             clock=clock,
             disk=disk,
             log=log,
@@ -92,8 +95,6 @@ class Dispatch:
         self._scan: Iterator[Entry] | None = None
         self._is_first_scan = True
         self._is_stopping = False
-
-    # -- from outside
 
     def start(self) -> None:
         """Take up the queue where the last process left it."""
@@ -178,17 +179,17 @@ class Dispatch:
         for _ in range(MOST_AT_ONCE):
             if len(self._flights) >= MOST_IN_FLIGHT:
                 return  # goes on when one has landed
-            paced = self._governor.next_start(mailbox, now)
-            start = max(self._mailboxes.may_send(mailbox, now), paced)
+            start = self._mailboxes.may_send(mailbox, now)
+            if start <= now:
+                start = now + self._shortages.begin(mailbox, now)
             if start > now:
                 self._sleep(lane, start)
                 return
             entry = self._schedule.take(lane, now)
             if entry is None:
+                self._governor.end(mailbox)
                 return
-            probed = self._mailboxes.enter(mailbox)
-            self._governor.begin(mailbox, now)
-            self._start(entry, mailbox, probed)
+            self._start(entry, mailbox, self._mailboxes.enter(mailbox, now))
         self._turn(0.0)
 
     def _serve_stranger(self, lane: int, now: float) -> None:
@@ -214,12 +215,11 @@ class Dispatch:
         self._clock.callLater(RETRY_DISK, self.accepted, entry)
 
     def _landed(self, entry: Entry | None, taken: Entry, mailbox: str, probed: list[Stop]) -> None:
-        self._upkeep.has_news = True
         del self._flights[taken.id]
         if entry is not None:
             self._schedule.add(entry)
         if mailbox:
-            self._governor.end(mailbox, self._clock.seconds())
+            self._governor.end(mailbox)
             self._mailboxes.leave(probed)
             self._wake(taken.mailbox)
         if probed:  # others may have waited for what this probe came to

@@ -1,204 +1,276 @@
-"""The governor: how much a mailbox may send now, so that Microsoft's limits are never reached.
+"""The governor: how much may be sent now, so that Microsoft's limits are never reached.
 
-Four limits for each mailbox: connections at a time, messages a minute (GCRA, with a small burst),
-recipients in any 24 hours (hourly buckets), recipients of one transaction. Two are learned from
-replies: after "too many connections" (432) fewer are used and one more is allowed each ten
-minutes; after "too many recipients" transactions are smaller for a day.
+For each mailbox: connections at a time, messages a minute, recipients in any 24 hours, recipients
+of one transaction. For each tenant, where that is set: external recipients in any 24 hours. And
+what replies teach: after "too many connections" (432) a mailbox uses half as many, after "server
+busy" all mailboxes of that host together do, and twice as many again each ten minutes; after "too
+many recipients" transactions are smaller for a day.
 
-Pure: `now` is passed in, in seconds since the epoch, because the budgets outlive the process
-(`state` and `restore` speak plain values). Whoever restores them starts without burst credit. A
-clock that was set back delays nothing for longer than one burst, or than the limit it concerns.
+All of it is counted in the ledger (`spool.ledger`): exact for several processes, over `kill -9`
+and restarts, and whatever is done to the clock. Where the ledger is new, or may have lost
+something by a power loss, the pace begins without burst credit.
 
-Nothing fails here; a mailbox that may not send gets a time at which it may.
+Failures: `SpoolError` when the disk of the ledger fails; then no delivery may `begin`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from enum import Enum
 from math import inf
-from typing import Any
 
-from attrs import define, field
+from attrs import frozen
 
 from m365gw.config.settings import Governor as Limits
-
-MINUTE = 60.0
-HOUR = 3600
-HOURS_COUNTED = 25  # the running hour and the 24 before it: never too few
-MARGIN = 30 / 29  # the pace is kept this much slower: a message may reach Microsoft a little late
-REGROWTH = 600.0  # seconds until one more connection is allowed after a 432
-SMALLER_FOR = 86400.0  # seconds for which transactions stay smaller
+from m365gw.relay.budget import MINUTE, PUNCTUAL, Budget, Pace
+from m365gw.relay.stops import Account
+from m365gw.spool.health import SpoolError
+from m365gw.spool.ledger import Ledger
 
 
-@define
-class Budget:
-    """What one mailbox has used up, and what replies have taught about it."""
+class Limit(Enum):
+    """What a mailbox may have to wait for."""
 
-    paced_until: float  # GCRA: the time by which all messages so far would have been due
-    connections: int = 0  # in use now; not kept over a restart
-    hours: dict[int, int] = field(factory=dict)  # hour since the epoch -> recipients
-    fewer: int = 0  # connections allowed when last taught; 0: never taught
-    fewer_since: float = 0.0
-    smaller: int = 0  # recipients of a transaction when last taught; 0: never taught
-    smaller_since: float = 0.0
+    CONNECTIONS = "connections"
+    HOST = "host"  # its connections, after "server busy"
+    MINUTE = "minute"
+    DAY = "day"
+    TENANT = "tenant"
 
-    def used(self, now: float) -> int:
-        """Recipients of the last 24 hours, never too few; forgets what is older.
 
-        What was counted in hours to come, before the clock was set back, counts as of this hour.
-        """
-        running = int(now // HOUR)
-        if self.hours and (min(self.hours) <= running - HOURS_COUNTED or max(self.hours) > running):
-            known, self.hours = self.hours, {}
-            for hour, count in known.items():
-                if hour > running - HOURS_COUNTED:
-                    self.hours[min(hour, running)] = self.hours.get(min(hour, running), 0) + count
-        return sum(self.hours.values())
+@frozen
+class Wait:
+    """Seconds a mailbox has to wait, and for which limit. `inf`: until one of its own deliveries
+    has ended."""
+
+    seconds: float = 0.0
+    limit: Limit | None = None
+
+
+@frozen
+class Granted:
+    """Leave for one transaction to the first `count` recipients that were asked for."""
+
+    count: int
+    external: int = 0
+    at: float = 0.0  # the ledger's time
+
+
+@frozen
+class Use:
+    """How much of one limit is used, and in how many seconds there is room (0: there is)."""
+
+    used: int
+    limit: float
+    seconds: float = 0.0
+
+
+@frozen
+class Uses:
+    """The budget of a mailbox, as shown to people."""
+
+    connections: Use
+    minute: Use
+    day: Use
+    tenant: Use | None
+    recipients_per_message: int
+
+
+NOTHING = Granted(0)
+LOOK_AGAIN = 1.0  # seconds; others use what is waited for, and do not say when they are done
+DISK_PATIENCE = 60.0  # the same for a disk that failed
+SAME_EVENT = 60.0  # seconds in which equal answers come from messages sent before the first
 
 
 class Governor:
-    """The budgets of all mailboxes. Mailboxes are named by address."""
+    """The budgets of all mailboxes, named by address."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._budgets: dict[str, Budget] = {}
-        self._take(limits)
+    def __init__(self, limits: Limits, ledger: Ledger, accounts: Iterable[Account]) -> None:
+        self.ledger = ledger
+        self._accounts: dict[str, Account] = {}
+        self._on_host: dict[str, int] = {}  # deliveries under way, by host
+        self.configure(limits, accounts)
 
-    def configure(self, limits: Limits, now: float) -> None:
-        """From now on these are the limits. A change of the pace brings no credit."""
-        if limits == self._limits:
-            return
-        self._take(limits)
-        for budget in self._budgets.values():
-            budget.paced_until = max(budget.paced_until, now + self._tolerance)
-
-    def _take(self, limits: Limits) -> None:
-        rate = limits.messages_per_minute
-        burst = max(1, int(min(limits.burst, rate / 2)))
-        # So slow that a burst and the pace after it together stay within `rate` in any minute.
-        self._interval = MINUTE / (rate - (burst - 1)) * MARGIN
-        self._tolerance = (burst - 1) * self._interval
+    def configure(self, limits: Limits, accounts: Iterable[Account]) -> None:
+        """From now on these are the limits and the mailboxes. What was used up stays used up."""
         self._limits = limits
+        self._pace = Pace.of(limits.messages_per_minute, limits.burst)
+        self._internal = {domain.lower() for domain in limits.internal_domains}
+        self._accounts |= {account.address: account for account in accounts}
 
-    def next_start(self, mailbox: str, now: float) -> float:
-        """When the next message may start: `now` or earlier means at once.
+    def wait(self, mailbox: str) -> Wait:
+        """How long the next message of this mailbox has to wait."""
+        now = self.ledger.now()
+        budget = self._budget(mailbox)
+        waits = []
+        if self.ledger.leased(mailbox) >= budget.connections(self._limits.connections, now):
+            waits.append(Wait(inf, Limit.CONNECTIONS))
+        if self._is_host_full(mailbox, now):
+            waits.append(Wait(LOOK_AGAIN, Limit.HOST))
+        waits.append(Wait(self._pace.wait(self._paced(budget, now), now), Limit.MINUTE))
+        waits.append(Wait(budget.day.wait(self._limits.recipients_per_day, now), Limit.DAY))
+        if tenant := self._tenant(mailbox):
+            most = self._limits.tenant_external_recipients_per_day
+            waits.append(Wait(self._budget(tenant).day.wait(most, now), Limit.TENANT))
+        longest = max(waits, key=lambda wait: wait.seconds)
+        return longest if longest.seconds else Wait()
 
-        `inf` means that all connections are in use and one must end first.
-        """
-        budget = self._budget(mailbox, now)
-        if budget.connections >= self.connections(mailbox, now):
-            return inf
-        return max(self._paced(budget, now) - self._tolerance, self._day_allows(budget, now))
+    def begin(self, mailbox: str) -> Wait:
+        """A delivery takes a connection, if it need not wait; `end` it then."""
+        try:
+            wait = self.wait(mailbox)
+            if wait.seconds:
+                return wait
+            allowed = self._budget(mailbox).connections(self._limits.connections, self.ledger.now())
+            if not self.ledger.lease(mailbox, int(allowed)):
+                return Wait(LOOK_AGAIN, Limit.CONNECTIONS)  # another process has the last one
+        except SpoolError:
+            return Wait(DISK_PATIENCE)
+        host = self._host(mailbox)
+        self._on_host[host] = self._on_host.get(host, 0) + 1
+        return wait
 
-    def begin(self, mailbox: str, now: float) -> None:
-        """A delivery starts and takes a connection."""
-        self._budget(mailbox, now).connections += 1
-
-    def end(self, mailbox: str, now: float) -> None:
+    def end(self, mailbox: str) -> None:
         """A delivery has ended and gives its connection back."""
-        self._budget(mailbox, now).connections -= 1
+        self._on_host[self._host(mailbox)] -= 1
+        self.ledger.release(mailbox)
 
-    def grant(self, mailbox: str, wanted: int, now: float) -> int:
-        """Charges one transaction to at most `wanted` recipients; returns how many it may have.
+    def grant(self, mailbox: str, recipients: Sequence[str]) -> Granted:
+        """Charges one transaction to as many of the first recipients as may go.
 
-        0 means that no transaction may start now; `next_start` says when.
+        A count of 0 means that no transaction may start now; `wait` says when.
         """
-        budget = self._budget(mailbox, now)
-        paced = self._paced(budget, now)
-        left = self._limits.recipients_per_day - budget.used(now)
-        granted = min(wanted, left, self.recipients_per_message(mailbox, now))
-        if granted <= 0 or paced - self._tolerance > now:
-            return 0
-        budget.paced_until = max(paced, now) + self._interval
-        hour = int(now // HOUR)
-        budget.hours[hour] = budget.hours.get(hour, 0) + granted
-        return granted
+        limits, tenant = self._limits, self._tenant(mailbox)
+        names = (mailbox, tenant) if tenant else (mailbox,)
+        with self.ledger.drawing(*names) as records:
+            now = self.ledger.now()
+            budget = Budget.of(records[0])
+            paced = self._paced(budget, now)
+            left = limits.recipients_per_day - budget.day.used(now)
+            count = min(len(recipients), left, self._per_message(budget, now))
+            external = 0
+            if tenant:
+                of_tenant = Budget.of(records[1])
+                most = limits.tenant_external_recipients_per_day - of_tenant.day.used(now)
+                count, external = self._cut(recipients[: max(0, count)], most)
+                of_tenant.day.add(external, now)
+            if count <= 0 or self._pace.wait(paced, now):
+                return NOTHING
+            budget.paced, budget.pace = self._pace.charged(paced, now), self._pace
+            budget.minute.add(1, now)
+            budget.day.add(count, now)
+            budget.put(records[0])
+            if tenant:
+                of_tenant.put(records[1])
+        return Granted(count, external, now)
 
-    def give_back(self, mailbox: str, granted: int, now: float) -> None:
+    def give_back(self, mailbox: str, granted: Granted) -> None:
         """Undoes a grant whose transaction never came to be."""
-        budget = self._budget(mailbox, now)
-        budget.paced_until -= self._interval
-        hour = int(now // HOUR)
-        budget.hours[hour] = max(0, budget.hours.get(hour, 0) - granted)
+        tenant = self._tenant(mailbox)
+        names = (mailbox, tenant) if tenant else (mailbox,)
+        with self.ledger.drawing(*names) as records:
+            budget = Budget.of(records[0])
+            budget.paced -= self._pace.interval
+            budget.minute.undo(1, granted.at)
+            budget.day.undo(granted.count, granted.at)
+            budget.put(records[0])
+            if tenant:
+                of_tenant = Budget.of(records[1])
+                of_tenant.day.undo(granted.external, granted.at)
+                of_tenant.put(records[1])
 
-    def connections(self, mailbox: str, now: float) -> int:
-        """Connections the mailbox may have at a time, as set and as learned."""
-        budget = self._budget(mailbox, now)
-        allowed = self._limits.connections
-        if budget.fewer:
-            budget.fewer_since = min(budget.fewer_since, now)
-            regrown = int((now - budget.fewer_since) // REGROWTH)
-            allowed = min(allowed, budget.fewer + regrown)
-        return allowed
+    def late(self, mailbox: str, granted: Granted) -> float:
+        """A message is ready for its final dot: the seconds it has to wait before it.
 
-    def recipients_per_message(self, mailbox: str, now: float) -> int:
-        """Recipients one transaction may have, as set and as learned."""
-        budget = self._budget(mailbox, now)
-        allowed = self._limits.recipients_per_message
-        if budget.smaller:
-            budget.smaller_since = min(budget.smaller_since, now)
-            if now - budget.smaller_since < SMALLER_FOR:
-                allowed = min(allowed, budget.smaller)
-        return allowed
-
-    def fewer_connections(self, mailbox: str, now: float) -> None:
-        """Microsoft counted too many connections (432): half as many from now on, at least one."""
-        budget = self._budget(mailbox, now)
-        budget.fewer = max(1, self.connections(mailbox, now) // 2)
-        budget.fewer_since = now
-
-    def fewer_recipients(self, mailbox: str, refused: int, now: float) -> None:
-        """A transaction to `refused` recipients had too many: half as many for a day."""
-        budget = self._budget(mailbox, now)
-        budget.smaller = max(1, refused // 2)
-        budget.smaller_since = now
-
-    def state(self) -> dict[str, Any]:
-        """All budgets as plain values, for a file."""
-        return {
-            address: {
-                "paced_until": budget.paced_until,
-                "hours": {str(hour): count for hour, count in budget.hours.items() if count},
-                "fewer": [budget.fewer, budget.fewer_since],
-                "smaller": [budget.smaller, budget.smaller_since],
-            }
-            for address, budget in self._budgets.items()
-        }
-
-    def restore(self, state: dict[str, Any], now: float) -> None:
-        """Takes back what `state` gave, without burst credit.
-
-        Raises ValueError, TypeError or LookupError for what `state` never gave; nothing is
-        taken then.
+        Microsoft counts at the dot. What took long until then has missed its turn and takes
+        another one now, else more could arrive in one minute than were let go in it.
         """
-        budgets = {}
-        for address, kept in state.items():
-            (fewer, fewer_since), (smaller, smaller_since) = kept["fewer"], kept["smaller"]
-            budgets[str(address)] = Budget(
-                paced_until=max(float(kept["paced_until"]), now + self._tolerance),
-                hours={int(hour): int(count) for hour, count in kept["hours"].items()},
-                fewer=int(fewer),
-                fewer_since=float(fewer_since),
-                smaller=int(smaller),
-                smaller_since=float(smaller_since),
-            )
-        self._budgets.update(budgets)
+        if self.ledger.now() - granted.at <= PUNCTUAL:
+            return 0.0
+        with self.ledger.drawing(mailbox) as (record,):
+            now = self.ledger.now()
+            budget = Budget.of(record)
+            paced = budget.paced - self._pace.interval
+            budget.paced = self._pace.charged(paced, now)
+            budget.put(record)
+        return min(self._pace.wait(paced, now), MINUTE)
 
-    def _budget(self, mailbox: str, now: float) -> Budget:
-        budget = self._budgets.get(mailbox)
-        if budget is None:
-            budget = self._budgets[mailbox] = Budget(paced_until=now + self._tolerance)
-        return budget
+    def fewer_connections(self, mailbox: str) -> None:
+        """Microsoft counted too many connections (432): half as many from now on, at least one."""
+        self._halve(mailbox, self._limits.connections)
+
+    def busy(self, mailbox: str) -> None:
+        """The host of this mailbox is busy: half as many deliveries at a time, of all mailboxes."""
+        host = self._host(mailbox)
+        self._halve(f"host {host}", max(2, self._on_host.get(host, 0)))
+
+    def fewer_recipients(self, mailbox: str, refused: int) -> None:
+        """A transaction to `refused` recipients had too many: half as many for a day."""
+        with self.ledger.drawing(mailbox) as (record,):
+            budget = Budget.of(record)
+            budget.smaller, budget.smaller_since = max(1, refused // 2), self.ledger.now()
+            budget.put(record)
+
+    def uses(self, mailbox: str) -> Uses:
+        """What is used of each limit now."""
+        now, limits, budget = self.ledger.now(), self._limits, self._budget(mailbox)
+        connections = int(budget.connections(limits.connections, now))
+        rate, day = limits.messages_per_minute, limits.recipients_per_day
+        tenant, of_tenant = self._tenant(mailbox), None
+        if tenant:
+            used, most = self._budget(tenant).day, limits.tenant_external_recipients_per_day
+            of_tenant = Use(used.used(now), most, used.wait(most, now))
+        return Uses(
+            connections=Use(self.ledger.leased(mailbox), connections),
+            minute=Use(
+                budget.minute.used(now), rate, self._pace.wait(self._paced(budget, now), now)
+            ),
+            day=Use(budget.day.used(now), day, budget.day.wait(day, now)),
+            tenant=of_tenant,
+            recipients_per_message=self._per_message(budget, now),
+        )
+
+    # -- within
+
+    def _budget(self, name: str) -> Budget:
+        return Budget.of(self.ledger.read(name))
 
     def _paced(self, budget: Budget, now: float) -> float:
-        """The GCRA time, but never further ahead than the pace itself can have put it."""
-        return min(budget.paced_until, now + self._tolerance + self._interval)
+        return budget.due(self._pace, self.ledger.began, now)
 
-    def _day_allows(self, budget: Budget, now: float) -> float:
-        """When the day's recipients leave room for at least one more."""
-        surplus = budget.used(now) - self._limits.recipients_per_day
-        if surplus < 0:
-            return now
-        for hour in sorted(budget.hours):
-            surplus -= budget.hours[hour]
-            if surplus < 0:
-                return float((hour + HOURS_COUNTED) * HOUR)
-        return inf  # a daily limit of 0: nothing may be sent at all
+    def _per_message(self, budget: Budget, now: float) -> int:
+        return budget.recipients_per_message(self._limits.recipients_per_message, now)
+
+    def _halve(self, name: str, most: int) -> None:
+        with self.ledger.drawing(name) as (record,):
+            now, budget = self.ledger.now(), Budget.of(record)
+            if not budget.fewer or now - budget.fewer_since >= SAME_EVENT:
+                budget.fewer = max(1, budget.connections(most, now) // 2)
+                budget.fewer_since = now
+                budget.put(record)
+
+    def _host(self, mailbox: str) -> str:
+        account = self._accounts.get(mailbox)
+        return account.host if account is not None else ""
+
+    def _is_host_full(self, mailbox: str, now: float) -> bool:
+        host = self._host(mailbox)
+        under_way = self._on_host.get(host, 0)
+        return under_way > 0 and under_way >= self._budget(f"host {host}").connections(inf, now)
+
+    def _tenant(self, mailbox: str) -> str:
+        """The name of the tenant's record; "" when its recipients are not counted."""
+        account = self._accounts.get(mailbox)
+        if account is None or not self._limits.tenant_external_recipients_per_day:
+            return ""
+        return f"tenant {account.tenant.casefold()}"
+
+    def _cut(self, recipients: Sequence[str], most: int) -> tuple[int, int]:
+        """How many of the first recipients hold at most so many external ones; and how many."""
+        external = 0
+        for place, address in enumerate(recipients):
+            is_external = address.rpartition("@")[2].lower() not in self._internal
+            if is_external and external == most:
+                return place, external
+            external += is_external
+        return len(recipients), external

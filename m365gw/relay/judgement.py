@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from m365gw.config.settings import Queue
 from m365gw.microsoft.reactions import Action, Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Finding
 from m365gw.relay.bounces import Failure
-from m365gw.relay.governor import Governor
+from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.recovery import is_report
 from m365gw.relay.retries import expired, next_attempt
@@ -37,6 +37,14 @@ class Progress:
     goes_on: bool = True  # whether another transaction makes sense now
 
 
+@frozen
+class Batch:
+    """Recipients of one transaction, and the leave to send to them."""
+
+    places: list[int]
+    granted: Granted
+
+
 @define(kw_only=True)
 class Judge:
     """Judges attempts. `chance` gives numbers from 0 to 1, for jitter."""
@@ -47,22 +55,25 @@ class Judge:
     chance: Callable[[], float]
     _batches: dict[int, int] = field(factory=dict)  # messages that need small transactions
 
-    def next_batch(self, message: Message, progress: Progress, now: float) -> list[int]:
+    def next_batch(self, message: Message, progress: Progress) -> Batch:
         """The recipients of the next transaction; none when the governor allows none now."""
-        wanted = min(len(progress.todo), self._batches.get(message.entry.id, len(progress.todo)))
-        granted = self.governor.grant(message.origin.mailbox, wanted, now)
-        return progress.todo[:granted]
+        wanted = progress.todo[: self._batches.get(message.entry.id)]
+        addresses = [message.envelope.recipients[place].address for place in wanted]
+        granted = self.governor.grant(message.origin.mailbox, addresses)
+        return Batch(wanted[: granted.count], granted)
 
     def judge(
-        self, message: Message, progress: Progress, attempt: Attempt, now: float
+        self, message: Message, progress: Progress, attempt: Attempt, granted: Granted, now: float
     ) -> list[Finding]:
         """Sort the findings of an attempt. Gives those to be noted; failures go to `progress`."""
         mailbox = message.origin.mailbox
         if not attempt.began:
-            self.governor.give_back(mailbox, len(attempt.findings), now)
+            self.governor.give_back(mailbox, granted)
         if any(one.reaction.action is Action.FEWER_CONNECTIONS for one in attempt.findings):
-            self.governor.fewer_connections(mailbox, now)
-        again = self._too_many(message, attempt, now)
+            self.governor.fewer_connections(mailbox)
+        if any(_says_busy(one) for one in attempt.findings):
+            self.governor.busy(mailbox)
+        again = self._too_many(message, attempt)
         noted = []
         for finding in attempt.findings:
             if finding.recipient in again:
@@ -99,7 +110,7 @@ class Judge:
         mailbox, sender = message.origin.mailbox, message.envelope.sender
         return now - arrived - self.mailboxes.excused(mailbox, sender, arrived, now)
 
-    def _too_many(self, message: Message, attempt: Attempt, now: float) -> frozenset[int]:
+    def _too_many(self, message: Message, attempt: Attempt) -> frozenset[int]:
         """Recipients to be sent to again at once, in smaller transactions."""
         split = [one for one in attempt.findings if one.reaction.action is Action.SPLIT]
         tried = len(attempt.findings)
@@ -109,7 +120,7 @@ class Judge:
         then = split[0].reaction.then
         if then is not None and then.action is Action.RETRY:  # a matter of number alone
             too_many = 2 * arrived if arrived else tried
-            self.governor.fewer_recipients(message.origin.mailbox, too_many, now)
+            self.governor.fewer_recipients(message.origin.mailbox, too_many)
         if not arrived:
             self._batches[message.entry.id] = tried // 2
         return frozenset(one.recipient for one in split)
@@ -151,3 +162,10 @@ def _meant(finding: Finding) -> Finding:
     # The diagnosis is the same, and here it names who it is about.
     meant = evolve(reaction.then, diagnosis=reaction.diagnosis)
     return evolve(finding, reaction=meant, outcome=outcome)
+
+
+def _says_busy(finding: Finding) -> bool:
+    """Whether the host said that it is too much for it; no answer at all says nothing."""
+    reaction = finding.reaction
+    is_stop = reaction.action is Action.STOP and reaction.scope is Scope.HOST
+    return is_stop and 400 <= finding.reply.code < 500

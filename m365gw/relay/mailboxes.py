@@ -5,7 +5,8 @@ what it belongs to: a mailbox, one sender on a mailbox, a tenant, or the submiss
 While a stop stands its messages wait; the time does not count towards the end of their lifetime
 (`excused`). When its wait is over one message may go as a probe: if that passes the place where
 the trouble arose the stop ends and everything drains by itself, if not the wait begins again,
-longer. So nobody has to restart anything after mending it.
+longer. So nobody has to restart anything after mending it. A probe that takes long keeps the
+others for a minute, then another one goes.
 
 A stop that needs somebody, or that lasts, opens one incident in the log, which closes once.
 
@@ -23,9 +24,9 @@ from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.incidents import tell_closed, tell_opened
-from m365gw.relay.intervals import History, Intervals
+from m365gw.relay.excuses import BUDGET, SERVICE, Excuses
 from m365gw.relay.roster import Roster
+from m365gw.relay.stop_log import StopLog
 from m365gw.relay.stops import (
     MISSING,
     STOPPING,
@@ -43,20 +44,18 @@ from m365gw.relay.stops import (
 
 ALARM_AFTER = 900.0  # a stop that lasts or will last so long opens an incident
 SENDER_KEPT = 86400.0  # seconds after which a sender's stop that nobody probed is forgotten
-PAST_KEPT = 30 * 86400.0  # seconds for which the times of stops are remembered
-
-_SERVICE: Key = ("service", "")  # stopped whenever this program does not run
 
 
 class Mailboxes:
-    """All mailboxes and what stops them."""
+    """All mailboxes and what stops them. `has_news`: something is worth writing down."""
 
     def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
-        self._log = log
+        self.has_news = False
+        self._log = StopLog(log)
         self._roster = Roster(accounts)
         self._stops: dict[Key, Stop] = {}
         self._streaks = Streaks()
-        self._past: History[Key] = History()
+        self._excuses = Excuses()
 
     def configure(self, accounts: Iterable[Account], mended: Iterable[str], now: float) -> None:
         """From now on these are the mailboxes.
@@ -82,7 +81,7 @@ class Mailboxes:
     def may_send(self, mailbox: str, now: float) -> float:
         """When the mailbox may start a message: `now` or less means at once.
 
-        `inf` means that a probe is under way, or that an operator has paused it.
+        `inf` means that an operator has paused it.
         """
         return self._earliest(self._roster.keys(mailbox), now) if self._stops else 0.0
 
@@ -92,20 +91,20 @@ class Mailboxes:
             return 0.0
         return self._earliest((self._roster.key(Scope.SENDER, mailbox, sender),), now)
 
-    def enter(self, mailbox: str) -> list[Stop]:
+    def enter(self, mailbox: str, now: float) -> list[Stop]:
         """A message starts. Gives the stops it probes, for `leave`."""
-        return self._enter(self._roster.keys(mailbox)) if self._stops else []
+        return self._enter(self._roster.keys(mailbox), now) if self._stops else []
 
-    def enter_sender(self, mailbox: str, sender: str) -> list[Stop]:
+    def enter_sender(self, mailbox: str, sender: str, now: float) -> list[Stop]:
         """The same for the sender of a message that has started."""
-        return (
-            self._enter((self._roster.key(Scope.SENDER, mailbox, sender),)) if self._stops else []
-        )
+        if not self._stops:
+            return []
+        return self._enter((self._roster.key(Scope.SENDER, mailbox, sender),), now)
 
     def leave(self, probed: Iterable[Stop]) -> None:
         """A message that had entered has ended, whatever came of it."""
         for stop in probed:
-            stop.is_probed = False
+            stop.probed_at = None
 
     def answered(
         self, mailbox: str, sender: str, phase: Phase, reaction: Reaction, now: float
@@ -124,10 +123,11 @@ class Mailboxes:
         # What was sent before a stop began is part of the same event, and counted with it.
         is_news = stop is None or stop.until <= now
         streak = self._streaks.count(key, reaction.diagnosis.key, now, is_news)
-        due = self.named(reaction.after(streak.times, now - streak.first), mailbox, sender)
+        due = reaction.after(streak.times, now - streak.first)
         if due.action in STOPPING:
-            self._impose(key, due, phase, streak, now)
-        return due, due.pause(streak.times)
+            of_all = self._roster.named_for_all(due, mailbox, sender)
+            self._impose(key, of_all, phase, streak, now)
+        return self.named(due, mailbox, sender), due.pause(streak.times)
 
     def named(self, reaction: Reaction, mailbox: str, sender: str) -> Reaction:
         """A reaction whose diagnosis names this mailbox and sender, ready to be read."""
@@ -147,8 +147,9 @@ class Mailboxes:
 
     def pause(self, mailbox: str, diagnosis: Diagnosis, now: float) -> None:
         """An operator stops a mailbox until `resume`."""
-        stop = Stop(State.PAUSED, diagnosis, now, inf)
-        self._stops.setdefault(("paused", mailbox), stop)
+        key = ("paused", mailbox)
+        if key not in self._stops:
+            self._begin(key, Stop(State.PAUSED, diagnosis, now, inf))
 
     def resume(self, mailbox: str, now: float) -> None:
         """An operator lets a mailbox go on; one that is held is probed at once."""
@@ -169,15 +170,16 @@ class Mailboxes:
         if not stops:
             return Standing(State.READY)
         worst = max(stops, key=lambda stop: stop.until)
-        return Standing(worst.state, worst.until, worst.diagnosis)
+        told = self._roster.shown_to(mailbox, worst.diagnosis)
+        return Standing(worst.state, min(stop.since for stop in stops), worst.until, told)
 
     def missing(self, mailbox: str, now: float) -> Diagnosis:
         """Mail waits for a mailbox that is not configured. One incident says so."""
         key = (Scope.MAILBOX.value, mailbox)
         stop = self._stops.get(key)
         if stop is None:
-            stop = self._stops[key] = Stop(State.MISCONFIGURED, MISSING, now, inf)
-            self._open_incident(key, stop)
+            stop = self._begin(key, Stop(State.MISCONFIGURED, MISSING, now, inf))
+            self._log.incident(key, stop)
         return stop.diagnosis
 
     def held_sender(self, mailbox: str, sender: str) -> Diagnosis | None:
@@ -187,33 +189,36 @@ class Mailboxes:
 
     def excused(self, mailbox: str, sender: str, since: float, now: float) -> float:
         """Seconds between two times in which the sender could not send for no fault of its own."""
-        covering = self._roster.covering(mailbox, sender)
-        stopped = self._past.union((*covering, _SERVICE))
-        for key in covering:
-            if key in self._stops:
-                stopped.add(self._stops[key].since, now)
-        return stopped.within(since, now)
+        keys = (*self._roster.covering(mailbox, sender), (BUDGET, mailbox))
+        return self._excuses.within(keys, since, now)
 
     def excuse(self, since: float, until: float) -> None:
         """There was no service between these times; that ages no message."""
-        self._past.add(_SERVICE, since, until)
+        self._excuses.add(SERVICE, since, until)
+
+    def wants(self, mailbox: str, now: float) -> None:
+        """A mailbox waits for its budget from now on; that ages no message either."""
+        self._excuses.begin((BUDGET, mailbox), now)
+        self.has_news = True
+
+    def has_enough(self, mailbox: str, now: float) -> None:
+        """It no longer does."""
+        self._excuses.end((BUDGET, mailbox), now)
+        self.has_news = True
 
     def forget(self, now: float) -> None:
         """Let go of senders nobody has heard of for long: there may be any number of them."""
         for key, stop in list(self._stops.items()):
-            is_idle = not stop.is_probed and stop.until < now - SENDER_KEPT
+            is_idle = stop.probed_at is None and stop.until < now - SENDER_KEPT
             if key[0] == Scope.SENDER.value and is_idle:
                 self._lift(key, stop, now)
         self._streaks.forget(now - SENDER_KEPT, but=self._stops)
-        self._past.forget(now - PAST_KEPT)
+        self._excuses.forget(now)
 
     def state(self, now: float) -> dict[str, Any]:
         """Everything as plain values, for a file."""
-        return {
-            "at": now,
-            "stops": [[*key, stop.plain()] for key, stop in self._stops.items()],
-            "past": [[*key, past.spans] for key, past in self._past.intervals.items()],
-        }
+        stops = [[*key, stop.plain()] for key, stop in self._stops.items()]
+        return {"stops": stops, "excuses": self._excuses.state(now)}
 
     def restore(self, state: Mapping[str, Any], now: float) -> None:
         """Takes back what `state` gave. The time without a running service is excused as well.
@@ -222,66 +227,55 @@ class Mailboxes:
         Raises ValueError, TypeError or LookupError for what `state` never gave; nothing is
         taken then.
         """
-        past = {(str(kind), str(name)): Intervals(spans) for kind, name, spans in state["past"]}
         stops = {
             (str(kind), str(name)): Stop.restored(kept, now) for kind, name, kept in state["stops"]
         }
-        down_since = float(state["at"])
-        self._past.intervals.update(past)
-        self.excuse(down_since, now)
+        self._excuses.restore(state["excuses"], now)
         for key, stop in stops.items():
-            if self._roster.is_known(key):
-                self._stops[key] = stop
-            else:  # the mailbox is no longer configured
-                self._past.add(key, stop.since, now)
+            if self._roster.is_known(key):  # else the mailbox is no longer configured
+                self._begin(key, stop)
+                self._log.remembered(key, stop, now)
 
     def _earliest(self, keys: tuple[Key, ...], now: float) -> float:
         stops = [self._stops[key] for key in keys if key in self._stops]
         return max((stop.free_at(now) for stop in stops), default=0.0)
 
-    def _enter(self, keys: tuple[Key, ...]) -> list[Stop]:
+    def _enter(self, keys: tuple[Key, ...], now: float) -> list[Stop]:
         probed = [self._stops[key] for key in keys if key in self._stops]
         for stop in probed:
-            stop.is_probed = True
+            stop.probed_at = now
         return probed
+
+    def _begin(self, key: Key, stop: Stop) -> Stop:
+        self._stops[key] = stop
+        self._excuses.begin(key, stop.since)
+        self.has_news = True
+        return stop
 
     def _impose(self, key: Key, due: Reaction, phase: Phase, streak: Streak, now: float) -> None:
         state = state_of(due)
         stop = self._stops.get(key)
         is_new = stop is None
         if stop is None:
-            stop = self._stops[key] = Stop(state, due.diagnosis, now, now)
+            stop = self._begin(key, Stop(state, due.diagnosis, now, now))
         elif stop.diagnosis.key != due.diagnosis.key:
-            self._close_incident(key, stop, now)
+            self._log.incident_over(key, stop, now)
             stop.state, stop.diagnosis, stop.waits = state, due.diagnosis, 1
         elif stop.until > now:
             return  # several answers to messages sent before the stop count once
         else:
             stop.waits += 1
+        self.has_news = True
         stop.place = place_of(phase)
         stop.extend(due, streak.times, now)
         if due.alarm or stop.until - stop.since >= ALARM_AFTER:
-            self._open_incident(key, stop)
+            self._log.incident(key, stop)
         elif is_new:
-            note = f"waits {round(stop.until - now)} s: {due.diagnosis.what}"
-            self._log.emit("mailbox.stopped", "qmgr", note=note, **{key[0]: key[1]})
+            self._log.began(key, stop, now)
 
     def _lift(self, key: Key, stop: Stop, now: float) -> None:
         del self._stops[key]
         self._streaks.end(key)
-        self._past.add(key, stop.since, now)
-        if stop.has_incident:
-            self._close_incident(key, stop, now)
-        else:
-            note = f"mail goes on after {round(now - stop.since)} s"
-            self._log.emit("mailbox.resumed", "qmgr", note=note, **{key[0]: key[1]})
-
-    def _open_incident(self, key: Key, stop: Stop) -> None:
-        if not stop.has_incident:
-            stop.has_incident = True
-            tell_opened(self._log, stop.diagnosis, **{key[0]: key[1]}, state=stop.state.value)
-
-    def _close_incident(self, key: Key, stop: Stop, now: float) -> None:
-        if stop.has_incident:
-            stop.has_incident = False
-            tell_closed(self._log, stop.diagnosis, now - stop.since, **{key[0]: key[1]})
+        self._excuses.end(key, now)
+        self._log.ended(key, stop, now)
+        self.has_news = True

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.relay.stops import Account, Key
 
@@ -74,3 +75,17 @@ class Roster:
             client_id=account.client_id,
         )
         return evolve(reaction, diagnosis=told)
+
+    def named_for_all(self, reaction: Reaction, mailbox: str, sender: str) -> Reaction:
+        """The same for what is stopped: what concerns a tenant or a host names no mailbox."""
+        if reaction.scope not in (Scope.TENANT, Scope.HOST):
+            return self.named(reaction, mailbox, sender)
+        told = reaction.diagnosis.about(tenant=self._accounts[mailbox].tenant)
+        return evolve(reaction, diagnosis=told)
+
+    def shown_to(self, mailbox: str, diagnosis: Diagnosis) -> Diagnosis:
+        """What stops a tenant or a host, as one of its mailboxes shows it."""
+        account = self._accounts.get(mailbox)
+        if account is None:
+            return diagnosis
+        return diagnosis.about(mailbox=mailbox, client_id=account.client_id)

@@ -17,6 +17,7 @@ from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.microsoft.replies import Phase
 
 FIRST_PROBE = 300.0  # seconds; of what is held. Then it doubles up to what the reaction says
+PROBE_PATIENCE = 60.0  # seconds a probe may take until another one may go
 LONGEST_STOP = 86400.0  # no stop read from a file lasts longer, whatever the clock did meanwhile
 
 # Actions that stop what they concern if that is more than one message; the fast ones for seconds.
@@ -32,7 +33,6 @@ MISSING = Diagnosis(
 
 _PLACES = {phase: place for place, phase in enumerate(Phase)}
 END = len(_PLACES)  # the place of a message that arrived
-
 
 Key = tuple[str, str]  # the kind of thing that is stopped, and its name
 
@@ -63,7 +63,8 @@ class Standing:
     """The state of a mailbox, as shown to people. `diagnosis` is None when it is ready."""
 
     state: State
-    until: float = 0.0
+    since: float = 0.0
+    until: float = 0.0  # when it is tried again
     diagnosis: Diagnosis | None = None
 
 
@@ -78,11 +79,13 @@ class Stop:
     place: int = 0  # how far conversations came: the place of the phase
     waits: int = 1
     has_incident: bool = False
-    is_probed: bool = False  # a probe is under way
+    probed_at: float | None = None  # since when a probe is under way
 
     def free_at(self, now: float) -> float:
-        """When a message may go; `inf` while another one probes."""
-        return inf if self.is_probed and self.until <= now else self.until
+        """When a message may go: while another one probes, when that has taken too long."""
+        if self.probed_at is None or self.until > now:
+            return self.until
+        return min(self.probed_at, now) + PROBE_PATIENCE
 
     def extend(self, due: Reaction, times: int, now: float) -> None:
         """Wait again, after the `times`-th equal answer in a row."""
@@ -90,7 +93,11 @@ class Stop:
 
     def plain(self) -> dict[str, Any]:
         """Plain values, for a file."""
-        return asdict(self, value_serializer=_plain_value)
+        return asdict(
+            self,
+            filter=lambda attribute, _: attribute.name != "probed_at",
+            value_serializer=_plain_value,
+        )
 
     @classmethod
     def restored(cls, kept: Mapping[str, Any], now: float) -> Stop:

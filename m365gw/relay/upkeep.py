@@ -1,10 +1,10 @@
-"""What mail out keeps up beside delivering: removals made durable, budgets and mailbox states
+"""What mail out keeps up beside delivering: removals and budgets made durable, mailbox states
 written down, a failed disk probed until it can be trusted again, new sign-ins noticed.
 
-`each_second` is called once a second. Budgets are written every few seconds when something was
-sent, and each minute anyhow: the time of the last note tells the next process how long there was
-no service, which ages no message. Nor does the time the machine slept, or the clock was set
-forward by. Failures: none leave here; they are logged and tried again.
+`each_second` is called once a second. What stops mailboxes is written when it changed, and each
+minute anyhow: the time of the last note tells the next process how long there was no service,
+which ages no message. Nor does the time the machine slept, or the clock was set forward by.
+Failures: none leave here; they are logged and tried again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.governor import Governor
 from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.shortages import Shortages
 from m365gw.relay.stops import State
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
 
-STATE_FILE = "budgets.json"
-SAVE_EVERY = 5.0  # seconds, when something was sent
-SAVE_ANYHOW = 60.0
+STATE_FILE = "mailboxes.json"
+SAVE_ANYHOW = 60.0  # seconds
+SYNC_EVERY = 5.0  # seconds between syncs of the budgets: what a power loss may forget of them
 PROBE_EVERY = 5.0  # seconds between probes of a disk that failed
 LOOK_EVERY = 5.0  # seconds between looks for a new sign-in of a mailbox that may not send
 LONGEST_GAP = 1800.0  # seconds; after a longer one the machine slept, or its clock was set
@@ -36,39 +37,37 @@ LONGEST_GAP = 1800.0  # seconds; after a longer one the machine slept, or its cl
 
 @define(kw_only=True)
 class Upkeep:
-    """Set `has_news` when something happened that is worth writing down."""
+    """Everything of mail out that is done by the second."""
 
     spool: Spool
     governor: Governor
     mailboxes: Mailboxes
+    shortages: Shortages
     clock: IReactorTime
     disk: Calls
     log: EventLog
     has_new_sign_in: Callable[[str], bool]  # whether somebody signed in for a mailbox; blocking
-    has_news: bool = False
     _seen_at: float = inf
     _saved_at: float = 0.0
+    _synced_at: float = 0.0
     _looked_at: float = 0.0
     _probed_at: float = 0.0
     _incident: Diagnosis | None = None
     _failed_at: float = 0.0
 
     def restore(self) -> None:
-        """Budgets and mailbox states of the last process. Without them: no credit, all ready."""
+        """What stopped mailboxes when the last process ended. Without it all are ready."""
         now = self.clock.seconds()
         try:
             data = self.spool.read_state(STATE_FILE)
-            if data is None:
-                return
-            state = json.loads(data)
-            self.governor.restore(state["governor"], now)
-            self.mailboxes.restore(state["mailboxes"], now)
+            if data is not None:
+                self.mailboxes.restore(json.loads(data), now)
         except (SpoolError, ValueError, TypeError, LookupError, AttributeError) as error:
             note = (
-                f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): budgets begin"
-                " anew, and Microsoft may refuse some mail until they are right again"
+                f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): mailboxes that"
+                " were held are tried again"
             )
-            self.log.emit("budgets.lost", "qmgr", level="warn", note=note)
+            self.log.emit("mailboxes.lost", "qmgr", level="warn", note=note)
 
     async def each_second(self) -> bool:
         """What is due now. True: mail that had to wait may go."""
@@ -79,28 +78,33 @@ class Upkeep:
         if self.spool.health.closed:
             self._open_incident()
             return await self._probe(now)
-        since = now - self._saved_at
-        await self.write_down(save=since >= (SAVE_EVERY if self.has_news else SAVE_ANYHOW))
+        is_time = abs(now - self._saved_at) >= SAVE_ANYHOW
+        await self.write_down(save=self.mailboxes.has_news or is_time)
         return await self._look_for_sign_ins(now)
 
     async def write_down(self, *, save: bool) -> None:
-        """Make removals durable; with `save` also budgets and mailbox states."""
+        """Make removals and budgets durable; with `save` also the states of mailboxes."""
         try:
+            self.shortages.look(self.clock.seconds())
             if self.spool.has_unsynced:
                 await self.disk.call(self.spool.sync_removals)
+            await self._sync_budgets(now := self.clock.seconds())
             if save:
-                self.has_news, self._saved_at = False, self.clock.seconds()
-                self.mailboxes.forget(self._saved_at)
-                state = {
-                    "governor": self.governor.state(),
-                    "mailboxes": self.mailboxes.state(self._saved_at),
-                }
-                data = json.dumps(state).encode("ascii")
+                self.mailboxes.has_news, self._saved_at = False, now
+                self.mailboxes.forget(now)
+                data = json.dumps(self.mailboxes.state(now)).encode("ascii")
                 await self.disk.call(self.spool.write_state, STATE_FILE, data)
+                self.governor.ledger.note_time()
         except SpoolError as error:
-            self.has_news = True
+            self.mailboxes.has_news = True
             note = f"the spool cannot be written: {error.cause}"
             self.log.emit("spool.unwritable", "qmgr", level="error", note=note)
+
+    async def _sync_budgets(self, now: float) -> None:
+        ledger = self.governor.ledger
+        if ledger.has_unsynced and abs(now - self._synced_at) >= SYNC_EVERY:
+            self._synced_at = now
+            await self.disk.call(ledger.sync)
 
     async def _look_for_sign_ins(self, now: float) -> bool:
         """Let mailboxes try again that somebody has signed in for, by the command."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from contextlib import suppress
 from typing import Any
@@ -23,6 +24,7 @@ from m365gw.relay.pool import Pool
 from m365gw.relay.stops import Account
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens import Tokens
+from m365gw.spool.ledger import LEDGER, Ledger
 from m365gw.spool.names import Entry
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
@@ -42,19 +44,18 @@ class MailOut:
         tokens = Tokens(clouds, Vault(settings.state_dir), log, self._sign_in)
         connector = Connector(reactor, settings.hostname, settings.governor, log)
         self._connections = Pool(tokens, connector, clouds, settings.governor)
-        self.governor = Governor(settings.governor)
-        self.mailboxes = Mailboxes(
-            [
-                Account(
-                    mailbox.address,
-                    mailbox.tenant,
-                    f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
-                    mailbox.client_id,
-                )
-                for mailbox in settings.mailbox
-            ],
-            log,
-        )
+        sharing = [
+            Account(
+                mailbox.address,
+                mailbox.tenant,
+                f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
+                mailbox.client_id,
+            )
+            for mailbox in settings.mailbox
+        ]
+        ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
+        self.governor = Governor(settings.governor, ledger, sharing)
+        self.mailboxes = Mailboxes(sharing, log)
         delivery = Delivery(
             spool=spool,
             attempts=Attempts(
@@ -62,6 +63,7 @@ class MailOut:
                 sessions=self._connections,
                 accounts=accounts,
                 mailboxes=self.mailboxes,
+                governor=self.governor,
                 clock=reactor,
                 disk=self._disk,
             ),
@@ -109,3 +111,4 @@ class MailOut:
             await farewell.addTimeout(FAREWELL, self._reactor)
         for threads in (self._disk, self._sign_in):
             await threads.stop()
+        self.governor.ledger.close()

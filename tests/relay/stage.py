@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
+from m365gw.spool.ledger import LEDGER, Clocks, Ledger
 from m365gw.spool.names import Entry, State
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
@@ -181,7 +183,13 @@ class Stage:
         queue = queue or Queue()
         self.spool = Spool.open(path, hostname="relay.example.com", clock=self.clock.seconds)
         self.schedule = Schedule()
-        self.governor = Governor(limits)
+        accounts = [
+            Account(address, "contoso", "smtp.office365.com:587", client_id)
+            for address in addresses
+        ]
+        clocks = Clocks(self.clock.seconds, self.clock.seconds, "boot")
+        ledger = Ledger(os.path.join(path, LEDGER), self.spool.health, clocks)
+        self.governor = Governor(limits, ledger, accounts)
         self.accounts = {
             address: Mailbox(
                 address=address,
@@ -192,13 +200,7 @@ class Stage:
             )
             for address in addresses
         }
-        self.mailboxes = Mailboxes(
-            [
-                Account(address, "contoso", "smtp.office365.com:587", client_id)
-                for address in addresses
-            ],
-            self.log,
-        )
+        self.mailboxes = Mailboxes(accounts, self.log)
         self.signed_in: set[str] = set()  # mailboxes somebody has just signed in for
         disk = Inline()
         attempts = Attempts(
@@ -206,6 +208,7 @@ class Stage:
             sessions=self.pool,
             accounts=self.accounts,
             mailboxes=self.mailboxes,
+            governor=self.governor,
             clock=self.clock,
             disk=disk,
         )
@@ -283,6 +286,7 @@ class Stage:
         """The process ends here; only what is on disk is left, and the clock."""
         for call in self.clock.getDelayedCalls():
             call.cancel()
+        self.governor.ledger.close()
         self.spool.close()
 
     def wait(self, seconds: float, step: float = 1.0) -> None:

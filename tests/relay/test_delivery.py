@@ -139,7 +139,7 @@ class RecipientTests(StageCase):
         stage.pool.script = [refuse_some({C: full, D: full})]
         stage.send(A, B, C, D)
         self.assertEqual([one.recipients for one in stage.pool.delivered], [(A, B), (C, D)])
-        self.assertEqual(stage.governor.recipients_per_message(BOX, stage.clock.seconds()), 2)
+        self.assertEqual(stage.governor.uses(BOX).recipients_per_message, 2)
 
     def test_too_many_recipients_after_the_data_halves_until_it_fits(self) -> None:
         """When the whole message is refused for its number of recipients, it is sent in halves."""
@@ -341,8 +341,7 @@ class MailboxTroubleTests(StageCase):
         stage = self.stage()
         stage.pool.script = [CONCURRENT]
         stage.send()
-        now = stage.clock.seconds()
-        self.assertEqual(stage.governor.connections(BOX, now), 1)
+        self.assertEqual(stage.governor.uses(BOX).connections.limit, 1)
         self.assertEqual([entry.attempts for entry in stage.entries()], [0])
         stage.wait(61)
         self.assertEqual(len(stage.pool.delivered), 1)

@@ -203,7 +203,6 @@ class DispatchTests(SynchronousTestCase):
         first.dispatch.start()
         for _ in range(4):
             first.send()
-        first.wait(10)
         first.crash()
         second = Stage(path, limits=limits, clock=first.clock)
         second.dispatch.start()
@@ -236,14 +235,14 @@ class DispatchTests(SynchronousTestCase):
         self.assertEqual((len(second.pool.delivered), second.entries()), (6, []))
         self.assertEqual(len(second.events("incident.closed")), 1)
 
-    def test_damaged_budgets_are_said_and_survived(self) -> None:
+    def test_damaged_state_is_said_and_survived(self) -> None:
         """A state file that is rubbish is reported, and mail goes on."""
-        for rubbish in (b"{", b"[]", b'{"governor": 3}'):
+        for rubbish in (b"{", b"[]", b'{"stops": 3}'):
             stage = self.stage()
-            stage.spool.write_state("budgets.json", rubbish)
+            stage.spool.write_state("mailboxes.json", rubbish)
             stage.dispatch.start()
             stage.send()
-            self.assertEqual(len(stage.events("budgets.lost")), 1)
+            self.assertEqual(len(stage.events("mailboxes.lost")), 1)
             self.assertEqual(len(stage.pool.delivered), 1)
 
     def test_unknown_failure_does_not_stop_the_loop(self) -> None:

@@ -22,7 +22,7 @@ class JudgeTests(SynchronousTestCase):
         stage = Stage(self.mktemp(), limits=evolve(GENEROUS, connections=8))
         stage.pool.script = [refuse(432, "4.3.2", "Concurrent connections limit exceeded")]
         stage.send(*(f"r{number}@example.net" for number in range(50)))
-        self.assertEqual(stage.governor.connections(BOX, stage.clock.seconds()), 4)
+        self.assertEqual(stage.governor.uses(BOX).connections.limit, 4)
 
     def test_reports_have_a_lifetime_of_their_own(self) -> None:
         """bounce_queue_lifetime ends a report sooner than mail, and never later."""

@@ -148,7 +148,7 @@ class ForgettingTests(MailboxesCase):
         self.assertEqual(self.mailboxes.state(START)["stops"], [])
         self.assertEqual(len(self.events("incident.closed")), 1000)
         self.mailboxes.forget(START + 40 * 86400)
-        self.assertEqual(self.mailboxes.state(START)["past"], [])
+        self.assertEqual(self.mailboxes.state(START)["excuses"]["past"], [])
 
     def test_what_still_stops_mail_is_kept(self) -> None:
         """A held mailbox is no sender: it stays held however long nobody probes it."""
@@ -162,13 +162,13 @@ class ProbeTests(MailboxesCase):
 
     def probe(self, now: float) -> None:
         self.assertTrue(self.may(BOX, now))
-        self.probed = self.mailboxes.enter(BOX)
+        self.probed = self.mailboxes.enter(BOX, now)
 
     def test_one_probe_at_a_time(self) -> None:
         """When the wait is over one message goes, and the next only when it has ended."""
         self.answer(AUTH_OFF, START)
         self.probe(START + 300)
-        self.assertEqual(self.mailboxes.may_send(BOX, START + 301), inf)
+        self.assertEqual(self.mailboxes.may_send(BOX, START + 301), START + 360)
         self.mailboxes.leave(self.probed)
         self.assertTrue(self.may(BOX, START + 302))
 
@@ -409,7 +409,7 @@ class MemoryTests(MailboxesCase):
 
     def test_damaged_state_is_refused_whole(self) -> None:
         """A file that says something else raises and changes nothing."""
-        for damaged in ({}, {"stops": [["mailbox", BOX, {}]], "past": [], "at": 1}):
+        for damaged in ({}, {"stops": [["mailbox", BOX, {}]], "excuses": {"past": [], "at": 1}}):
             with self.assertRaises((ValueError, TypeError, LookupError)):
                 self.mailboxes.restore(damaged, START)
         self.assertTrue(self.may(BOX, START))
