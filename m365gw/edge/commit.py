@@ -1,4 +1,4 @@
-"""Group commit: finished drafts become durable together, in one thread.
+"""Group commit: finished drafts become durable together.
 
 Natural batching: a draft that finishes while nothing is being committed starts at once; what
 finishes meanwhile waits for the next round. So a quiet gateway adds no delay, and a busy one
@@ -14,45 +14,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
-from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry
+from m365gw.spool.round import Result
 
 MOST_DRAFTS: Final = 256  # of one round
 MOST_OCTETS: Final = 32 * 1024 * 1024  # of one round; a single draft may be larger
 
-Result = Entry | SpoolError
-InThread = Callable[..., "Deferred[Any]"]  # call a function in a thread: (function, *arguments)
+Commit = Callable[[Sequence[Draft]], "Deferred[list[Result]]"]
 
 _log = Logger()
-
-
-class Committing(Protocol):
-    """What group commit needs of the spool."""
-
-    def commit(self, drafts: Sequence[Draft]) -> list[Result]: ...
 
 
 class GroupCommit:
     """Commits drafts in rounds, one round at a time.
 
-    `in_thread` runs a function in the sync thread; it must keep one thread for this alone.
-    `accepted` is called in the reactor with each entry, before its client is answered.
+    `commit` makes the drafts of one round durable, without the reactor waiting for it (`disk`).
+    `accepted` is called with each entry, before its client is answered.
     """
 
-    def __init__(
-        self, spool: Committing, accepted: Callable[[Entry], object], in_thread: InThread
-    ) -> None:
-        self._spool = spool
+    def __init__(self, commit: Commit, accepted: Callable[[Entry], object]) -> None:
+        self._commit = commit
         self._accepted = accepted
-        self._in_thread = in_thread
         self._pending: deque[tuple[Draft, Deferred[Entry]]] = deque()
         self._is_running = False
         self._idle: list[Deferred[None]] = []
@@ -79,7 +69,7 @@ class GroupCommit:
         batch = self._next_batch()
         self._is_running = bool(batch)
         if batch:
-            outcome = self._in_thread(self._spool.commit, [draft for draft, _ in batch])
+            outcome = maybeDeferred(self._commit, [draft for draft, _ in batch])
             outcome.addErrback(_spool_is_broken, len(batch))
             outcome.addCallback(self._finish, batch)
 

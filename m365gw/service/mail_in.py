@@ -18,6 +18,7 @@ from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.certificates import ServerCertificate, self_signed
 from m365gw.edge.commit import GroupCommit
+from m365gw.edge.disk import Disk
 from m365gw.edge.doorway import Doorway
 from m365gw.edge.intake import Intake
 from m365gw.edge.listeners import ListenerService, SessionFactory
@@ -45,7 +46,8 @@ class MailIn:
         self._log = log
         certificate = _certificate(settings, reactor)  # before there are threads to end
         self._pools: list[ThreadPool] = []
-        self._commit = GroupCommit(spool, accepted, self._in_threads(1, "sync"))
+        self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
+        self._commit = GroupCommit(self._disk.commit, accepted)
         intake = Intake(spool, self._commit, settings.limits, settings.hostname, reactor)
         admission = Admission(settings.client, settings.network)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
@@ -90,6 +92,7 @@ class MailIn:
         """Take no more mail; returns when what was in hand is on disk."""
         await gatherResults([each.stopService() for each in self._listeners.values()])
         await self._commit.settled()
+        self._disk.close()
         await self._usage.settle()
 
     def let_go(self) -> None:

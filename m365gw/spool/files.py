@@ -34,12 +34,12 @@ class Files:
     fstat = staticmethod(os.fstat)
     close = staticmethod(os.close)
 
-    _group_sync: GroupSync | None = None  # without it files are synced one by one
+    group_sync: GroupSync | None = None  # without it nothing is synced but by waiting
 
     def __init__(self, path: str) -> None:
         """Opens the folder. Raises OSError when it is not there or is not a folder."""
         self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._group_sync = GroupSync()
+        self.group_sync = GroupSync()
 
     def write_all(self, fd: int, buffers: Sequence[bytes], offset: int) -> None:
         """Write buffers one behind the other from an offset, in one call where it will."""
@@ -60,11 +60,9 @@ class Files:
             written += step
 
     def sync_all(self, fds: Sequence[int]) -> list[OSError | None]:
-        """fsync(2) of each file, together where that can be done; gives the error of each."""
+        """fsync(2) of each file, one after the other; gives the error of each."""
         results: list[OSError | None] = []
-        if self._group_sync is not None and len(fds) > 1:
-            results = self._group_sync.sync(fds)
-        for fd in fds[len(results) :]:
+        for fd in fds:
             try:
                 self.fsync(fd)
                 results.append(None)

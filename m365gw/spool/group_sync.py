@@ -1,30 +1,31 @@
-"""Syncing many files at once: one wait for the disk, however many files there are.
+"""Syncing many files at once, without waiting: one flush of the disk, however many files there are.
 
-Synced one after the other, each file waits for a flush of the disk of its own, and between two of
-them the thread waits for the interpreter. Handed over together, by Linux's own asynchronous I/O
-(io_submit(2), IOCB_CMD_FSYNC), the flushes become one or two. What is promised of each file is
-what fsync(2) promises, and each has its own error.
+Synced one after the other, each file waits for a flush of the disk of its own; and a thread that
+waits for them contends with all others for the interpreter, at each call. Handed over together, by
+Linux's own asynchronous I/O (io_submit(2), IOCB_CMD_FSYNC), the flushes become one or two, and a
+descriptor tells when they are done (eventfd(2)). What is promised of each file is what fsync(2)
+promises, and each has its own error.
 
 Where the system has no such thing (another machine, a kernel before 4.18, a container that
-forbids it, no room for one more context) nothing is synced here and the caller does it one by one.
+forbids it, no room for one more context) nothing is begun here and the caller syncs in a thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import platform
-import weakref
 from collections.abc import Sequence
-from threading import Lock
 from typing import Final
 
 from attrs import frozen
 
-MOST_FILES: Final = 256  # handed over at a time
+MOST_FILES: Final = 257  # of one group: 256 messages and their folder
 
 _FSYNC: Final = 2  # IOCB_CMD_FSYNC, linux/aio_abi.h
+_TELL: Final = 1  # IOCB_FLAG_RESFD: by the descriptor named in the request
 
 
 @frozen
@@ -74,60 +75,104 @@ class _Event(ctypes.Structure):
     )
 
 
+class _Time(ctypes.Structure):
+    """struct timespec."""
+
+    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_int64))
+
+
+_AT_ONCE: Final = ctypes.byref(_Time(0, 0))
+
+
 class GroupSync:
-    """Syncs files together. Any thread may; one at a time does, the others wait."""
+    """Syncs files together, one group at a time. For one thread."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
         self._calls = _calls_here()
         self._context = ctypes.c_ulong(0)  # none before it is needed
         self._requests = (_Request * MOST_FILES)()
         self._places = (ctypes.c_void_p * MOST_FILES)()
         self._events = (_Event * MOST_FILES)()
+        self._results: list[OSError | None] = []
+        self._missing = 0  # files of the group that have not come back
+        self.event_fd = -1  # readable when files have come back; none before it is needed
         for place, request in enumerate(self._requests):
-            request.data, request.opcode = place, _FSYNC
+            request.data, request.opcode, request.flags = place, _FSYNC, _TELL
             self._places[place] = ctypes.addressof(request)
 
-    def sync(self, descriptors: Sequence[int]) -> list[OSError | None]:
-        """BLOCKING. Sync the first of these files, as many as will go; it may be that none goes.
+    @property
+    def is_possible(self) -> bool:
+        """Whether the system has what it takes. No more, once it has refused."""
+        return self._calls is not None and self._is_ready(self._calls)
 
-        The result says of each of those whether it failed. A file of which nothing is known
-        afterwards has failed.
+    def begin(self, descriptors: Sequence[int]) -> bool:
+        """Begin to sync these files. False: not at all, as they are too many or it cannot be."""
+        assert not self._missing
+        if self._calls is None or len(descriptors) > MOST_FILES or not self.is_possible:
+            return False
+        for request, fd in zip(self._requests, descriptors, strict=False):
+            request.fd = fd
+        taken = _call(self._calls.submit, self._context, len(descriptors), self._places)
+        if taken <= 0:
+            self._calls = None
+            return False
+        self._missing = taken
+        self._results = [None] * taken
+        # A file that is not taken cannot be synced this way, if at all: that is seldom.
+        self._results += [_fsync(fd) for fd in descriptors[taken:]]
+        return True
+
+    def results(self) -> list[OSError | None] | None:
+        """What it came to, file by file; None while some have not come back. Never waits.
+
+        To be asked when `event_fd` is readable.
         """
-        with self._lock:
-            if self._calls is None or not self._has_context(self._calls):
-                return []
-            descriptors = descriptors[:MOST_FILES]
-            for request, fd in zip(self._requests, descriptors, strict=False):
-                request.fd = fd
-            taken = _call(self._calls.submit, self._context, len(descriptors), self._places)
-            if taken < 0:
-                self._calls = None
-                return []
-            return self._wait(taken, self._calls)
+        if self.event_fd >= 0:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.event_fd)
+        if self._calls is None or not self._missing:
+            return None
+        came = _call(self._calls.getevents, self._context, 0, MOST_FILES, self._events, _AT_ONCE)
+        if came < 0 and ctypes.get_errno() != errno.EINTR:
+            return self._give_up()
+        for event in self._events[: max(0, came)]:
+            self._results[event.data] = _error(-event.result) if event.result else None
+            self._missing -= 1
+        return None if self._missing else self._results
 
-    def _has_context(self, calls: _Calls) -> bool:
+    def close(self) -> None:
+        """Let go of what the system holds for us."""
+        if self.event_fd >= 0:
+            os.close(self.event_fd)
+            self.event_fd = -1
+        if self._context and self._calls is not None:
+            _call(self._calls.destroy, self._context)
+        self._calls = None
+
+    def _is_ready(self, calls: _Calls) -> bool:
+        """Whether there is a context; made when it is needed first."""
         if not self._context:
             if _call(calls.setup, MOST_FILES, ctypes.byref(self._context)) < 0:
                 self._calls = None
                 return False
-            weakref.finalize(self, _call, calls.destroy, self._context)
+            self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            for request in self._requests:
+                request.event_fd = self.event_fd
         return True
 
-    def _wait(self, taken: int, calls: _Calls) -> list[OSError | None]:
-        results: list[OSError | None] = [_error(errno.EIO)] * taken
-        missing = taken
-        while missing:
-            came = _call(calls.getevents, self._context, missing, missing, self._events, None)
-            if came < 0 and ctypes.get_errno() == errno.EINTR:
-                continue
-            if came < 0:
-                self._calls = None  # what comes late must not be taken for another's
-                break
-            for event in self._events[:came]:
-                results[event.data] = _error(-event.result) if event.result else None
-            missing -= came
-        return results
+    def _give_up(self) -> list[OSError | None]:
+        """Nothing is told any more: all have failed, and what comes late is not taken."""
+        self._calls = None
+        self._missing = 0
+        return [_error(errno.EIO) for _ in self._results]
+
+
+def _fsync(fd: int) -> OSError | None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        return error
+    return None
 
 
 def _calls_here() -> _Calls | None:

@@ -26,6 +26,7 @@ from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
 from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
+from m365gw.spool.round import Result, Round
 
 # Files kept open to have their outcomes synced; those of more the kernel writes when it likes.
 MOST_OUTCOMES = 256
@@ -92,6 +93,8 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the spool and its lock."""
+        if self._files.group_sync is not None:
+            self._files.group_sync.close()
         for fd in (*self._outcomes, self._new, self._lock, self._files.root):
             self._close(fd)
 
@@ -101,29 +104,26 @@ class Spool:
         """A new message; it has its queue id at once."""
         return Draft(self._files, self.health, self._ids.next(), envelope, origin)
 
-    def commit(self, drafts: Sequence[Draft]) -> list[Entry | SpoolError]:
+    def commit(self, drafts: Sequence[Draft]) -> list[Result]:
         """BLOCKING. Make finished drafts durable together, and visible.
 
-        The files are synced together with the folder of new mail, where each has a hidden name.
-        Then it gets its own: what can be seen is whole and durable. That last step need not be
-        durable itself, because what is found hidden and whole after a crash is taken up
-        (`leftovers`).
-
         Returns, in order, the entry of each message that may now be acknowledged, or the error for
-        which its draft is gone. A failed sync is never repeated: the kernel may since have
-        forgotten what it could not write.
+        which its draft is gone.
         """
-        for draft in drafts:
-            if not draft.finished:
-                draft.discard()  # half a message is none
-        written = [draft for draft in drafts if draft.failure is None]
-        if written:
-            *errors, of_folder = self._files.sync_all([*(draft.fd for draft in written), self._new])
-            for draft, error in zip(written, errors, strict=True):
-                draft.synced(error or of_folder)
-                draft.show()
-            self._note_newest_id(written[-1].id)
-        return [draft.end() for draft in drafts]
+        results = Round(self._files, self._new, drafts).run()
+        self._note_newest_id(drafts)
+        return results
+
+    def begin_commit(self, drafts: Sequence[Draft]) -> Round | None:
+        """Begin what `commit` does, without waiting: one round at a time, which then goes on.
+
+        None when the system has no way to do so: then there is `commit`, in a thread.
+        """
+        begun = Round(self._files, self._new, drafts)
+        if not begun.begin():
+            return None
+        self._note_newest_id(drafts)
+        return begun
 
     # Looking
 
@@ -284,14 +284,13 @@ class Spool:
             return True
         return scan.give_name_back(self._files, entry, path)
 
-    def _note_newest_id(self, number: int) -> None:
+    def _note_newest_id(self, drafts: Sequence[Draft]) -> None:
         """Every ten seconds, so that no id is given again when the clock is set back."""
         now = self._clock()
-        if abs(now - self._id_noted_at) < 10:
-            return
-        self._id_noted_at = now
-        with contextlib.suppress(OSError):
-            layout.write_newest_id(self._files, number)
+        if drafts and abs(now - self._id_noted_at) >= 10:
+            self._id_noted_at = now
+            with contextlib.suppress(OSError):
+                layout.write_newest_id(self._files, drafts[-1].id)
 
     def _close(self, fd: int) -> None:
         if fd >= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -115,7 +116,7 @@ class Gateway:
         self.accepted: list[Entry] = []
         limits = limits or Limits(minimal_free_space=0)
         logins = logins or Logins()
-        self.commit = GroupCommit(self.spool, self.accepted.append, self.disk)
+        self.commit = GroupCommit(partial(self.disk, self.spool.commit), self.accepted.append)
         self.doorway = Doorway(
             listener=listener,
             hostname="gw.example.com",

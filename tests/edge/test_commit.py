@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from unittest import mock
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from m365gw.smtp.replies import Refused
 from m365gw.spool.draft import Draft
 from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry
+from m365gw.spool.round import Result
 from m365gw.spool.spool import Spool
 from tests.edge.conversation import MESSAGE, Thread
 
@@ -27,7 +29,10 @@ class GroupCommitTests(SynchronousTestCase):
         self.disk = Thread()
         self.disk.is_stalled = True
         self.accepted: list[Entry] = []
-        self.commit = GroupCommit(self.spool, self.accepted.append, self.disk)
+        self.commit = GroupCommit(self.round, self.accepted.append)
+
+    def round(self, drafts: Sequence[Draft]) -> Deferred[list[Result]]:
+        return self.disk(self.spool.commit, drafts)
 
     def draft(self) -> Draft:
         envelope = Envelope("me@example.com", (Recipient("you@example.net"),))
@@ -50,7 +55,7 @@ class GroupCommitTests(SynchronousTestCase):
     def test_relay_is_told_before_the_client(self) -> None:
         """Each accepted entry is handed on, once."""
         order: list[str] = []
-        commit = GroupCommit(self.spool, lambda entry: order.append("relay"), self.disk)
+        commit = GroupCommit(self.round, lambda entry: order.append("relay"))
         commit.commit(self.draft()).addCallback(lambda entry: order.append("client"))
         self.disk.run()
         self.assertEqual(order, ["relay", "client"])
@@ -112,7 +117,7 @@ class GroupCommitTests(SynchronousTestCase):
 
     def test_raising_callbacks_stop_nothing(self) -> None:
         """A relay or a client that raises costs the others neither their answer nor a round."""
-        commit = GroupCommit(self.spool, mock.Mock(side_effect=KeyError), self.disk)
+        commit = GroupCommit(self.round, mock.Mock(side_effect=KeyError))
         first = commit.commit(self.draft())
         first.addCallback(lambda entry: 1 // 0)
         second, third = commit.commit(self.draft()), commit.commit(self.draft())

@@ -1,20 +1,28 @@
-"""Syncing many files at once."""
+"""Syncing many files at once, without waiting."""
 
 from __future__ import annotations
 
 import errno
 import os
-import threading
+import select
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.spool.files import Files
 from m365gw.spool.group_sync import MOST_FILES, GroupSync
+
+Results = list[OSError | None]
 
 
 class GroupSyncTests(SynchronousTestCase):
-    """What the system says of each file is told of that file, and of no other."""
+    """What the system says of each file is told of that file, and of no other.
+
+    A system that has no such calls takes nothing, which every test allows for.
+    """
+
+    def setUp(self) -> None:
+        self.sync = GroupSync()
+        self.addCleanup(self.sync.close)
 
     def files(self, count: int) -> list[int]:
         """New files with something to sync."""
@@ -26,48 +34,48 @@ class GroupSyncTests(SynchronousTestCase):
             found.append(fd)
         return found
 
+    def results(self) -> Results:
+        """The results of what was begun, once they are there."""
+        while True:
+            select.select([self.sync.event_fd], [], [])
+            results = self.sync.results()
+            if results is not None:
+                return results
+
     def test_files_are_synced(self) -> None:
         """One result for each file handed over, none of them an error, again and again."""
-        sync = GroupSync()
-        for count in (1, 2, 7):
-            results = sync.sync(self.files(count))
-            self.assertIn(results, ([None] * count, []))
+        for count in (1, 2, 7, MOST_FILES):
+            if self.sync.begin(self.files(count)):
+                self.assertEqual([None] * count, self.results())
+                self.assertIsNone(self.sync.results())
 
     def test_error_is_that_of_its_file(self) -> None:
-        """What cannot be synced fails alone, wherever it stands, and the rest is synced."""
+        """What cannot be synced fails alone, and the files before and behind it are synced."""
         reading, writing = os.pipe()
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
         first, last = self.files(2)
-        root = Files(".")
-        self.addCleanup(root.close, root.root)
-        good, bad, also_good = root.sync_all([first, reading, last])
-        self.assertEqual((None, None), (good, also_good))
-        assert bad is not None
-        self.assertEqual(errno.EINVAL, bad.errno)
+        if self.sync.begin([first, reading, last]):
+            good, bad, also_good = self.results()
+            self.assertEqual((None, None), (good, also_good))
+            assert bad is not None
+            self.assertEqual(errno.EINVAL, bad.errno)
 
-    def test_more_than_go_at_once_are_all_synced(self) -> None:
-        """What does not go with the others is synced one by one."""
-        root = Files(".")
-        self.addCleanup(root.close, root.root)
+    def test_too_many_are_not_begun(self) -> None:
+        """More than go at once are for the caller to sync, none of them half begun."""
         [fd] = self.files(1)
-        many = [fd] * (MOST_FILES + 3)
-        self.assertEqual([None] * len(many), root.sync_all(many))
+        self.assertFalse(self.sync.begin([fd] * (MOST_FILES + 1)))
+        self.assertIsNone(self.sync.results())
 
-    def test_system_without_it_syncs_one_by_one(self) -> None:
-        """On a machine whose calls are not known nothing is handed over, and all is synced."""
+    def test_machine_without_it_begins_nothing(self) -> None:
+        """On a machine whose calls are not known nothing is handed over."""
         with mock.patch("platform.machine", return_value="pdp11"):
-            root = Files(".")
-        self.addCleanup(root.close, root.root)
-        synced: list[int] = []
-        files = self.files(3)
-        with mock.patch.object(Files, "fsync", synced.append):
-            self.assertEqual([None] * 3, root.sync_all(files))
-        self.assertEqual(files, synced)
+            sync = GroupSync()
+        self.assertFalse(sync.begin(self.files(3)))
+        self.assertEqual(-1, sync.event_fd)
 
     def test_system_that_refuses_it_is_not_asked_again(self) -> None:
-        """A kernel or container that says no gets plain fsync from then on."""
-        sync = GroupSync()
+        """A kernel or container that says no is left in peace from then on."""
         calls: list[int] = []
 
         def refusing(number: int, *arguments: object) -> int:
@@ -75,33 +83,17 @@ class GroupSyncTests(SynchronousTestCase):
             return -1
 
         with mock.patch("m365gw.spool.group_sync._call", refusing):
-            self.assertEqual([], sync.sync(self.files(2)))
-            self.assertEqual([], sync.sync(self.files(2)))
+            self.assertFalse(self.sync.begin(self.files(2)))
+            self.assertFalse(self.sync.begin(self.files(2)))
         self.assertLessEqual(len(calls), 1)
 
     def test_file_of_which_nothing_is_known_has_failed(self) -> None:
         """When the kernel took the files and then tells nothing, none is called synced."""
-        sync = GroupSync()
-        if not sync.sync(self.files(1)):
+        if not self.sync.begin(self.files(1)):
             return  # this system has no such calls, so it takes nothing
+        self.results()
         with mock.patch("m365gw.spool.group_sync._call", mock.Mock(side_effect=[2, -1])):
-            results = sync.sync(self.files(2))
-        self.assertEqual([errno.EIO] * 2, [error.errno for error in results if error])
-        self.assertEqual([], sync.sync(self.files(2)))
-
-    def test_threads_do_not_take_each_other_s_results(self) -> None:
-        """Two threads at a time: each gets as many results as it handed over."""
-        root = Files(".")
-        self.addCleanup(root.close, root.root)
-        files, lengths = self.files(8), []
-
-        def work(count: int) -> None:
-            for _ in range(20):
-                lengths.append(len(root.sync_all(files[:count])) - count)
-
-        threads = [threading.Thread(target=work, args=(count,)) for count in (3, 8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual([0] * 40, lengths)
+            self.assertTrue(self.sync.begin(self.files(2)))
+            results = self.sync.results()
+        self.assertEqual([errno.EIO] * 2, [error.errno for error in results or () if error])
+        self.assertFalse(self.sync.begin(self.files(2)))
