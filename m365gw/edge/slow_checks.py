@@ -1,9 +1,10 @@
 """Chosen passwords compared with their hashes: in a few threads, behind a queue with a bound.
 
 Each comparison costs tens of milliseconds, and the threads are few, so what counts is who comes
-first: the one whose address has failed least and has the fewest comparisons waiting. Whoever
-storms the gateway with wrong passwords waits behind everybody else. When the queue is full the one
-who would come last is told 454 4.7.0 at once.
+first: the one whose address has failed least and has the fewest comparisons waiting; among equals
+the one who came last. Whoever storms the gateway with wrong passwords waits behind everybody else,
+and so does the first wave of a storm, that has not failed yet. When the queue is full the one who
+would come last is told 454 4.7.0 at once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class _Check:
     """One comparison that waits. The smallest comes first."""
 
     rank: float
-    number: int
+    number: int  # counts downwards: the newest is the smallest
     who: str = field(order=False)
     hashes: Hashes = field(order=False, repr=False)
     password: str = field(order=False, repr=False)
@@ -52,7 +53,7 @@ class SlowChecks:
         self._most_waiting = most_waiting
         self._waiting: list[_Check] = []  # a heap
         self._of: Counter[str] = Counter()  # comparisons of each address
-        self._number = count()
+        self._number = count(0, -1)
 
     def check(self, who: str, failed: float, hashes: Hashes, password: str) -> Deferred[int | None]:
         """The place of the hash that the password belongs to, or None.
