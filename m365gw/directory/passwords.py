@@ -44,7 +44,7 @@ def generate() -> tuple[str, str]:
 
 def hash_chosen(password: str) -> str:
     """The hash of a password that a person chose."""
-    return _argon2.hash(_composed(password))
+    return _argon2.hash(composed(password))
 
 
 def is_slow(stored: str) -> bool:
@@ -65,7 +65,7 @@ def verify(stored: str, password: str) -> bool:
     """
     if len(password.encode("utf-8", "surrogatepass")) > LONGEST_PASSWORD:
         return False
-    password = _composed(password)
+    password = composed(password)
     if stored.startswith(_GENERATED):
         parts = _generated_parts(stored)
         return parts is not None and hmac.compare_digest(_digest(parts[0], password), parts[1])
@@ -81,8 +81,9 @@ def verify(stored: str, password: str) -> bool:
         return False
 
 
-def _composed(password: str) -> str:
-    return password if password.isascii() else unicodedata.normalize("NFC", password)
+def composed(text: str) -> str:
+    """Text as logins and passwords are compared."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _digest(salt: bytes, password: str) -> bytes:

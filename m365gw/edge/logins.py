@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from m365gw.config.logins import Password
 from m365gw.config.settings import Client
-from m365gw.directory.passwords import is_slow
+from m365gw.directory.passwords import composed, is_slow
 from m365gw.edge.admission import IpAddress, IpNetwork, ip_network
 
 
@@ -59,12 +59,13 @@ class Logins:
     """All clients, by what devices say."""
 
     def __init__(self, clients: Iterable[Client]) -> None:
-        self._known = {client.login: _known(client) for client in clients}
+        self._known = {composed(client.login): _known(client) for client in clients}
         self._all = tuple(self._known.values())
         self._key = secrets.token_bytes(32)
 
     def find(self, said: str) -> Known | None:
         """The client that is meant."""
+        said = composed(said)
         known = self._known.get(said)
         if known is not None:
             return known
@@ -81,7 +82,7 @@ class Logins:
 
     def hint(self, said: str) -> str:
         """Why a login is unknown, in words for the log."""
-        for known, realm in self._inside(said):
+        for known, realm in self._inside(composed(said)):
             return (
                 "the login is unknown; if the device puts it around its login itself, add "
                 f'"{realm}" to realms of [[client]] login = "{known.login}"'
