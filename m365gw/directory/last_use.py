@@ -39,6 +39,7 @@ class LastUse:
 
     def __init__(self, state_dir: str) -> None:
         self._file = Path(state_dir, FILE)
+        self.is_readable = _may_be_read(self._file)
         self._uses = {(use.login, use.password): use for use in _read(self._file)}
 
     def __iter__(self) -> Iterator[Use]:
@@ -60,6 +61,17 @@ class LastUse:
     def write(self, octets: bytes) -> None:
         """Replace the file, durably. Raises OSError."""
         write_private(self._file, octets)
+
+
+def _may_be_read(file: Path) -> bool:
+    """Whether the file can be read, or is known not to be there."""
+    try:
+        with file.open("rb"):
+            return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _read(file: Path) -> list[Use]:
