@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
+from m365gw.relay.clearance import Clearance
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
@@ -73,12 +74,13 @@ class Dispatch:
         self._queue = queue
         self._clock = clock
         self._log = log
-        self._shortages = Shortages(governor, mailboxes, schedule, log)
+        shortages = Shortages(governor, mailboxes, schedule, log)
+        self._clearance = Clearance(governor, mailboxes, schedule, shortages)
         self._upkeep = Upkeep(
             spool=spool,
             governor=governor,
             mailboxes=mailboxes,
-            shortages=self._shortages,
+            shortages=shortages,
             clock=clock,
             disk=disk,
             log=log,
@@ -179,9 +181,7 @@ class Dispatch:
         for _ in range(MOST_AT_ONCE):
             if len(self._flights) >= MOST_IN_FLIGHT:
                 return  # goes on when one has landed
-            start = self._mailboxes.may_send(mailbox, now)
-            if start <= now:
-                start = now + self._shortages.begin(mailbox, now)
+            start = self._clearance.begin(mailbox, now)
             if start > now:
                 self._sleep(lane, start)
                 return

@@ -37,14 +37,8 @@ class Shortages:
     log: EventLog
     _known: dict[str, _Shortage] = field(factory=dict)
 
-    def begin(self, mailbox: str, now: float) -> float:
-        """A mailbox with mail that is due begins a delivery, or has to wait so many seconds."""
-        wait = self.governor.begin(mailbox)
-        if wait.seconds:
-            self._met(mailbox, wait, now)
-        return wait.seconds
-
-    def _met(self, mailbox: str, wait: Wait, now: float) -> None:
+    def met(self, mailbox: str, wait: Wait, now: float) -> None:
+        """A mailbox with mail that is due has to wait."""
         known = self._known.get(mailbox)
         if wait.limit is None or (known is not None and known.limit is wait.limit):
             return
@@ -79,8 +73,8 @@ def in_words(mailbox: str, wait: Wait, uses: Uses, waiting: int) -> str:
     messages = f"{waiting} message{'s' * (waiting != 1)}"
     if wait.limit is Limit.MINUTE:
         return (
-            f"{mailbox} has sent {uses.minute.used} messages this minute; Microsoft allows no more"
-            f" than {uses.minute.limit:g}; {messages} wait, the last goes in about"
+            f"{mailbox} sends as fast as Microsoft allows, {uses.minute.limit:g} messages a minute"
+            f" ({uses.minute.used} in the last one); {messages} wait, the last goes in about"
             f" {_duration(_until_last(uses, waiting))}"
         )
     if wait.limit is Limit.DAY:

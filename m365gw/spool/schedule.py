@@ -32,6 +32,7 @@ class Schedule:
         self.capacity = capacity
         self.forgotten = 0  # messages not kept for want of room, ever
         self._known = 0
+        self._newest = -1  # the greatest id ever added; ids rise with time
         self._slots = Slots()
         self._index = IdIndex(self._slots.id)
         self._lanes: list[Lane | None] = []
@@ -65,6 +66,7 @@ class Schedule:
         slot = self._slots.store(entry, lane.number)
         self._index.insert(slot)
         self._known += 1
+        self._newest = max(self._newest, entry.id)
         lane.held += 1
         lane.turns.held += 1
         if entry.due <= self._reached:
@@ -81,7 +83,7 @@ class Schedule:
         self._ripen(now)
         if mailbox not in self._ready:
             return None
-        lane, slot = self._mailboxes[mailbox].pick()
+        lane, slot = self._mailboxes[mailbox].pick(self._slots)
         entry = self._slots.entry(slot, mailbox, lane.source)
         self._drop(slot, lane)
         return entry
@@ -93,6 +95,11 @@ class Schedule:
             return False
         self._drop(slot, self._lane_of(slot))
         return True
+
+    def come_back(self, mailbox: int) -> None:
+        """Nothing stops this mailbox any longer: what waited for it goes before what is to come."""
+        if mailbox in self._mailboxes:
+            self._mailboxes[mailbox].come_back(self._slots, self._newest)
 
     def pause(self, mailbox: int) -> None:
         """Nothing is taken from this mailbox until `resume`; its messages keep their places."""

@@ -116,6 +116,16 @@ class Slots:
         before[following] = preceding
         return following if first == slot else first
 
+    def join(self, first: int, other: int) -> int:
+        """Puts a whole list behind another; gives the list."""
+        if first == EMPTY or other == EMPTY:
+            return other if first == EMPTY else first
+        after, before = self._after, self._before
+        last, end = before[first], before[other]
+        after[last], before[other] = other, last
+        after[end], before[first] = first, end
+        return first
+
     def each(self, first: int) -> list[int]:
         """The slots of a list, in order."""
         found: list[int] = []

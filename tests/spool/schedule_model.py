@@ -44,20 +44,39 @@ class Model:
     ring: dict[int, list[int]] = field(factory=dict)  # mailbox to sources, next one first
     streak: Counter[tuple[int, int]] = field(factory=Counter)
     paused: set[int] = field(factory=set)
+    back_since: dict[int, int] = field(factory=dict)  # by mailbox that has mail
+    newest: int = -1
     reached: int = 0
 
     def known(self) -> dict[int, Entry]:
         return {one.id: one for one in self.waiting + self.ready}
 
     def make_ready(self, one: Entry) -> None:
-        self.ready.append(one)
+        mine = [each for each in self.ready if each.mailbox == one.mailbox]
+        mine = [each for each in mine if each.source == one.source]
+        first = next((e for e in mine if self.has_waited(e) == self.has_waited(one)), None)
+        if first is not None and not one.attempts and one.id < first.id:
+            self.ready.insert(self.ready.index(first), one)
+        else:
+            self.ready.append(one)
         ring = self.ring.setdefault(one.mailbox, [])
         if one.source not in ring:
             ring.append(one.source)
 
+    def has_waited(self, one: Entry) -> bool:
+        return one.attempts > 0 or one.id <= self.back_since.get(one.mailbox, -1)
+
+    def come_back(self, mailbox: int) -> None:
+        mine = [one for one in self.ready if one.mailbox == mailbox]
+        new = [one for one in mine if not self.has_waited(one)]
+        self.ready = [one for one in self.ready if one not in new] + new
+        if any(one.mailbox == mailbox for one in self.known().values()):
+            self.back_since[mailbox] = self.newest
+
     def add(self, one: Entry) -> None:
         if one.id in self.known():
             return
+        self.newest = max(self.newest, one.id)
         if one.due <= self.reached:
             self.make_ready(one)
         else:
@@ -73,8 +92,13 @@ class Model:
     def forget(self, one: Entry) -> None:
         if one in self.waiting:
             self.waiting.remove(one)
-            return
-        self.ready.remove(one)
+        else:
+            self.ready.remove(one)
+            self.forget_turn(one)
+        if not any(each.mailbox == one.mailbox for each in self.known().values()):
+            self.back_since.pop(one.mailbox, None)
+
+    def forget_turn(self, one: Entry) -> None:
         if not any((r.mailbox, r.source) == (one.mailbox, one.source) for r in self.ready):
             self.ring[one.mailbox].remove(one.source)
             if not any(r.source == one.source and r.mailbox == one.mailbox for r in self.waiting):
@@ -87,15 +111,15 @@ class Model:
         source = ring.pop(0)
         ring.append(source)
         mine = [one for one in self.ready if (one.mailbox, one.source) == (mailbox, source)]
-        new = [one for one in mine if not one.attempts]
-        retries = [one for one in mine if one.attempts]
+        new = [one for one in mine if not self.has_waited(one)]
+        waited = [one for one in mine if self.has_waited(one)]
         key = mailbox, source
-        if new and retries:
-            give_retry = self.streak[key] == 3
-            self.streak[key] = 0 if give_retry else self.streak[key] + 1
+        if new and waited:
+            give_waited = self.streak[key] >= (3 if waited[0].attempts else 1)
+            self.streak[key] = 0 if give_waited else self.streak[key] + 1
         else:
-            give_retry = not new
+            give_waited = not new
             self.streak[key] = 0
-        chosen = retries[0] if give_retry else new[0]
+        chosen = waited[0] if give_waited else new[0]
         self.forget(chosen)
         return chosen

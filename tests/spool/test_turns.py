@@ -44,6 +44,36 @@ class TurnsTests(SynchronousTestCase):
         self.schedule.add(waited)
         self.assertEqual(self.schedule.take(RELAY, START), waited)
 
+    def test_mail_told_to_wait_keeps_its_place(self) -> None:
+        """The oldest message tries whether a mailbox is mended; it stays the oldest."""
+        for number in (1, 2, 3):
+            self.schedule.add(entry(number))
+        first = self.schedule.take(RELAY, START)
+        assert first is not None
+        self.schedule.add(entry(first.id, due=START))
+        self.assertEqual([one.id for one in drain(self.schedule, RELAY, START)], [1, 2, 3])
+
+    def test_a_mailbox_that_comes_back(self) -> None:
+        """What waited goes oldest first and takes turns with what comes later, one and one."""
+        for number in range(1, 6):
+            self.schedule.add(entry(number))
+        self.schedule.come_back(RELAY)
+        for number in range(11, 14):
+            self.schedule.add(entry(number))
+        taken = [one.id for one in drain(self.schedule, RELAY, START)]
+        self.assertEqual(taken, [11, 1, 12, 2, 13, 3, 4, 5])
+
+    def test_retries_that_were_due_go_first_when_a_mailbox_comes_back(self) -> None:
+        """They are the oldest; behind them comes what was never tried."""
+        for number in (1, 2):
+            self.schedule.add(entry(number, due=START, attempts=1))
+        for number in (3, 4):
+            self.schedule.add(entry(number))
+        self.schedule.mailboxes_ready(START)
+        self.schedule.come_back(RELAY)
+        taken = [one.id for one in drain(self.schedule, RELAY, START)]
+        self.assertEqual(taken, [1, 2, 3, 4])
+
 
 class FairnessTests(SynchronousTestCase):
     """Over any backlogs and arrivals."""
