@@ -105,7 +105,7 @@ class Gateway(Service):
     def _open_control(self) -> None:
         assert self._mail_in is not None
         settings = self._settings
-        status = Status(self._spool, self._mail_in, self._mail_out, self._reactor.seconds())
+        status = Status(self._spool, self._mail_in, self._mail_out, self._reactor)
         api = Api(self.log)
         api.get("/status", lambda: status.status(self._settings))
         api.get("/mailboxes", status.mailboxes)

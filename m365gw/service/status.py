@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from math import inf
 from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
 
 from m365gw import __version__
 from m365gw.config.settings import Settings
-from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.stops import State
+from m365gw.relay.overview import overview
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.spool.spool import Spool
@@ -18,11 +18,14 @@ from m365gw.spool.spool import Spool
 class Status:
     """Answers questions about the gateway. Times are seconds since 1970."""
 
-    def __init__(self, spool: Spool, mail_in: MailIn, mail_out: MailOut, started_at: float) -> None:
+    def __init__(
+        self, spool: Spool, mail_in: MailIn, mail_out: MailOut, clock: IReactorTime
+    ) -> None:
         self._spool = spool
         self._in = mail_in
         self._out = mail_out
-        self._started_at = started_at
+        self._clock = clock
+        self._started_at = clock.seconds()
 
     def status(self, settings: Settings) -> dict[str, Any]:
         """GET /status."""
@@ -44,18 +47,9 @@ class Status:
 
     def mailboxes(self) -> list[dict[str, Any]]:
         """GET /mailboxes."""
-        return [self._mailbox(address) for address in self._out.mailboxes.addresses]
-
-    def _mailbox(self, address: str) -> dict[str, Any]:
-        standing = self._out.mailboxes.standing(address)
-        told = standing.diagnosis
-        is_ready = standing.state is State.READY
-        return {
-            "address": address,
-            "state": standing.state.value,
-            "until": None if is_ready or standing.until == inf else standing.until,
-            "diagnosis": None if told is None else _plain(told),
-        }
+        out = self._out
+        found = overview(out.mailboxes, out.governor, out.schedule, self._clock.seconds())
+        return [one.plain() for one in found]
 
     def _troubles(self, settings: Settings) -> list[dict[str, str]]:
         """Why no mail can be taken now, for each cause."""
@@ -69,13 +63,3 @@ class Status:
                 }
             ]
         return []
-
-
-def _plain(told: Diagnosis) -> dict[str, str]:
-    return {
-        "key": told.key,
-        "what": told.what,
-        "why": told.why,
-        "fix": told.fix,
-        "who": told.who,
-    }
