@@ -21,6 +21,7 @@ FLOORS = {
     "microsoft": 0.5,  # its tables speak of SMTP replies
     "config": 1,
     "events": 1,
+    "incidents": 1.5,  # told in the log, in the words of a diagnosis
     "metrics": 1,
     "spool": 2,
     "directory": 2,

@@ -15,8 +15,9 @@ import attrs
 
 from m365gw.config import files
 from m365gw.config.client_checks import client_faults, network_fault
-from m365gw.config.endpoints import endpoint_fault, is_fixed
-from m365gw.config.settings import CustomCloud, Listener, Mailbox, Settings
+from m365gw.config.endpoints import is_fixed
+from m365gw.config.listener_checks import listener_faults
+from m365gw.config.settings import CustomCloud, Mailbox, Settings
 from m365gw.config.sources import Fault, KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
 from m365gw.smtp.addresses import parse_mailbox, parse_pattern
@@ -76,31 +77,7 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
     networks = [network.cidr for network in settings.network]
     for number, listener in enumerate(settings.listener):
         here: KeyPath = ("listener", number)
-        fault = endpoint_fault(listener.endpoint)
-        if fault:
-            yield (*here, "endpoint"), *fault
-        yield from _login_without_tls(here, listener)
-        for cidr in listener.networks:
-            yield from network_fault((*here, "networks"), cidr)
-            if cidr not in networks:
-                yield (
-                    (*here, "networks"),
-                    f"{cidr} is trusted here, but no [[network]] says what it may send",
-                    f'Add [[network]] with cidr = "{cidr}", senders and mailbox.',
-                )
-
-
-def _login_without_tls(here: KeyPath, listener: Listener) -> Iterator[Fault]:
-    if (
-        listener.tls == "none"
-        and listener.auth == "require"
-        and "plaintext-auth" not in listener.quirks
-    ):
-        yield (
-            (*here, "auth"),
-            "a login is required, but without TLS none is offered",
-            'Set tls = "starttls" or auth = "off"; for old devices quirks = ["plaintext-auth"].',
-        )
+        yield from listener_faults(here, listener, networks)
 
 
 def _mailboxes(settings: Settings) -> Iterator[Fault]:

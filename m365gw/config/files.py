@@ -22,6 +22,8 @@ _PAIR = "It must hold one private key without a passphrase, and the certificate,
 def faults(settings: Settings) -> Iterator[Fault]:
     """Every fault of a file, except those of the secrets, which are read with the settings."""
     yield from _tls(settings.tls)
+    for number, extra in enumerate(settings.tls.extra):
+        yield from _pair(("tls", "extra", number), extra.certificate, extra.key)
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number, "certificate_file")
         file = mailbox.certificate_file
@@ -46,16 +48,21 @@ def _tls(tls: Tls) -> Iterator[Fault]:
     if bool(tls.certificate) != bool(tls.key):
         remedy = "Give both, or none for a self-signed one."
         yield ("tls",), "certificate and key belong together", remedy
+    yield from _pair(("tls",), tls.certificate, tls.key)
+
+
+def _pair(here: KeyPath, certificate: str, key: str) -> Iterator[Fault]:
+    """The faults of a certificate and its key, each in a file of its own."""
     unreadable = [
         fault
-        for name, file in (("certificate", tls.certificate), ("key", tls.key))
-        for fault in _unreadable(("tls", name), file)
+        for name, file in (("certificate", certificate), ("key", key))
+        for fault in _unreadable((*here, name), file)
     ]
     yield from unreadable
-    if tls.certificate and tls.key and not unreadable and not _is_pair(tls.certificate, tls.key):
+    if certificate and key and not unreadable and not _is_pair(certificate, key):
         yield (
-            ("tls", "key"),
-            f"{tls.key} is not the key of {tls.certificate}",
+            (*here, "key"),
+            f"{key} is not the key of {certificate}",
             "Both must be PEM, the key without a passphrase, the server's certificate first.",
         )
 

@@ -15,10 +15,16 @@ from attrs import field, fields, frozen
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.logins import Logins, Password
 
-TlsMode = Literal["none", "starttls", "require", "implicit"]
+TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
-Quirk = Literal["plaintext-auth", "auth-equals"]
+Quirk = Literal["plaintext-auth", "auth-equals", "legacy-tls"]
+
+
+@frozen(kw_only=True)
+class Certificate:
+    certificate: FileName = required("PEM file: certificate and chain.")
+    key: FileName = required("PEM file: the private key.")
 
 
 @frozen(kw_only=True)
@@ -27,6 +33,9 @@ class Tls:
         "", "PEM file: certificate and chain. Empty: a self-signed one is made in state_dir/tls."
     )
     key: FileName = setting("", "PEM file: the private key. Empty only together with certificate.")
+    extra: tuple[Certificate, ...] = setting(
+        (), "More certificates, for clients that ask for one of the names in them (SNI)."
+    )
 
 
 @frozen(kw_only=True)
@@ -37,10 +46,16 @@ class Listener:
     )
     tls: TlsMode = setting(
         "starttls",
-        "none, starttls (offered), require (STARTTLS before mail) or implicit (TLS at once).",
+        "none, starttls (offered), require (STARTTLS before mail), implicit (TLS at once), or auto "
+        "(TLS at once or STARTTLS, as the client begins).",
     )
     auth: AuthMode = setting(
         "require", "off, offer, or require (a login before mail, unless the client is in networks)."
+    )
+    proxy_from: tuple[str, ...] = setting(
+        (),
+        "Load balancers (networks) that must send a PROXY header here; "
+        '"unix": those that come by a UNIX socket. Empty: nobody may.',
     )
     networks: tuple[str, ...] = setting(
         (), "Trusted networks that may relay here without AUTH; each also needs a [[network]] rule."
@@ -48,7 +63,11 @@ class Listener:
     quirks: tuple[Quirk, ...] = setting(
         (),
         'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS, '
-        '"auth-equals" offers it a second time as "AUTH=PLAIN LOGIN".',
+        '"auth-equals" offers it a second time as "AUTH=PLAIN LOGIN", '
+        '"legacy-tls" takes TLS 1.0 and 1.1 and old ciphers (needs quirk_networks).',
+    )
+    quirk_networks: tuple[str, ...] = setting(
+        (), "The networks the quirks are for. Empty: every client of the listener."
     )
 
 
@@ -159,6 +178,10 @@ class Limits:
     command_timeout: Seconds = setting(300.0, "Longest wait for a command.")
     data_timeout: Seconds = setting(180.0, "Longest wait for the next piece of a message.")
     tls_timeout: Seconds = setting(30.0, "Longest wait for a TLS handshake.")
+    tls_wait: Seconds = setting(
+        2.0, 'How long a listener with tls = "auto" waits for TLS to begin before it greets.'
+    )
+    proxy_timeout: Seconds = setting(5.0, "Longest wait for the PROXY header of a load balancer.")
     shutdown_timeout: Seconds = setting(
         30.0, "How long a stop waits for messages in hand, in and out."
     )

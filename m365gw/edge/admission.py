@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from attrs import frozen
 
-from m365gw.config.settings import Client, Limits, Listener, Network
+from m365gw.config.settings import Client, Limits, Listener, Network, Quirk
 from m365gw.smtp.addresses import matches
 from m365gw.smtp.replies import Refused, Reply
 
@@ -29,8 +29,19 @@ class Visitor:
     """A client as admission sees it. `login` is "" until AUTH succeeded."""
 
     listener: Listener
-    address: IpAddress | None  # None: it came by a Unix socket
+    address: IpAddress | None  # None: it came by a Unix socket, or by a way nobody named
     login: str = ""
+
+    def has_quirk(self, quirk: Quirk) -> bool:
+        """Whether the listener makes this exception for it."""
+        if quirk not in self.listener.quirks:
+            return False
+        return not self.listener.quirk_networks or self.is_in(self.listener.quirk_networks)
+
+    def is_in(self, networks: Iterable[str]) -> bool:
+        """Whether its address is in one of these networks."""
+        address = self.address
+        return address is not None and any(address in ip_network(each) for each in networks)
 
 
 @frozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from m365gw.config.logins import Logins
@@ -28,13 +30,9 @@ class Doorway:
 
 @frozen
 class Peer:
-    """Who is connected. `host` is "" for a Unix socket, `tls` is "" without TLS."""
+    """Who is connected. `host` is "" where there is no address, `tls` is "" without TLS."""
 
     host: str
     port: int
     tls: str
-
-    @property
-    def client(self) -> str:
-        """The peer as Postfix's log names it."""
-        return f"unknown[{self.host or 'unix'}]"
+    facts: Mapping[str, str]  # who it is, as each line of the log shows it

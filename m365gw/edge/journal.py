@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, log: EventLog, identity: Identity) -> None:
         self._log = log
         self._identity = identity
-        self._client = identity.peer.client
+        self._facts = identity.peer.facts
 
     def queued(self, transaction: Transaction, content: Content, *, has_left: bool) -> None:
         """A message is on stable storage."""
@@ -38,7 +38,7 @@ class Journal:
             "smtpd",
             content.queue_id,
             note=LEFT_EARLY if has_left else "",
-            client=self._client,
+            **self._facts,
             **sasl,
             from_=mail.sender,
             size=content.size,
@@ -83,8 +83,8 @@ class Journal:
             "smtpd",
             level="warn",
             note=wrong.reason,
-            plain=f"{self._client}: {words}, sasl_username={login}",
-            client=self._client,
+            plain=f"{self._facts['client']}: {words}, sasl_username={login}",
+            **self._facts,
             sasl_method=mechanism,
             sasl_username=login,
             is_repeated=wrong.is_repeated,
@@ -95,6 +95,5 @@ class Journal:
         self._warn("login.refused", "", str(reply), sasl_method=mechanism)
 
     def _warn(self, event: str, queue_id: str, note: str, **fields: str) -> None:
-        self._log.emit(
-            event, "smtpd", queue_id, level="warn", note=note, client=self._client, **fields
-        )
+        facts = {**self._facts, **fields}
+        self._log.emit(event, "smtpd", queue_id, level="warn", note=note, **facts)

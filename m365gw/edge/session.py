@@ -55,7 +55,7 @@ class Session:
             doorway.logins.wrong_limit,
         )
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
-        can_hide = self._identity.is_secure or "plaintext-auth" in doorway.listener.quirks
+        can_hide = self._identity.is_secure or visitor.has_quirk("plaintext-auth")
         self._may_log_in = doorway.listener.auth != "off" and can_hide
         pump.limit_lines(AUTH_LINE_LIMIT if self._may_log_in else self._limits.line_length_limit)
 
@@ -149,7 +149,8 @@ class Session:
 
     @property
     def _may_start_tls(self) -> bool:
-        return self._door.listener.tls in ("starttls", "require") and not self._identity.is_secure
+        offers = self._door.listener.tls in ("starttls", "require", "auto")
+        return offers and not self._identity.is_secure
 
     def _start_tls(self, command: commands.StartTls) -> Answer:
         if not self._may_start_tls:

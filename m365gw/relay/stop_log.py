@@ -6,8 +6,8 @@ from __future__ import annotations
 from math import inf
 
 from m365gw.events import EventLog
+from m365gw.incidents import tell_closed, tell_opened
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.stops import Key, Stop
 
 ANY = "ADDRESS"  # in commands that are to be given for each mailbox

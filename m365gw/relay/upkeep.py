@@ -17,9 +17,9 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.events import EventLog
+from m365gw.incidents import tell_closed, tell_opened
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.governor import Governor
-from m365gw.relay.incidents import tell_closed, tell_opened
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.shortages import Shortages
 from m365gw.relay.stops import State

@@ -29,8 +29,8 @@ from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
-from m365gw.edge.certificates import CertificateUnusable
 from m365gw.edge.listeners import ListenFailed
+from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut

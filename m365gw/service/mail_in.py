@@ -16,12 +16,16 @@ from m365gw.directory.last_use import LastUse
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
-from m365gw.edge.certificates import ServerCertificate, self_signed
+from m365gw.edge.certificate_watch import CertificateWatch
+from m365gw.edge.certificates import ServerCertificate
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.disk import Disk
 from m365gw.edge.doorway import Doorway
+from m365gw.edge.entrance import SessionFactory
 from m365gw.edge.intake import Intake
-from m365gw.edge.listeners import ListenerService, SessionFactory
+from m365gw.edge.listeners import ListenerService
+from m365gw.edge.self_signed import self_signed
+from m365gw.edge.tls_terms import Pair
 from m365gw.edge.usage import Usage
 from m365gw.events import EventLog
 from m365gw.spool.names import Entry
@@ -44,7 +48,8 @@ class MailIn:
     ) -> None:
         self._reactor = reactor
         self._log = log
-        certificate = _certificate(settings, reactor)  # before there are threads to end
+        certificate = ServerCertificate(pairs(settings))  # before there are threads to end
+        self.certificates = CertificateWatch(certificate, reactor, log)
         self._pools: list[ThreadPool] = []
         self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
         self._commit = GroupCommit(self._disk.commit, accepted)
@@ -78,6 +83,7 @@ class MailIn:
         """Listen, on all or none. Raises `ListenFailed`."""
         for listener in self._listeners.values():
             listener.startService()
+        self.certificates.start()
         for place in self.places():
             self._log.emit("listener.ready", "master", note="listening", **place)
 
@@ -90,6 +96,7 @@ class MailIn:
 
     async def close(self) -> None:
         """Take no more mail; returns when what was in hand is on disk."""
+        self.certificates.stop()
         await gatherResults([each.stopService() for each in self._listeners.values()])
         await self._commit.settled()
         self._disk.close()
@@ -108,12 +115,13 @@ class MailIn:
         return partial(deferToThreadPool, self._reactor, pool)
 
 
-def _certificate(settings: Settings, reactor: Any) -> ServerCertificate:
-    """The configured certificate, or one of our own."""
-    files = (settings.tls.certificate, settings.tls.key)
-    if not settings.tls.certificate:
-        files = self_signed(settings.state_dir, settings.hostname, datetime.now(UTC))
-    return ServerCertificate(*files, reactor)
+def pairs(settings: Settings) -> list[Pair]:
+    """The configured certificates, the first of which may be one of our own making."""
+    tls = settings.tls
+    first = (tls.certificate, tls.key)
+    if not tls.certificate:
+        first = self_signed(settings.state_dir, settings.hostname, datetime.now(UTC))
+    return [Pair(*first), *(Pair(each.certificate, each.key) for each in tls.extra)]
 
 
 def _address(said: Listener, listener: ListenerService) -> str:

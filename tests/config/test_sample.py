@@ -24,6 +24,7 @@ SAMPLE = Path(__file__).parents[2] / "etc" / "m365gw.toml"
 TABLES: dict[str, type[Any]] = {
     "": model.Settings,
     "tls": model.Tls,
+    "tls.extra": model.Certificate,
     "listener": model.Listener,
     "mailbox": model.Mailbox,
     "client": model.Client,

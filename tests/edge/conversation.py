@@ -22,8 +22,8 @@ from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.doorway import Doorway
+from m365gw.edge.entrance import SessionFactory
 from m365gw.edge.intake import Intake
-from m365gw.edge.listeners import SessionFactory
 from m365gw.edge.pump import Pump
 from m365gw.events import EventLog
 from m365gw.smtp.envelope import Envelope
@@ -42,8 +42,12 @@ class Wire(StringTransport):
 
     def __init__(self, host: str = HOST) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", host, 4025))
+        self.protocol: Any = None
         self.writes = 0
         self.tls_with: object = None
+        self.tls_input = b""
+        self._takes_tls = False
+        self._inside: Any = None
 
     def write(self, data: bytes) -> None:
         self.writes += 1
@@ -51,6 +55,17 @@ class Wire(StringTransport):
 
     def startTLS(self, context: object) -> None:
         self.tls_with = context
+        if self._takes_tls:
+            self._inside, self.protocol = self.protocol, self
+
+    def take_tls(self) -> None:
+        """What comes once TLS has begun is kept, as no handshake is made here."""
+        self._takes_tls = True
+
+    def dataReceived(self, data: bytes) -> None:
+        """TLS takes what was read behind that which made it begin."""
+        self.tls_input += data
+        self.protocol = self._inside
 
     def getHandle(self) -> Any:
         return self
@@ -64,6 +79,13 @@ class Wire(StringTransport):
     @property
     def is_closing(self) -> bool:
         return bool(self.disconnecting or self.disconnected)
+
+
+class Certificate:
+    """Stands for the gateway's certificates; a handshake never happens here."""
+
+    def __init__(self) -> None:
+        self.legacy = object()
 
 
 class Thread:
@@ -130,7 +152,7 @@ class Gateway:
             log=self.log,
         )
         self.census = Census(limits)
-        self.certificate = object()
+        self.certificate = Certificate()
         self.factory = SessionFactory(
             self.doorway,
             self.census,
@@ -162,13 +184,19 @@ class Conversation:
     def __init__(self, gateway: Gateway, host: str = HOST) -> None:
         self.gateway = gateway
         self.wire = Wire(host)
-        protocol = gateway.factory.buildProtocol(self.wire.getPeer())
-        self.protocol: Any = protocol
-        protocol.makeConnection(self.wire)
+        self.wire.protocol = gateway.factory.buildProtocol(self.wire.getPeer())
+        self.protocol.makeConnection(self.wire)
         self.greeting = self.heard()
 
     @property
+    def protocol(self) -> Any:
+        """Whom the transport speaks to: something that waits for a header, the pump, ..."""
+        return self.wire.protocol
+
+    @property
     def pump(self) -> Pump:
+        """The connection's own, once what comes before it is over."""
+        assert isinstance(self.protocol, Pump)
         return self.protocol
 
     def send(self, octets: bytes) -> list[str]:

@@ -16,7 +16,7 @@ LISTENER = Listener(name="test", endpoint="tcp:0", networks=(TRUSTED.cidr,))
 
 def identity(tls: str = "") -> Identity:
     visitor = Visitor(LISTENER, ip_address(HOST))
-    return Identity(Admission([FAX], [TRUSTED]), visitor, Peer(HOST, 4025, tls))
+    return Identity(Admission([FAX], [TRUSTED]), visitor, Peer(HOST, 4025, tls, {"client": HOST}))
 
 
 class IdentityTests(SynchronousTestCase):
@@ -54,7 +54,9 @@ class IdentityTests(SynchronousTestCase):
     def test_new_rules_hold_in_the_middle_of_a_session(self) -> None:
         """A reload takes away what is no longer allowed, from those connected too."""
         admission = Admission([FAX], [TRUSTED])
-        client = Identity(admission, Visitor(LISTENER, ip_address(HOST)), Peer(HOST, 4025, ""))
+        client = Identity(
+            admission, Visitor(LISTENER, ip_address(HOST)), Peer(HOST, 4025, "", {"client": HOST})
+        )
         client.log_in("fax", "PLAIN")
         self.assertIsInstance(client.may_send("fax@example.com"), Allowed)
         admission.replace([], [TRUSTED])

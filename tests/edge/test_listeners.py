@@ -17,8 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from m365gw.config.settings import Client, Limits, Listener, Network
 from m365gw.directory import passwords
-from m365gw.edge.certificates import ServerCertificate, self_signed
-from m365gw.edge.listeners import ListenerService, ListenFailed, SessionFactory
+from m365gw.edge.certificates import ServerCertificate
+from m365gw.edge.entrance import SessionFactory
+from m365gw.edge.listeners import ListenerService, ListenFailed
+from m365gw.edge.self_signed import self_signed
+from m365gw.edge.tls_terms import Pair
 from tests.edge.conversation import Gateway
 
 PASSWORD, HASH = passwords.generate()
@@ -38,7 +41,7 @@ class Service(ListenerService):
             case, listener=listener, limits=limits, clients=[FAX], networks=[LOCAL]
         )
         self.files = self_signed(case.mktemp(), "localhost", datetime.now(UTC))
-        certificate = ServerCertificate(*self.files, reactor)
+        certificate = ServerCertificate([Pair(*self.files)])
         factory = SessionFactory(
             self.gateway.doorway,
             self.gateway.census,

@@ -1,0 +1,65 @@
+"""What must hold of a [[listener]]: its place, its networks, and that its modes go together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from m365gw.config.client_checks import network_fault
+from m365gw.config.endpoints import endpoint_fault
+from m365gw.config.settings import Listener
+from m365gw.config.sources import Fault, KeyPath
+
+UNIX = "unix"  # the word in proxy_from for whoever comes by a UNIX socket
+
+
+def listener_faults(
+    here: KeyPath, listener: Listener, networks: Collection[str]
+) -> Iterator[Fault]:
+    """Every fault of one listener. `networks` are those that [[network]] tables tell of."""
+    fault = endpoint_fault(listener.endpoint)
+    if fault:
+        yield (*here, "endpoint"), *fault
+    yield from _login_without_tls(here, listener)
+    yield from _quirks(here, listener)
+    for cidr in listener.proxy_from:
+        if cidr != UNIX:
+            yield from network_fault((*here, "proxy_from"), cidr)
+    for cidr in listener.quirk_networks:
+        yield from network_fault((*here, "quirk_networks"), cidr)
+    for cidr in listener.networks:
+        yield from network_fault((*here, "networks"), cidr)
+        if cidr not in networks:
+            yield (
+                (*here, "networks"),
+                f"{cidr} is trusted here, but no [[network]] says what it may send",
+                f'Add [[network]] with cidr = "{cidr}", senders and mailbox.',
+            )
+
+
+def _login_without_tls(here: KeyPath, listener: Listener) -> Iterator[Fault]:
+    if (
+        listener.tls == "none"
+        and listener.auth == "require"
+        and "plaintext-auth" not in listener.quirks
+        and not listener.proxy_from  # TLS may end at the load balancer
+    ):
+        yield (
+            (*here, "auth"),
+            "a login is required, but without TLS none is offered",
+            'Set tls = "starttls" or auth = "off"; for old devices quirks = ["plaintext-auth"].',
+        )
+
+
+def _quirks(here: KeyPath, listener: Listener) -> Iterator[Fault]:
+    if "legacy-tls" in listener.quirks and not listener.quirk_networks:
+        yield (
+            (*here, "quirks"),
+            "legacy-tls would let anybody take up old, breakable TLS",
+            'Name the devices that need it: quirk_networks = ["10.1.9.0/24"].',
+        )
+    if listener.quirk_networks and not listener.quirks:
+        yield (
+            (*here, "quirk_networks"),
+            "is of no use without quirks",
+            "Take it out, or say which quirks.",
+        )

@@ -1,0 +1,126 @@
+"""The terms on which TLS is spoken with clients: versions, ciphers, and which certificate.
+
+Modern terms are for everybody: TLS 1.2 and newer, a fresh key for each connection (ECDHE), our
+choice of cipher; no renegotiation, no compression, no sessions and no tickets to resume by. Legacy
+terms are for named old devices: TLS 1.0 and 1.1 and what ciphers they knew, without those that can
+be read along. Devices of that time mostly need an RSA certificate too.
+
+A client that asks for a name (SNI) is shown the certificate with that name; any other, the first.
+
+Failures: CertificateUnusable, in words for the operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+
+MODERN_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL"
+# Security level 0 is what allows SHA-1 in the handshake, and without it there is no TLS 1.0.
+LEGACY_CIPHERS: Final = MODERN_CIPHERS + b":RSA+AESGCM:RSA+AES:RSA+3DES:!aNULL:!eNULL:@SECLEVEL=0"
+
+
+class CertificateUnusable(Exception):
+    """A certificate or its key cannot be used; the text says which and why."""
+
+
+@frozen
+class Pair:
+    """A certificate with its chain, and its key, each in a PEM file."""
+
+    certificate: str
+    key: str
+
+
+@frozen(eq=False)
+class Loaded:
+    """A pair as it was read."""
+
+    pair: Pair
+    chain: Sequence[x509.Certificate]
+    secret: crypto.PKey
+
+    @property
+    def ends_at(self) -> datetime:
+        """The last moment clients take it."""
+        return min(each.not_valid_after_utc for each in self.chain)
+
+    @property
+    def names(self) -> list[str]:
+        """The names it is for, in lower case."""
+        try:
+            extension = self.chain[0].extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            )
+        except x509.ExtensionNotFound:
+            return []
+        return [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+
+
+def load(pair: Pair) -> Loaded:
+    """Read a pair. Raises CertificateUnusable."""
+    file = pair.certificate
+    try:
+        chain = x509.load_pem_x509_certificates(Path(file).read_bytes())
+        file = pair.key
+        secret = crypto.load_privatekey(crypto.FILETYPE_PEM, Path(file).read_bytes(), b"")
+    except OSError as error:
+        raise CertificateUnusable(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, crypto.Error) as error:
+        is_key = file == pair.key
+        kind = "private key without a passphrase" if is_key else "certificate"
+        raise CertificateUnusable(f"{file} holds no {kind} in PEM form") from error
+    return Loaded(pair, chain, secret)
+
+
+class Terms:
+    """TLS with one set of versions and ciphers, for all certificates there are."""
+
+    def __init__(self, loaded: Sequence[Loaded], *, is_legacy: bool) -> None:
+        """Raises CertificateUnusable when a key is not that of its certificate."""
+        self._by_name: dict[str, SSL.Context] = {}
+        contexts = [_context(each, is_legacy=is_legacy) for each in loaded]
+        for each, context in zip(loaded, contexts, strict=True):
+            for name in each.names:
+                self._by_name.setdefault(name, context)
+        self._first = contexts[0]
+        self._first.set_tlsext_servername_callback(self._choose)
+
+    def connection(self) -> SSL.Connection:
+        """The server side of one connection."""
+        return SSL.Connection(self._first, None)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
+        _, dot, parent = name.partition(".")
+        context = self._by_name.get(name) or self._by_name.get(f"*{dot}{parent}")
+        if context is not None:
+            connection.set_context(context)
+
+
+def _context(loaded: Loaded, *, is_legacy: bool) -> SSL.Context:
+    lowest: dict[str, Any] = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+    if is_legacy:
+        lowest = {"insecurelyLowerMinimumTo": TLSVersion.TLSv1_0}
+    options = CertificateOptions(
+        privateKey=loaded.secret,
+        certificate=crypto.X509.from_cryptography(loaded.chain[0]),
+        extraCertChain=[crypto.X509.from_cryptography(each) for each in loaded.chain[1:]],
+        **lowest,
+    )
+    try:
+        context = options.getContext()
+        context.check_privatekey()
+    except SSL.Error as error:
+        pair = loaded.pair
+        raise CertificateUnusable(f"{pair.key} is not the key of {pair.certificate}") from error
+    context.set_cipher_list(LEGACY_CIPHERS if is_legacy else MODERN_CIPHERS)
+    context.set_options(SSL.OP_NO_RENEGOTIATION)
+    return context
