@@ -39,7 +39,7 @@ _UNFORESEEN = Refusal(
     500,
     "This failed inside the gateway.",
     "It was not foreseen.",
-    "The log of the gateway says where; those who mend m365gw will want to see it.",
+    "The log of the gateway says where; those who maintain it will want to see it.",
 )
 
 _diagnostics = Logger()

@@ -1,7 +1,8 @@
 """`m365gw queue`: what is in the spool, with the service running or stopped.
 
 The spool is read without its lock, so what moves meanwhile may be shown twice or not at all.
-Listings print each message as soon as it is read. Exit codes: 0, also for an empty queue; 1 when
+Listings print each message as soon as it is read. What changes the queue is in files of its own
+(`queue_changes`, `queue_adopt`). Exit codes: 0, also for an empty queue; 1 when
 the message asked for is not there; 2 for what is no queue id, address or state; and those of
 `m365gw.cli.spool_dir`.
 """
@@ -9,20 +10,22 @@ the message asked for is not there; 2 for what is no queue id, address or state;
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterable
 
 import click
 
+from m365gw.cli.actions import active_now
 from m365gw.cli.mailq import mailq
+from m365gw.cli.queue_adopt import adopt_
+from m365gw.cli.queue_changes import bounce, flush, hold, release, remove, retry
+from m365gw.cli.queue_filters import Filters, queue_id, with_filters
 from m365gw.cli.queue_json import KEYS, message_object
 from m365gw.cli.queue_page import page
+from m365gw.cli.queue_shape import shape
 from m365gw.cli.queue_table import table
-from m365gw.cli.spool_dir import with_spool
-from m365gw.smtp.replies import Refused
-from m365gw.spool.browse import Queued, browse, look, wanted
-from m365gw.spool.names import State, parse_id, render_id
+from m365gw.cli.spool_dir import Place, looking, with_place, with_spool
+from m365gw.cli.words import printed
+from m365gw.spool.browse import Queued, look
 from m365gw.spool.spool import Spool
 
 HEADER_LIMIT = 262_144  # octets of a header that are read to be shown
@@ -30,54 +33,34 @@ HEADER_LIMIT = 262_144  # octets of a header that are read to be shown
 
 @click.group()
 def queue() -> None:
-    """Look at the spool. Works with the service running or stopped, and changes nothing."""
+    """Look at the queue and act on it, with the service running or stopped."""
 
 
-queue.add_command(mailq)
+for command in (mailq, hold, release, retry, bounce, remove, flush, shape, adopt_):
+    queue.add_command(command)
 
 
 def _queue_id(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A queue id, checked against its pattern before anything is looked up by it."""
-    try:
-        return render_id(parse_id(value))
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no queue id: {error}.") from None
+    return queue_id(value)
 
 
 @queue.command("list", epilog=KEYS, short_help="List what waits: since when, and why.")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice([state.value for state in State]),
-    help="Only messages in this state; may be given several times.",
-)
-@click.option("--mailbox", default="", metavar="ADDRESS", help="Only what leaves by this mailbox.")
-@click.option("--sender", default="", metavar="PATTERN", help='Only from this sender; "<>": null.')
-@click.option("--recipient", default="", metavar="PATTERN", help="Only with such a recipient.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@with_spool
-def list_(
-    spool: Spool,
-    states: tuple[str, ...],
-    mailbox: str,
-    sender: str,
-    recipient: str,
-    as_json: bool,
-) -> None:
+@with_place
+@with_filters
+def list_(place: Place, filters: Filters, as_json: bool) -> None:
     """List queued messages: state, size, age, attempts, next attempt, mailbox, addresses, reason.
 
-    A PATTERN is "user@example.com", "*@example.com" or "*@*.example.com".
+    A PATTERN is "user@example.com", "*@example.com" or "*@*.example.com". Messages that the running
+    service delivers just now are shown as active.
     """
-    try:
-        wishes = wanted(tuple(State(state) for state in states), mailbox, sender, recipient)
-    except Refused as error:
-        raise click.BadParameter(error.reply.text) from None
-    messages = browse(spool, wishes)
-    if as_json:
-        _print(json.dumps(message_object(queued)) for queued in messages)
-    else:
-        _print(table(messages, time.time()))
+    active = active_now(place.control_socket)
+    with looking(place) as spool:
+        messages = filters.messages(spool, active)
+        if as_json:
+            printed(json.dumps(message_object(queued, active)) for queued in messages)
+        else:
+            printed(table(messages, time.time(), active))
 
 
 @queue.command(epilog=KEYS, short_help="Show all that is known of one message.")
@@ -98,16 +81,9 @@ def show(spool: Spool, queue_id: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
     header = list(fields(queued.header))
     if as_json:
-        _print([json.dumps(message_object(queued) | {"header": header})])
+        printed([json.dumps(message_object(queued) | {"header": header})])
     else:
-        _print(page(queued, header, time.time()))
-
-
-def _print(lines: Iterable[str]) -> None:
-    """Each line as soon as it is known; letters the terminal does not know are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        click.echo(line.encode(encoding, "backslashreplace"))
+        printed(page(queued, header, time.time()))
 
 
 def _find(spool: Spool, queue_id: str) -> Queued | None:

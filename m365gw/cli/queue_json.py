@@ -5,6 +5,7 @@ Times are seconds since 1970, sizes octets. A text that is not known is "", a va
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from m365gw.cli.reasons import diagnosis_of, reason_of
@@ -16,7 +17,7 @@ from m365gw.spool.record import RecipientRecord
 KEYS = """\b
 Keys of --json:
 queue_id      13 characters, never used twice
-state         incoming, deferred, hold or corrupt
+state         incoming, deferred, hold or corrupt; active while it is being delivered
 size          octets of the message
 arrived_at    when it was accepted
 attempts      attempts made so far
@@ -29,6 +30,7 @@ recipients    list: address, notify, orcpt,
               meaning (key, what, why, fix, who) or null
 reason        why it is still here, in words
 damage        why it cannot be read, or ""
+is_expired    whether it is returned to its sender at its next turn
 envelope      eight_bit, smtputf8, ret, envid
 origin        client, port, helo, protocol, tls, login, listener
 header        only of show: list of [name, value], decoded
@@ -42,13 +44,16 @@ _OUTCOMES = {
 }
 
 
-def message_object(queued: Queued) -> dict[str, Any]:
-    """The object for one message, its keys as `KEYS` explains them."""
+def message_object(queued: Queued, active: Container[str] = ()) -> dict[str, Any]:
+    """The object for one message, its keys as `KEYS` explains them.
+
+    `active` are the queue ids of messages that are being delivered.
+    """
     entry, envelope, origin = queued.entry, queued.envelope, queued.origin
     is_tried = entry.state in (State.INCOMING, State.DEFERRED)
     return {
         "queue_id": entry.queue_id,
-        "state": entry.state.value,
+        "state": "active" if entry.queue_id in active else entry.state.value,
         "size": entry.size,
         "arrived_at": entry.arrived_at,
         "attempts": entry.attempts,
@@ -58,6 +63,7 @@ def message_object(queued: Queued) -> dict[str, Any]:
         "recipients": [_recipient(record, queued) for record in queued.recipients],
         "reason": reason_of(queued),
         "damage": queued.damage,
+        "is_expired": entry.is_expired,
         "envelope": {
             "eight_bit": envelope.eight_bit,
             "smtputf8": envelope.smtputf8,

@@ -25,6 +25,8 @@ def reason_of(queued: Queued) -> str:
         return f"cannot be read: {queued.damage}"
     if queued.entry.state is State.HOLD:
         return f"held: {queued.reason or 'no reason was noted'}"
+    if queued.entry.is_expired:
+        return "given up by an operator: it is returned to its sender at its next turn"
     uncertain = [one for one in queued.recipients if one.outcome is Outcome.UNCERTAIN]
     if uncertain:
         who = uncertain[0].recipient.address if len(uncertain) == 1 else f"{len(uncertain)} of them"

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
+from attrs import frozen
 
 from m365gw.spool.health import SpoolError, Unusable
 from m365gw.spool.spool import Spool
@@ -25,51 +27,80 @@ EX_IOERR = 74
 EX_NOPERM = 77
 
 
+@frozen
+class Place:
+    """A spool, and where the service that works on it can be asked; "" for nowhere."""
+
+    spool_dir: str
+    control_socket: str
+
+
 def with_spool(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the option `--spool-dir`, and the opened spool as its first argument."""
 
-    @click.option(
-        "--spool-dir",
-        metavar="DIR",
-        callback=_spool_dir,
-        help="Look at this spool, whatever the configuration says.",
-    )
+    @with_place
     @functools.wraps(command)
-    def run(spool_dir: str, **options: Any) -> None:
-        spool = _open(spool_dir)
-        try:
+    def run(place: Place, **options: Any) -> None:
+        with looking(place) as spool:
             command(spool, **options)
-        except SpoolError as error:
-            _end(EX_IOERR, f"The spool {spool_dir} cannot be read: {error.cause}.")
-        finally:
-            spool.close()
 
     return run
 
 
-def _spool_dir(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+def with_place(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the option `--spool-dir`, and its `Place` as its first argument."""
+
+    @click.option(
+        "--spool-dir",
+        "place",
+        metavar="DIR",
+        callback=_place,
+        help="Use this spool, whatever the configuration says.",
+    )
+    @functools.wraps(command)
+    def run(place: Place, **options: Any) -> None:
+        command(place, **options)
+
+    return run
+
+
+@contextmanager
+def looking(place: Place) -> Iterator[Spool]:
+    """The spool, to be looked at. What keeps one from it ends the command."""
+    spool = _open(place.spool_dir)
+    try:
+        yield spool
+    except SpoolError as error:
+        end(EX_IOERR, f"The spool {place.spool_dir} cannot be read: {error.cause}.")
+    finally:
+        spool.close()
+
+
+def _place(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Place:
     """The folder given, else that of the settings in `ctx.obj`, which are read only now."""
     if value is not None:
-        return value
+        return Place(value, "")
     try:
-        return str(ctx.obj.settings.spool_dir)
+        settings = ctx.obj.settings
+        return Place(str(settings.spool_dir), str(settings.control_socket))
     except click.exceptions.Exit:
-        click.echo("To look at a spool all the same, name it: --spool-dir DIR", err=True)
+        click.echo("To use a spool all the same, name it: --spool-dir DIR", err=True)
         raise
 
 
 def _open(path: str) -> Spool:
     if not os.path.exists(path):
-        _end(EX_NOINPUT, f"There is no spool at {path}. The service makes it when it first starts.")
+        end(EX_NOINPUT, f"There is no spool at {path}. The service makes it when it first starts.")
     if not os.access(path, os.R_OK | os.X_OK):
         words = "Run this as the user of the service or as root."
-        _end(EX_NOPERM, f"You may not read the spool {path}. {words}")
+        end(EX_NOPERM, f"You may not read the spool {path}. {words}")
     try:
         return Spool.open(path, hostname="", read_only=True)
     except Unusable as error:
-        _end(EX_UNAVAILABLE, str(error))
+        end(EX_UNAVAILABLE, str(error))
 
 
-def _end(code: int, words: str) -> NoReturn:
+def end(code: int, words: str) -> NoReturn:
+    """End the command with this exit code, saying why."""
     click.echo(words, err=True)
     raise click.exceptions.Exit(code)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterable
+
+import click
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -61,3 +65,10 @@ def size(octets: int) -> str:
 def moment(at: float) -> str:
     """A time in the local zone: "Sat 21 Nov 2026 04:59:25 +0000"."""
     return time.strftime("%a %d %b %Y %H:%M:%S %z", time.localtime(at))
+
+
+def printed(lines: Iterable[str]) -> None:
+    """Print each line as soon as it is known; letters the terminal does not know are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        click.echo(line.encode(encoding, "backslashreplace"))

@@ -113,7 +113,7 @@ class Bounces:
         addresses = {recipient.address for recipient in message.envelope.recipients}
         if self.postmaster and self.postmaster not in addresses:
             return self.postmaster, ""
-        remedy = "Read it (m365gw queue show), then delete its file in hold/cur."
+        remedy = "Read it, then: m365gw queue remove <id>."
         if not self.postmaster:
             remedy += " [queue] postmaster would get such mail."
         return "", f"{obstacle} {remedy}"
@@ -121,8 +121,10 @@ class Bounces:
     def _mailbox(self, own: str) -> str:
         """The mailbox a report leaves by: the message's own, or another one if that may not."""
         now = self.clock.seconds()
-        candidates = (own, *self.mailboxes.addresses)
-        return next((one for one in candidates if self.mailboxes.may_send(one, now) <= now), own)
+        configured = self.mailboxes.addresses
+        candidates = (own, *configured) if own in self.mailboxes else configured
+        free = (one for one in candidates if self.mailboxes.may_send(one, now) <= now)
+        return next(free, candidates[0] if candidates else own)
 
     def _text(
         self, message: Message, failures: Sequence[Failure], mailbox: str, addressee: str, qid: str

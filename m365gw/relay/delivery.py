@@ -25,22 +25,24 @@ from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.attempt import Attempt, Attempts, Finding
 from m365gw.relay.bounces import Bounces
+from m365gw.relay.damage import put_off_unreadable, tell_corrupt
 from m365gw.relay.delivery_log import log_finding, log_line
+from m365gw.relay.given_up import given_up, is_given_up
 from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.judgement import Judge, Progress
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.recovery import MAYBE, Recovery
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
-from m365gw.spool.health import Corrupt, Gone, SpoolError
+from m365gw.spool.health import Corrupt, Gone, SpoolError, Unreadable
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry, State
 from m365gw.spool.spool import Spool
 
 NOT_TRIED = Reply(0, "", "not tried")
 HELD_UNCERTAIN = (
-    "No answer came to the end of it; Microsoft may have it. If message trace does not show it,"
-    " move its file from hold/cur to incoming/new in the spool; else delete it."
+    "No answer came to the end of it; Microsoft may have it. If message trace does not show it:"
+    " m365gw queue release <id>; else: m365gw queue remove <id>"
 )
 PROBE_WAIT = 60.0  # seconds until a message looks again what came of another that probes
 MISSING_WAIT = 3600.0  # the same for a mailbox that is not configured
@@ -82,14 +84,19 @@ class Delivery:
         self.bounces.postmaster = queue.postmaster
 
     async def deliver(self, entry: Entry) -> Entry | None:
-        """Try one message. Gives the entry under which it waits now, None when it does not."""
+        """Try one message. Gives the entry under which it rests now, in deferred or in hold.
+
+        None: it has ended, or is damaged and rests in corrupt.
+        """
         try:
             message = self.spool.claim(entry)
         except Gone:
             return None
+        except Unreadable as error:
+            return self._put_off_unreadable(entry, error)
         except Corrupt as damage:
             self._forget(entry)
-            self._say_corrupt(entry, damage)
+            tell_corrupt(self.log, entry, damage)
             return None
         try:
             return await self._carry(message)
@@ -98,8 +105,10 @@ class Delivery:
         except Corrupt as damage:
             self.spool.set_aside(message.entry)
             self._forget(entry)
-            self._say_corrupt(entry, damage)
+            tell_corrupt(self.log, entry, damage)
             return None
+        except Unreadable as error:
+            return self._put_off_unreadable(message.entry, error)
         except SpoolError:
             raise
         except CancelledError:  # the service ends; the file says how far this one came
@@ -120,6 +129,8 @@ class Delivery:
         if message.entry.id in self._owed:
             self.spool.settle(message, self._owed[message.entry.id], now)
             del self._owed[message.entry.id]
+        if is_given_up(message):
+            return await self._give_back(message, now)
         if mailbox not in self.mailboxes:
             self._say_held(message, self.mailboxes.missing(mailbox, now))
             return self.spool.wait(message, ceil(now + MISSING_WAIT))
@@ -128,13 +139,20 @@ class Delivery:
             self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
             return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
         if self._recovery.settle(message, now):
-            self._hold(message, HELD_UNCERTAIN)
-            return None
+            return self._hold(message, HELD_UNCERTAIN)
         probed = self.mailboxes.enter_sender(mailbox, sender, now)
         try:
             return await self._send(message, now)
         finally:
             self.mailboxes.leave(probed)
+
+    async def _give_back(self, message: Message, now: float) -> Entry | None:
+        """An operator gave the message up: whoever has not got it is reported to its sender."""
+        self._recovery.settle_reports(message, now)
+        progress = Progress(now, [], failures=given_up(message))
+        if progress.failures:
+            await self._fail(message, progress)
+        return self._put_away(message, progress)
 
     # -- while it is sent
 
@@ -222,16 +240,14 @@ class Delivery:
         if Outcome.UNCERTAIN in outcomes and (
             self.queue.on_uncertain == "hold" or self._judge.is_over(message, now)
         ):
-            self._hold(message, HELD_UNCERTAIN)
-            return None
+            return self._hold(message, HELD_UNCERTAIN)
         if outcomes & _OPEN:
             if progress.wait_at < inf:
                 return self.spool.wait(message, ceil(min(progress.wait_at, progress.retry_at)))
             return self.spool.defer(message, ceil(progress.retry_at))
         if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
-            self._hold(message, obstacle)
-        else:
-            self._remove(message)
+            return self._hold(message, obstacle)
+        self._remove(message)
         return None
 
     def _remove(self, message: Message) -> None:
@@ -244,11 +260,18 @@ class Delivery:
         self._owed.pop(entry.id, None)
         self._judge.forget(entry)
 
-    def _hold(self, message: Message, reason: str) -> None:
-        """Put the message aside for an operator; the schedule forgets it."""
-        self.spool.hold(message, reason)
-        self._forget(message.entry)
-        self.log.emit("message.held", "qmgr", message.entry.queue_id, level="warn", note=reason)
+    def _hold(self, message: Message, words: str) -> Entry:
+        """Put the message aside for an operator. `<id>` in the words stands for its queue id."""
+        reason = words.replace("<id>", message.queue_id)
+        held = self.spool.hold(message, reason)
+        self._forget(held)
+        self.log.emit("message.held", "qmgr", held.queue_id, level="warn", note=reason)
+        return held
+
+    def _put_off_unreadable(self, entry: Entry, error: Unreadable) -> Entry:
+        now = self.clock.seconds()
+        wait = self._judge.next_glance(entry, now) - now
+        return put_off_unreadable(self.spool, self.log, entry, error, wait, now)
 
     def _settle(self, message: Message, verdicts: list[Verdict], now: float) -> None:
         """Note verdicts on disk. What cannot be noted now is kept and noted before all else."""
@@ -257,10 +280,6 @@ class Delivery:
         except SpoolError:
             self._owed[message.entry.id] = verdicts
             raise
-
-    def _say_corrupt(self, entry: Entry, damage: Corrupt) -> None:
-        note = f"the file is damaged and was moved to corrupt/ in the spool: {damage}"
-        self.log.emit("message.corrupt", "qmgr", entry.queue_id, level="error", note=note)
 
     def _say_held(self, message: Message, diagnosis: Diagnosis | None) -> None:
         """Why a message waits without an attempt; said once for each message."""

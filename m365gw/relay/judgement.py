@@ -97,6 +97,11 @@ class Judge:
         shortest, longest = self.queue.minimal_backoff_time, self.queue.maximal_backoff_time
         return next_attempt(now, self._age(message, now), shortest, longest, self.chance())
 
+    def next_glance(self, entry: Entry, now: float) -> float:
+        """The same of a message of which no more is known than its name tells."""
+        shortest, longest = self.queue.minimal_backoff_time, self.queue.maximal_backoff_time
+        return next_attempt(now, now - entry.arrived_at, shortest, longest, self.chance())
+
     def is_over(self, message: Message, now: float) -> bool:
         """Whether a message that has just failed is given up."""
         lifetime = self.queue.maximal_queue_lifetime

@@ -76,10 +76,14 @@ class Recovery:
 
     def settle(self, message: Message, now: float) -> bool:
         """Settle it. True: an operator shall decide about uncertain recipients."""
+        self.settle_reports(message, now)
+        return self._settle_uncertain(message, now)
+
+    def settle_reports(self, message: Message, now: float) -> None:
+        """Settle what has to do with reports: those on the message, and the message as a report."""
         if is_report(message.origin):
             self._settle_subject(message, now)
         self._settle_reported(message, now)
-        return self._settle_uncertain(message, now)
 
     def policy(self) -> str:
         """What happens to uncertain recipients, in words."""

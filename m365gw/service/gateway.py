@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
+from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
@@ -109,6 +110,7 @@ class Gateway(Service):
         api = Api(self.log)
         api.get("/status", lambda: status.status(self._settings))
         api.get("/mailboxes", status.mailboxes)
+        add_queue(api, self._mail_out.operations)
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
         if not settings.control_socket:

@@ -20,6 +20,7 @@ from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.operations import Operations
 from m365gw.relay.pool import Pool
 from m365gw.relay.stops import Account
 from m365gw.relay.threads import Threads
@@ -97,6 +98,14 @@ class MailOut:
             disk=self._disk,
             log=log,
             has_new_sign_in=lambda address: tokens.has_new_sign_in(accounts[address]),
+        )
+        self.operations = Operations(
+            spool=spool,
+            schedule=self.schedule,
+            dispatch=self.dispatch,
+            disk=self._disk,
+            clock=reactor,
+            log=log,
         )
 
     def accepted(self, entry: Entry) -> None:

@@ -11,8 +11,9 @@ saying why, because a message nobody can see is a message lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -58,13 +59,18 @@ class Wanted:
     """Which messages to show. What is left empty does not matter.
 
     `sender` and `recipient` are patterns of the rules ("user@example.com", "*@example.com", "<>");
-    one matching recipient is enough. `mailbox` is an address, in any letter case.
+    one matching recipient is enough. `mailbox` is an address and `client` a login or an IP address,
+    in any letter case. `after` and `before` bound the arrival, in seconds since 1970.
     """
 
     states: tuple[State, ...] = ()
     mailbox: str = ""
     sender: Pattern | None = None
     recipient: Pattern | None = None
+    client: str = ""
+    after: float = 0.0
+    before: float = inf
+    numbers: frozenset[int] | None = None  # of queue ids; None: any
     _tag: int = field(init=False)
 
     @_tag.default
@@ -73,13 +79,29 @@ class Wanted:
 
     def may_take(self, entry: Entry) -> bool:
         """Whether the name alone does not rule the message out."""
-        return not self.mailbox or entry.mailbox == self._tag
+        if self.mailbox and entry.mailbox != self._tag:
+            return False
+        if self.states and entry.state not in self.states:
+            return False
+        if self.numbers is not None and entry.id not in self.numbers:
+            return False
+        return self.after <= entry.arrived_at <= self.before
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether a name is not enough to say that a message is wanted."""
+        return bool(self.mailbox or self.client or self.sender or self.recipient)
 
     def takes(self, queued: Queued) -> bool:
         """Whether the message is wanted. One that cannot be read is, unless its name says no."""
         if queued.damage:
             return True
         if self.mailbox and queued.origin.mailbox.casefold() != self.mailbox.casefold():
+            return False
+        if self.client and self.client.casefold() not in (
+            queued.origin.login.casefold(),
+            queued.origin.client.casefold(),
+        ):
             return False
         if self.sender is not None and not _matches(self.sender, queued.envelope.sender):
             return False
@@ -89,10 +111,14 @@ class Wanted:
 
 
 def wanted(
-    states: tuple[State, ...] = (), mailbox: str = "", sender: str = "", recipient: str = ""
+    states: tuple[State, ...] = (),
+    mailbox: str = "",
+    sender: str = "",
+    recipient: str = "",
+    **more: Any,
 ) -> Wanted:
     """Wishes given as text, "" for none. Raises Refused for what is no pattern."""
-    return Wanted(states, mailbox, _pattern(sender), _pattern(recipient))
+    return Wanted(states, mailbox, _pattern(sender), _pattern(recipient), **more)
 
 
 def _pattern(text: str) -> Pattern | None:
@@ -106,11 +132,19 @@ def _pattern(text: str) -> Pattern | None:
 
 def browse(spool: Spool, wishes: Wanted) -> Iterator[Queued]:
     """The wanted messages, one at a time, in the order the disk gives them."""
-    for entry in spool.entries(*wishes.states):
-        if wishes.may_take(entry):
-            queued = look(spool, entry)
-            if queued is not None and wishes.takes(queued):
-                yield queued
+    for entry in select(spool, wishes):
+        queued = look(spool, entry)
+        if queued is not None and wishes.takes(queued):
+            yield queued
+
+
+def select(spool: Spool, wishes: Wanted) -> Iterator[Entry]:
+    """The entries of messages that may be wanted, by their names alone."""
+    if wishes.numbers is not None:
+        found: Iterable[Entry] = spool.find_all(wishes.numbers).values()
+    else:
+        found = spool.entries(*wishes.states)
+    return filter(wishes.may_take, found)
 
 
 def look(spool: Spool, entry: Entry, header_limit: int = 0) -> Queued | None:

@@ -74,6 +74,12 @@ class Files:
         """A new file for writing. FileExistsError when anything has that name."""
         return os.open(path, _CREATE, 0o600, dir_fd=self.root)
 
+    def own(self, fd: int) -> None:
+        """Give a file to whom the spool's folder belongs, when the superuser made it."""
+        if os.geteuid() == 0:
+            folder = os.fstat(self.root)
+            os.fchown(fd, folder.st_uid, folder.st_gid)
+
     def open(self, path: str, write: bool) -> int:
         """An existing file; OSError(ELOOP) for a symbolic link."""
         return os.open(path, _PLAIN | (os.O_RDWR if write else os.O_RDONLY), dir_fd=self.root)

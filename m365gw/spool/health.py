@@ -21,10 +21,8 @@ from m365gw.smtp.replies import Refused, Reply
 REOPEN_AFTER = 60.0  # seconds of good probes before the gate opens again
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_HARMLESS = _FULL | {
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
+_SHORT = _FULL | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_HARMLESS = _SHORT | {
     errno.EEXIST,
     errno.EACCES,
     errno.EPERM,
@@ -41,6 +39,13 @@ class SpoolError(Refused):
             reply = Reply(451, "4.3.0", "Local storage error, try again later")
         super().__init__(reply)
         self.cause = cause
+
+
+class Unreadable(SpoolError):
+    """One file cannot be read: a bad sector, or rights that somebody changed. It stays where it is.
+
+    Unlike a shortage that is about this file, and will not pass soon.
+    """
 
 
 class Unusable(Exception):
@@ -72,7 +77,7 @@ class Reading:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, OSError):
-            raise SpoolError(error) from error
+            raise (SpoolError if error.errno in _SHORT else Unreadable)(error) from error
 
 
 class Health:

@@ -10,7 +10,8 @@ memory and a start reads names and no contents:
     1767225600.M000042Q0CNPB0K7N4R21.m365gw,Z=10240,N=1767225900,A=1,B=5d41402a,C=bc4b2a76:2,
 
 `Z` is the size of the message, `N` the time of the next attempt, `A` the attempts made, `B` and
-`C` the tags of mailbox and source. `S` and `W`, which Maildir++ readers take for the size of the
+`C` the tags of mailbox and source. `,X=1` behind them says that the message is to be returned to
+its sender at its next turn. `S` and `W`, which Maildir++ readers take for the size of the
 file and act upon, are left alone. Text from outside never becomes part of a name.
 """
 
@@ -32,7 +33,7 @@ _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 _NAME = re.compile(
     r"[0-9]{10,11}\.M[0-9]{6}Q([0-9B-Z]{13})\.m365gw,Z=([0-9]{1,15}),N=([0-9]{1,12}),A=([0-9]{1,9})"
-    r",B=([0-9a-f]{8}),C=([0-9a-f]{8})(?::2,[A-Za-z]*)?"
+    r",B=([0-9a-f]{8}),C=([0-9a-f]{8})(,X=1)?(?::2,[A-Za-z]*)?"
 )
 
 
@@ -60,6 +61,7 @@ class Entry:
     attempts: int
     mailbox: int
     source: int
+    is_expired: bool = False  # an operator wants it returned to its sender at its next turn
 
     @property
     def queue_id(self) -> str:
@@ -123,10 +125,12 @@ def parse_id(text: str) -> int:
 def render_name(entry: Entry) -> str:
     """The file name of an entry. In folder `cur` names end with Maildir's (empty) flags."""
     seconds, microseconds = divmod(entry.id >> 13, 1_000_000)
-    flags = "" if entry.state is State.INCOMING else ":2,"
+    ending = ",X=1" if entry.is_expired else ""
+    if entry.state is not State.INCOMING:
+        ending += ":2,"
     return (
         f"{EPOCH + seconds}.M{microseconds:06d}Q{render_id(entry.id)}.m365gw,Z={entry.size}"
-        f",N={entry.due},A={entry.attempts},B={entry.mailbox:08x},C={entry.source:08x}{flags}"
+        f",N={entry.due},A={entry.attempts},B={entry.mailbox:08x},C={entry.source:08x}{ending}"
     )
 
 
@@ -135,13 +139,20 @@ def parse_name(name: str, state: State) -> Entry | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    queue_id, size, due, attempts, mailbox, source = found.groups()
+    queue_id, size, due, attempts, mailbox, source, expired = found.groups()
     try:
         number = parse_id(queue_id)
     except ValueError:
         return None
     return Entry(
-        number, state, int(size), int(due), int(attempts), int(mailbox, 16), int(source, 16)
+        number,
+        state,
+        int(size),
+        int(due),
+        int(attempts),
+        int(mailbox, 16),
+        int(source, 16),
+        is_expired=bool(expired),
     )
 
 

@@ -10,7 +10,7 @@ Failures: SpoolError when a folder cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from m365gw.spool import layout
 from m365gw.spool.files import Files
@@ -20,6 +20,11 @@ from m365gw.spool.names import Entry, State, parse_id, parse_name
 # What to do with a file that does not have its own name: its entry and its path are given, and the
 # answer is whether the message can be found now.
 Stray = Callable[[Entry, str], bool]
+
+
+# The order of a search. Who looks for one that waits knows it from the schedule, and what is held
+# is soon read. What is damaged comes last: mended, it may be there a second time.
+_SEARCHED = (State.HOLD, State.INCOMING, State.DEFERRED, State.CORRUPT)
 
 
 def entries(files: Files, health: Health, state: State, stray: Stray) -> Iterator[Entry]:
@@ -34,13 +39,28 @@ def find(files: Files, health: Health, queue_id: str, stray: Stray) -> Entry | N
         number = parse_id(queue_id)
     except ValueError:
         return None
-    for _ in range(2):  # it may move on just ahead of the first search
-        for state in State:
-            for maildir in layout.maildirs_of(state, number):
+    return find_all(files, health, [number], stray).get(number)
+
+
+def find_all(
+    files: Files, health: Health, numbers: Collection[int], stray: Stray
+) -> dict[int, Entry]:
+    """The entries of many ids, in one look through the names; those that are nowhere are left out.
+
+    Of a message that is there twice (in `corrupt`, and mended) the one that can be sent is given.
+    """
+    found: dict[int, Entry] = {}
+    missing = set(numbers)
+    for _ in range(2):  # one may move on just ahead of the first search
+        for state in _SEARCHED:
+            for maildir in sorted({m for one in missing for m in layout.maildirs_of(state, one)}):
                 for entry in _entries_in(files, health, maildir, state, stray):
-                    if entry.id == number:
-                        return entry
-    return None
+                    if entry.id in missing:
+                        found[entry.id] = entry
+                        missing.remove(entry.id)
+                        if not missing:
+                            return found
+    return found
 
 
 def _entries_in(

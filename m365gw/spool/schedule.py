@@ -9,12 +9,16 @@ Memory is bounded whatever the disk holds: about 40 octets a message and at most
 messages. Beyond that, those due last are forgotten, and `forgotten` counts them. They are safe on
 disk, and looking through the spool again (each `queue_run_delay`) finds them when there is room.
 
+Messages that are to be returned to their sender need no mailbox: whatever mailbox they were meant
+for, they wait their turn as those of `RETURNS`.
+
 A message that was taken is no longer known here: the caller keeps it from being added a second
 time by a look through the spool while it is in hand.
 """
 
 from __future__ import annotations
 
+from array import array
 from heapq import heappop, heappush
 
 from m365gw.spool.index import IdIndex
@@ -22,6 +26,7 @@ from m365gw.spool.names import Entry
 from m365gw.spool.slots import EMPTY, READY, Slots
 from m365gw.spool.turns import Lane, Turns
 
+RETURNS = -1  # stands for a mailbox: the messages that are to be returned
 RIPEN_AT_ONCE = 1000  # messages that become ready in one call at most: about a millisecond
 
 
@@ -62,7 +67,7 @@ class Schedule:
         if self._known >= self.capacity and not self._make_room(entry.due):
             self.forgotten += 1
             return False
-        lane = self._lane(entry.mailbox, entry.source)
+        lane = self._lane(entry)
         slot = self._slots.store(entry, lane.number)
         self._index.insert(slot)
         self._known += 1
@@ -84,7 +89,7 @@ class Schedule:
         if mailbox not in self._ready:
             return None
         lane, slot = self._mailboxes[mailbox].pick(self._slots)
-        entry = self._slots.entry(slot, mailbox, lane.source)
+        entry = self._slots.entry(slot, lane.mailbox, lane.source)
         self._drop(slot, lane)
         return entry
 
@@ -100,6 +105,27 @@ class Schedule:
         """Nothing stops this mailbox any longer: what waited for it goes before what is to come."""
         if mailbox in self._mailboxes:
             self._mailboxes[mailbox].come_back(self._slots, self._newest)
+
+    def entry(self, queue_id: int) -> Entry | None:
+        """What is known of a message that waits here; None when it does not."""
+        slot = self._index.find(queue_id)
+        if slot == EMPTY:
+            return None
+        lane = self._lane_of(slot)
+        return self._slots.entry(slot, lane.mailbox, lane.source)
+
+    def waiting(self, mailbox: int | None = None) -> array[int]:
+        """Ids of all messages, or those of one mailbox, that are not due yet; oldest first.
+
+        A million take about half a second: for what an operator asks for now and then.
+        """
+        slots = self._slots
+        found = array("Q")
+        for first in self._waiting.values():
+            for slot in slots.each(first):
+                if mailbox is None or self._lane_of(slot).mailbox == mailbox:
+                    found.append(slots.id[slot])
+        return array("Q", sorted(found))
 
     def pause(self, mailbox: int) -> None:
         """Nothing is taken from this mailbox until `resume`; its messages keep their places."""
@@ -140,15 +166,17 @@ class Schedule:
         turns = self._mailboxes.get(mailbox)
         return turns.ready if turns is not None else 0
 
-    def _lane(self, mailbox: int, source: int) -> Lane:
+    def _lane(self, entry: Entry) -> Lane:
         """The lane of a source in a mailbox, made when it is the first message of either."""
+        mailbox = RETURNS if entry.is_expired else entry.mailbox
         turns = self._mailboxes.get(mailbox)
         if turns is None:
             turns = self._mailboxes[mailbox] = Turns(mailbox)
-        lane = turns.lanes.get(source)
+        key = entry.mailbox, entry.source
+        lane = turns.lanes.get(key)
         if lane is None:
             number = self._free_lanes.pop() if self._free_lanes else len(self._lanes)
-            lane = turns.lanes[source] = Lane(turns, source, number)
+            lane = turns.lanes[key] = Lane(turns, *key, number)
             if number == len(self._lanes):
                 self._lanes.append(lane)
             else:
@@ -171,7 +199,7 @@ class Schedule:
         turns.held -= 1
         lane.held -= 1
         if not lane.held:
-            del turns.lanes[lane.source]
+            del turns.lanes[lane.mailbox, lane.source]
             self._lanes[lane.number] = None
             self._free_lanes.append(lane.number)
             if not turns.held:

@@ -19,6 +19,7 @@ EMPTY = -1
 DEFERRED = 1  # flag: the file is in deferred/, not in incoming/
 READY = 2  # flag: due has come, and the slot is in the queue of its source
 ODD = 4  # flag: a number of the entry is too large for its column
+EXPIRED = 8  # flag: to be returned to its sender
 
 _FOUR_OCTETS = 1 << 32
 _TWO_OCTETS = 1 << 16
@@ -84,6 +85,7 @@ class Slots:
             self.attempts[slot],
             mailbox,
             source,
+            bool(flags & EXPIRED),
         )
 
     def release(self, slot: int) -> None:
@@ -145,6 +147,8 @@ def _flags(entry: Entry) -> int:
         flags = DEFERRED
     else:
         raise ValueError(f"{entry.queue_id} is in {entry.state.value} and not to be sent")
+    if entry.is_expired:
+        flags |= EXPIRED
     if entry.due >= _FOUR_OCTETS or entry.size >= _FOUR_OCTETS or entry.attempts >= _TWO_OCTETS:
         flags |= ODD
     return flags

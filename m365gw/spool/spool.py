@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from attrs import evolve
 
@@ -27,9 +27,8 @@ from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
 from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
 from m365gw.spool.round import Result, Round
+from m365gw.spool.unsynced import Unsynced
 
-# Files kept open to have their outcomes synced; those of more the kernel writes when it likes.
-MOST_OUTCOMES = 256
 PROBE = "incoming/tmp/probe"
 
 
@@ -43,11 +42,9 @@ class Spool:
         self._id_noted_at = 0.0
         self._lock = -1
         self._new = -1  # the folder of new mail, to be synced; -1: nothing may be changed
-        # Changed since they were last synced: folders by name, files by descriptor.
-        self._folders: set[str] = set()
-        self._outcomes: set[int] = set()
         self._strays: dict[int, str] = {}  # where strays are; only of a spool that is read only
         self.health = Health(clock)
+        self._unsynced = Unsynced(files, self.health)
 
     @classmethod
     def open(
@@ -95,7 +92,8 @@ class Spool:
         """Let go of the spool and its lock."""
         if self._files.group_sync is not None:
             self._files.group_sync.close()
-        for fd in (*self._outcomes, self._new, self._lock, self._files.root):
+        self._unsynced.close()
+        for fd in (self._new, self._lock, self._files.root):
             self._close(fd)
 
     # Mail in
@@ -139,6 +137,10 @@ class Spool:
         """The entry of a queue id given as text, wherever it rests; None when there is none."""
         return scan.find(self._files, self.health, queue_id, self._stray)
 
+    def find_all(self, numbers: Collection[int]) -> dict[int, Entry]:
+        """BLOCKING. The entries of many ids, wherever they rest, in one look through the names."""
+        return scan.find_all(self._files, self.health, numbers, self._stray)
+
     # Mail out
 
     def claim(self, entry: Entry) -> Message:
@@ -169,29 +171,29 @@ class Spool:
 
     def defer(self, message: Message, due: int) -> Entry:
         """Try again at this time; counts an attempt. Ends the claim."""
-        return self._rest(message, State.DEFERRED, due, message.entry.attempts + 1)
+        tried = message.entry.attempts + 1
+        return self._rest(
+            message, evolve(message.entry, state=State.DEFERRED, due=due, attempts=tried)
+        )
 
     def wait(self, message: Message, due: int) -> Entry:
         """Try again at this time; it was not the message's fault. Ends the claim."""
-        return self._rest(message, State.DEFERRED, due, message.entry.attempts)
+        return self._rest(message, evolve(message.entry, state=State.DEFERRED, due=due))
 
     def hold(self, message: Message, reason: str) -> Entry:
         """Put aside until it is released, for this reason in words. Ends the claim."""
         message.write_reason(reason)
-        return self._rest(message, State.HOLD, message.entry.due, message.entry.attempts)
-
-    def release(self, entry: Entry, due: int = 0) -> Entry:
-        """Let a held message go on, at this time (0: at once). Raises Gone or SpoolError."""
-        state = State.DEFERRED if entry.attempts or due else State.INCOMING
-        return self._move(entry, evolve(entry, state=state, due=due))
+        return self._rest(message, evolve(message.entry, state=State.HOLD, is_expired=False))
 
     def remove(self, message: Message) -> None:
         """The message has ended. Ends the claim; durable by the next `sync_removals`."""
-        if not self._unlink(message.entry):  # a mail reader may have moved it meanwhile
+        try:
+            self.unlink(message.entry)
+        except Gone:  # a mail reader may have moved it meanwhile
             moved = self.find(message.queue_id)
             if moved is not None:
-                self._unlink(moved)
-        self._folders.add(layout.folder_of(message.entry))
+                with contextlib.suppress(Gone):
+                    self.unlink(moved)
         message.close()
 
     def set_aside(self, entry: Entry) -> Entry:
@@ -200,25 +202,38 @@ class Spool:
         if self._is_read_only or entry.state is State.CORRUPT:
             return aside
         with contextlib.suppress(Gone):
-            self._move(entry, aside)
+            self.move(entry, aside)
         return aside
+
+    # One step, for `delivery` above and for `operations`; each durable by the next `sync_removals`
+
+    def move(self, entry: Entry, to: Entry) -> Entry:
+        """Give a message another state or name: one rename. Raises Gone or SpoolError."""
+        with self.health:
+            try:
+                self._files.rename(layout.path_of(entry), layout.path_of(to))
+            except FileNotFoundError:
+                raise Gone(entry.queue_id) from None
+        self._unsynced.folders_of(entry, to)
+        return to
+
+    def unlink(self, entry: Entry) -> None:
+        """Delete the file of a message. Raises Gone or SpoolError."""
+        with self.health:
+            try:
+                self._files.unlink(layout.path_of(entry))
+            except FileNotFoundError:
+                raise Gone(entry.queue_id) from None
+        self._unsynced.folders_of(entry)
 
     @property
     def has_unsynced(self) -> bool:
         """Whether there is something for `sync_removals` to do."""
-        return bool(self._folders or self._outcomes)
+        return bool(self._unsynced)
 
     def sync_removals(self) -> None:
         """BLOCKING. Make removals, moves and outcomes so far durable. Raises SpoolError."""
-        with self.health:
-            while self._outcomes:
-                fd = self._outcomes.pop()
-                try:
-                    self._files.fdatasync(fd)
-                finally:
-                    self._files.close(fd)
-            while self._folders:
-                layout.sync_folder(self._files, self._folders.pop())
+        self._unsynced.sync()
 
     # The disk
 
@@ -254,29 +269,10 @@ class Spool:
     def _is_read_only(self) -> bool:
         return self._new < 0
 
-    def _rest(self, message: Message, state: State, due: int, attempts: int) -> Entry:
-        entry = evolve(message.entry, state=state, due=due, attempts=attempts)
-        self._move(message.entry, entry)
-        message.entry = entry
-        if message.is_changed and len(self._outcomes) < MOST_OUTCOMES:
-            self._outcomes.add(message.detach())
-        message.close()
+    def _rest(self, message: Message, entry: Entry) -> Entry:
+        message.entry = self.move(message.entry, entry)
+        self._unsynced.outcome(message)
         return entry
-
-    def _move(self, entry: Entry, to: Entry) -> Entry:
-        with self.health:
-            try:
-                self._files.rename(layout.path_of(entry), layout.path_of(to))
-            except FileNotFoundError:
-                raise Gone(entry.queue_id) from None
-        self._folders.update((layout.folder_of(entry), layout.folder_of(to)))
-        return to
-
-    def _unlink(self, entry: Entry) -> bool:
-        with self.health, contextlib.suppress(FileNotFoundError):
-            self._files.unlink(layout.path_of(entry))
-            return True
-        return False
 
     def _stray(self, entry: Entry, path: str) -> bool:
         if self._is_read_only:

@@ -35,6 +35,7 @@ class Lane:
     """What one source has queued for one mailbox."""
 
     turns: Turns
+    mailbox: int
     source: int
     number: int  # its place in the list of all lanes; slots know their lane by it
     held: int = 0  # messages that belong to it, due or not
@@ -63,8 +64,9 @@ class Lane:
 class Turns:
     """The lanes of one mailbox, in the order in which they take turns."""
 
-    mailbox: int
-    lanes: dict[int, Lane] = field(factory=dict)  # by source, all that hold a message
+    mailbox: int  # its tag, or `schedule.RETURNS`
+    # By mailbox and source, all that hold a message
+    lanes: dict[tuple[int, int], Lane] = field(factory=dict)
     ring: OrderedDict[Lane, None] = field(factory=OrderedDict)  # lanes with something ready
     held: int = 0  # messages that belong to the mailbox, due or not
     ready: int = 0  # messages that are due

@@ -152,7 +152,7 @@ class ListTests(QueueCase):
 
     def test_wrong_filters_are_told(self) -> None:
         """A state or pattern that is none ends with 2, not with an empty listing."""
-        for arguments in (("--state", "active"), ("--sender", "contoso.com")):
+        for arguments in (("--state", "asleep"), ("--sender", "contoso.com")):
             result = self.run_queue("list", *arguments)
             self.assertEqual((result.exit_code, result.stdout), (2, ""))
 

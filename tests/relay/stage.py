@@ -23,6 +23,7 @@ from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.operations import Operations
 from m365gw.relay.stops import Account
 from m365gw.relay.transaction import Answer, Transaction
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
@@ -180,7 +181,7 @@ class Stage:
         self.pool = pool or Pool()
         self.lines = io.StringIO()
         self.log = EventLog(self.lines, hostname="relay", format="json", clock=self.clock.seconds)
-        queue = queue or Queue()
+        queue = self.queue = queue or Queue()
         self.spool = Spool.open(path, hostname="relay.example.com", clock=self.clock.seconds)
         self.schedule = Schedule()
         accounts = [
@@ -246,6 +247,14 @@ class Stage:
             log=self.log,
             has_new_sign_in=self.signed_in.__contains__,
         )
+        self.operations = Operations(
+            spool=self.spool,
+            schedule=self.schedule,
+            dispatch=self.dispatch,
+            disk=disk,
+            clock=self.clock,
+            log=self.log,
+        )
 
     # -- what happens
 
@@ -284,7 +293,7 @@ class Stage:
 
     def crash(self) -> None:
         """The process ends here; only what is on disk is left, and the clock."""
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         self.governor.ledger.close()
         self.spool.close()

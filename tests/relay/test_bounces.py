@@ -40,7 +40,8 @@ class BouncesTests(SynchronousTestCase):
         (queued,) = stage.queued()
         self.assertIs(queued.entry.state, State.HOLD)
         self.assertIn(words, queued.reason)
-        self.assertIn("delete its file in hold/cur.", queued.reason)  # all of it fits
+        remedy = f"Read it, then: m365gw queue remove {queued.entry.queue_id}."
+        self.assertIn(remedy, queued.reason)  # all of it fits
 
     def test_report_goes_to_the_sender_from_the_mailbox(self) -> None:
         """The sender is told by the mailbox, as Microsoft takes no null sender."""

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
@@ -17,6 +18,7 @@ from m365gw.relay.stops import State as MailboxState
 from m365gw.relay.tokens import TokenUnavailable
 from m365gw.smtp.replies import Reply
 from m365gw.spool.names import State
+from m365gw.spool.operations import Action, Done, Result, act
 from tests.relay.stage import (
     APP,
     BOX,
@@ -410,7 +412,7 @@ class UncertainTests(StageCase):
         self.assertIn("message trace", queued.reason)
         stage.wait(2 * DAY, 3600)
         self.assertEqual(stage.pool.transactions, 1)
-        stage.dispatch.accepted(stage.spool.release(queued.entry))
+        stage.dispatch.accepted(act(stage.spool, Action.RELEASE, queued.entry)[1])
         stage.turn()
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
 
@@ -431,10 +433,12 @@ class UncertainTests(StageCase):
         stage.pool.script = [lose_after_dot]
         stage.send(A)
         (queued,) = stage.queued()
-        self.assertEqual(queued.reason, HELD_UNCERTAIN)
-        (name,) = os.listdir(f"{path}/hold/cur")
-        os.rename(f"{path}/hold/cur/{name}", f"{path}/incoming/new/{name}")
-        stage.wait(700, 10)
+        qid = queued.entry.queue_id
+        self.assertEqual(queued.reason, HELD_UNCERTAIN.replace("<id>", qid))
+        self.assertIn(f"m365gw queue release {qid}; else: m365gw queue remove {qid}", queued.reason)
+        released = Deferred.fromCoroutine(stage.operations.act(Action.RELEASE, [qid]))
+        self.assertEqual(self.successResultOf(released), [Result(qid, Done.DONE)])
+        stage.turn()
         self.assertEqual((stage.reached(), stage.entries()), ([A], []))
 
     def test_crash_after_the_dot_is_said_once_and_sent_again(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +12,7 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Queue
 from m365gw.relay.transaction import Answer, Transaction
 from m365gw.spool.names import State
+from m365gw.spool.operations import Action, act
 from tests.relay.stage import (
     BOX,
     GENEROUS,
@@ -24,16 +27,18 @@ from tests.relay.stage import (
 
 
 class Slow:
-    """A step that waits until it is let go."""
+    """A step that waits until it is let go, and then does another."""
 
-    def __init__(self) -> None:
+    def __init__(self, then: Any = accept) -> None:
+        self.then = then
         self.waiting: list[Deferred[None]] = []
 
     async def __call__(self, pool: Pool, transaction: Transaction) -> list[Answer]:
         gate: Deferred[None] = Deferred()
         self.waiting.append(gate)
         await gate
-        return await accept(pool, transaction)
+        answers: list[Answer] = await self.then(pool, transaction)
+        return answers
 
     def let_go(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -281,7 +286,7 @@ class DispatchTests(SynchronousTestCase):
         stage.pool.script = [lose_after_dot]
         stage.send()
         (held,) = stage.entries(State.HOLD)
-        stage.spool.release(held)
+        act(stage.spool, Action.RELEASE, held)
         stage.wait(601, 10)
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
 

@@ -156,6 +156,8 @@ class MemoryFiles(Files):
     def rename(self, path: str, to: str) -> None:
         self._parent(to)
         self.files[to] = self._file(path)
+        if path == to:
+            return  # rename(2): nothing is done
         del self.files[path]
         self.changes.append(("rename", path, to))
 
@@ -163,6 +165,9 @@ class MemoryFiles(Files):
         self._file(path)
         del self.files[path]
         self.changes.append(("unlink", path))
+
+    def own(self, fd: int) -> None:
+        self._node(fd)
 
     def make_folder(self, path: str) -> None:
         if path in self.folders:

@@ -101,18 +101,13 @@ class ClaimTests(SpoolCase):
         self.assertEqual([entry], list(self.spool.entries()))
         self.assertEqual([], list(self.spool.entries(State.INCOMING, State.HOLD)))
 
-    def test_hold_and_release(self) -> None:
-        """What was never tried goes back to incoming, the rest to deferred."""
+    def test_hold_and_move_back(self) -> None:
+        """A held message bears its reason; what is no longer there cannot be moved."""
         held = self.spool.hold(self.claimed(self.accept()), "Sign-in of\r\nthe mailbox ended")
         self.assertEqual("Sign-in of the mailbox ended", self.claimed(held).reason)
-        released = self.spool.release(held)
-        self.assertEqual(State.INCOMING, released.state)
-        held = self.spool.hold(self.claimed(released), "x")
-        released = self.spool.release(held, due=70)
-        self.assertEqual((State.DEFERRED, 70), (released.state, released.due))
-        tried = self.spool.hold(self.claimed(self.spool.defer(self.claimed(released), 80)), "x")
-        self.assertEqual(State.DEFERRED, self.spool.release(tried).state)
-        self.assertRaises(Gone, self.spool.release, tried)
+        released = self.spool.move(held, evolve(held, state=State.INCOMING))
+        self.assertEqual([released], list(self.spool.entries(State.INCOMING)))
+        self.assertRaises(Gone, self.spool.move, held, released)
 
     def test_remove_is_the_end(self) -> None:
         """The file is gone, the claim ended, and the folder is synced when asked for."""
