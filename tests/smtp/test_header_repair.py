@@ -1,0 +1,181 @@
+"""Broken headers mended, whole ones left alone."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.utils import getaddresses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.smtp.header_fields import HeaderFields
+from m365gw.smtp.header_repair import Facts, Mended, mend
+
+ALL = (
+    *("date", "message-id", "from", "repeated", "bcc", "header-text", "display-name"),
+    "long-lines",
+)
+FACTS = Facts(
+    sender="scan@contoso.com",
+    message_id="4Q7BX2K9M3PDW@relay.example.com",
+    at=datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
+)
+WHOLE = (
+    b"From: Scanner <scan@contoso.com>\r\nto:a@contoso.com\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000"
+    b'\r\nMessage-ID: <1@x>\r\nSubject: a @ b\r\nCc: "a@b" <c@d.e>, x@y.z (hm, yes)\r\n\r\n'
+)
+
+
+def mended(octets: bytes, wanted: Iterable[str] = ALL, facts: Facts = FACTS) -> Mended:
+    """The header of these octets, mended."""
+    header, _ = HeaderFields.parse(octets)
+    return mend(header, frozenset(wanted), facts)
+
+
+def text_of(value: str) -> str:
+    """What a mail reader shows of a value."""
+    return str(make_header(decode_header(value)))
+
+
+class HeaderRepairTests(SynchronousTestCase):
+    """`mend`."""
+
+    def test_a_whole_header_stays_octet_for_octet(self) -> None:
+        """Nothing is broken, so nothing changes, though all repairs are on."""
+        result = mended(WHOLE)
+        self.assertEqual(result.header.octets(), WHOLE)
+        self.assertEqual((result.done, result.left), ((), ()))
+
+    def test_nothing_is_mended_unasked(self) -> None:
+        """A broken header goes on as it is when no repair is wanted."""
+        broken = b"Subject: \xe4\r\nSubject: b\r\nBcc: c@d.e\r\n\r\n"
+        self.assertEqual(mended(broken, ()).header.octets(), broken)
+
+    def test_what_is_missing_is_added(self) -> None:
+        """Date, Message-ID and From, behind what is there."""
+        result = mended(b"Subject: x\r\n\r\n")
+        self.assertEqual(
+            result.header.octets(),
+            b"Subject: x\r\nFrom: <scan@contoso.com>\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\n"
+            b"Message-ID: <4Q7BX2K9M3PDW@relay.example.com>\r\n\r\n",
+        )
+        self.assertEqual(set(result.done), {"from", "date", "message-id"})
+
+    def test_a_message_without_header_gets_one(self) -> None:
+        """With the blank line that must stand behind it."""
+        header, length = HeaderFields.parse(b"Toner is low.\r\n")
+        result = mend(header, frozenset(["date"]), FACTS)
+        self.assertEqual(length, 0)
+        self.assertEqual(result.header.octets(), b"Date: Sat, 21 Nov 2026 09:30:00 +0000\r\n\r\n")
+
+    def test_a_from_without_address_is_replaced_and_kept(self) -> None:
+        """What the device called itself can still be read."""
+        octets = mended(b"From: Printer 3\r\n\r\n", ["from"]).header.octets()
+        self.assertEqual(octets, b"X-Original-From: Printer 3\r\nFrom: <scan@contoso.com>\r\n\r\n")
+
+    def test_the_null_sender_makes_no_from(self) -> None:
+        """There is no address to put there."""
+        facts = Facts(sender="", message_id="x@y", at=FACTS.at)
+        self.assertNotIn("from", mended(b"Subject: x\r\n\r\n", ["from"], facts).header)
+
+    def test_fields_that_stand_twice_are_taken_away(self) -> None:
+        """The first of each stays; those of which there may be several all do."""
+        twice = (
+            b"Subject: a\r\nReceived: 1\r\nsubject: b\r\nReceived: 2\r\nX-A: 1\r\nX-A: 2\r\n\r\n"
+        )
+        self.assertEqual(
+            mended(twice, ["repeated"]).header.octets(), twice.replace(b"subject: b\r\n", b"")
+        )
+
+    def test_bcc_is_taken_away(self) -> None:
+        """With all its folded lines, and that of a resent message."""
+        hidden = b"To: a@b.c\r\nBcc: x@y.z,\r\n q@r.s\r\nResent-Bcc: t@u.v\r\n\r\n"
+        self.assertEqual(mended(hidden, ["bcc"]).header.octets(), b"To: a@b.c\r\n\r\n")
+
+    def test_raw_letters_are_encoded(self) -> None:
+        """UTF-8 and Windows-1252 alike; the words of ASCII stay readable."""
+        for charset in ("utf-8", "cp1252"):
+            raw = "Subject: Re: Grüße aus Köln\r\n\r\n".encode(charset)
+            octets = mended(raw, ["header-text"]).header.octets()
+            self.assertTrue(octets.isascii())
+            self.assertTrue(octets.startswith(b"Subject: Re: =?utf-8?"), octets)
+            self.assertEqual(text_of(message_from_bytes(octets)["subject"]), "Re: Grüße aus Köln")
+
+    def test_raw_letters_in_names_of_addresses_are_encoded(self) -> None:
+        """The addresses stay what they are."""
+        raw = 'To: Müller, Jörg <j@x.de>, "Ö, P" <o@x.de>, plain@x.de\r\n\r\n'.encode()
+        octets = mended(raw, ["header-text"]).header.octets()
+        value = message_from_bytes(octets)["to"]
+        read = [(text_of(name), address) for name, address in getaddresses([value])]
+        self.assertEqual(read, [("Müller, Jörg", "j@x.de"), ("Ö, P", "o@x.de"), ("", "plain@x.de")])
+
+    def test_an_address_beyond_ascii_is_not_guessed_at(self) -> None:
+        """No encoded word may stand in an address; the field stays as it is."""
+        raw = "To: jörg@x.de\r\n\r\n".encode()
+        self.assertEqual(mended(raw, ["header-text"]).header.octets(), raw)
+
+    def test_utf8_stays_when_the_client_declared_it(self) -> None:
+        """With SMTPUTF8 the letters are as they should be (RFC 6532)."""
+        raw = "Subject: Grüße\r\n\r\n".encode()
+        facts = Facts(sender="a@b.c", message_id="x@y", at=FACTS.at, smtputf8=True)
+        self.assertEqual(mended(raw, ["header-text"], facts).header.octets(), raw)
+
+    def test_scanner_with_at_in_display_name_is_quoted(self) -> None:
+        """Exchange would take the name for the sender, and refuse it."""
+        raw = b"From: scanner@office <scan@contoso.com>\r\n\r\n"
+        self.assertEqual(
+            mended(raw, ["display-name"]).header.octets(),
+            b'From: "scanner@office" <scan@contoso.com>\r\n\r\n',
+        )
+
+    def test_encoded_and_quoted_names_stay(self) -> None:
+        """They hold no bare at sign."""
+        raw = b'From: =?utf-8?q?a=40b?= <a@b.c>, "x@y" <d@e.f>, John Q. Public <g@h.i>\r\n\r\n'
+        self.assertEqual(mended(raw, ["display-name"]).header.octets(), raw)
+
+    def test_a_signed_field_is_left_alone_and_told(self) -> None:
+        """Changing what DKIM covers would break the signature; what it does not cover is mended."""
+        raw = (
+            b"DKIM-Signature: v=1; h=from:subject; b=x\r\nFrom: a@b <c@d.e>\r\nBcc: x@y.z\r\n"
+            b"Subject: \xe4\r\n\r\n"
+        )
+        result = mended(raw, ["display-name", "header-text", "bcc"])
+        self.assertEqual(result.header.octets(), raw.replace(b"Bcc: x@y.z\r\n", b""))
+        self.assertEqual(result.done, ("bcc",))
+        self.assertEqual(set(result.left), {"display-name", "header-text"})
+
+    def test_long_fields_are_folded(self) -> None:
+        """At spaces, so that what is read stays the same."""
+        words = b"word " * 600 + b"end"
+        octets = mended(b"X-Words: " + words + b"\r\n\r\n", ["long-lines"]).header.octets()
+        self.assertLessEqual(max(map(len, octets.split(b"\r\n"))), 998)
+        self.assertEqual(HeaderFields.parse(octets)[0].fields[0].value, words)
+
+    def test_a_long_word_is_not_cut(self) -> None:
+        """There is no place to fold it."""
+        raw = b"X-Token: " + b"x" * 2000 + b"\r\n\r\n"
+        self.assertEqual(mended(raw, ["long-lines"]).header.octets(), raw)
+
+    @settings(deadline=None, max_examples=200)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(
+                    ["Subject", "From", "To", "Date", "Bcc", "X-Any", "DKIM-Signature"]
+                ),
+                st.binary(max_size=40).map(
+                    lambda value: value.replace(b"\r", b" ").replace(b"\n", b"\r\n ")
+                ),
+            ),
+            max_size=6,
+        )
+    )
+    def test_any_header_stays_one(self, fields: list[tuple[str, bytes]]) -> None:
+        """Mending adds no line that is no field, and twice is as good as once."""
+        raw = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in fields) + b"\r\n"
+        once = mended(raw).header
+        again, length = HeaderFields.parse(once.octets())
+        self.assertEqual(length, len(once.octets()))
+        self.assertEqual(mended(once.octets()).header.octets(), again.octets())
