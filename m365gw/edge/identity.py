@@ -21,6 +21,7 @@ class Identity:
         self.mechanism = ""  # it logged in by
         self.is_newcomer = True  # neither logged in nor had a sender accepted
         self._is_esmtp = False
+        self._origins: dict[tuple[str, bool], Origin] = {}  # of its messages, made once each
         self._admission = admission
         self._visitor = visitor
         self._rule: Rule | Denied | None = None  # it stands under, once that was asked
@@ -39,10 +40,12 @@ class Identity:
     def greet(self, helo: str, *, is_esmtp: bool) -> None:
         """It has said EHLO or HELO."""
         self.helo, self._is_esmtp = helo, is_esmtp
+        self._origins.clear()
 
     def log_in(self, login: str, mechanism: str) -> None:
         """It has proved to be this login, whose rule takes the place of its network's."""
         self._visitor = evolve(self._visitor, login=login)
+        self._origins.clear()
         self._rule = None
         self.mechanism = mechanism
         self.is_newcomer = False
@@ -67,13 +70,16 @@ class Identity:
 
     def origin(self, mailbox: str, *, smtputf8: bool) -> Origin:
         """Where a message of this client comes from, and by which mailbox it leaves."""
-        return Origin(
-            client=self.peer.host,
-            port=self.peer.port,
-            helo=self.helo,
-            protocol=self.protocol(smtputf8=smtputf8),
-            tls=self.peer.tls,
-            login=self.login,
-            listener=self._visitor.listener.name,
-            mailbox=mailbox,
-        )
+        origin = self._origins.get((mailbox, smtputf8))
+        if origin is None:
+            origin = self._origins[mailbox, smtputf8] = Origin(
+                client=self.peer.host,
+                port=self.peer.port,
+                helo=self.helo,
+                protocol=self.protocol(smtputf8=smtputf8),
+                tls=self.peer.tls,
+                login=self.login,
+                listener=self._visitor.listener.name,
+                mailbox=mailbox,
+            )
+        return origin

@@ -6,8 +6,6 @@ spool has it for good. Failures: what the spool, its free space and the content 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -49,8 +47,7 @@ class Intake:
         draft = self._spool.draft(envelope, origin)
         # Named only when there is one: a trace field must not tell one recipient of another.
         alone = envelope.recipients[0].address if len(envelope.recipients) == 1 else ""
-        at = datetime.fromtimestamp(self._clock.seconds(), UTC)
-        trace = received(origin, self._hostname, draft.queue_id, alone, at)
+        trace = received(origin, self._hostname, draft.queue_id, alone, self._clock.seconds())
         return Content(draft, trace, self._limits)
 
     def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from attrs import frozen
 from twisted.internet import protocol
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
@@ -33,10 +32,10 @@ from zope.interface import implementer
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
 from m365gw.edge.flow import Flow
-from m365gw.edge.questions import ask
+from m365gw.edge.questions import ask, reply_of
 from m365gw.edge.speaker import Answer, Reading, Speaker
 from m365gw.edge.timeouts import Timeouts
-from m365gw.edge.turns import Turns
+from m365gw.edge.turns import MOST_STEPS, Turns
 from m365gw.smtp.lines import LineFault, LineReader
 from m365gw.smtp.replies import Reply
 
@@ -170,10 +169,12 @@ class Pump(protocol.Protocol):
             return
         self._is_turning = True
         moved = False
-        self._turns.begin()
-        while self._may_go() and self._step(speaker):
+        for _ in range(MOST_STEPS):
+            if not (self._may_go() and self._step(speaker)):
+                break
             moved = True
-            self._turns.step()
+        else:
+            self._turns.pass_on()
         self._is_turning = False
         self._flush()
         if self.is_over:
@@ -238,15 +239,12 @@ class Pump(protocol.Protocol):
         if isinstance(answer, Reply):
             self._say(answer)
         elif answer is not None:
-            self._wait(answer)
+            self._is_waiting = True
+            self._timeouts.wait_for_us()
+            answer.addBoth(self._answered).addErrback(_lost)
 
-    def _wait(self, answer: Deferred[Reply]) -> None:
-        self._is_waiting = True
-        self._timeouts.wait_for_us()
-        answer.addCallback(self._answered)
-        answer.addErrback(lambda failure: _log.failure("An answer was lost", failure))
-
-    def _answered(self, reply: Reply) -> None:
+    def _answered(self, result: Reply | Failure) -> None:
+        reply = reply_of(result)
         self._is_waiting = False
         if self.is_over or self._speaker is None:
             return  # the client has left
@@ -294,3 +292,7 @@ class Pump(protocol.Protocol):
         else:
             self._say(farewell)
             self._flush()
+
+
+def _lost(failure: Failure) -> None:
+    _log.failure("An answer was lost", failure)

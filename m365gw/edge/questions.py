@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,19 +22,21 @@ _log = Logger()
 
 
 def ask(question: Callable[..., Answer], *arguments: bytes) -> Answer:
-    """The answer to a question. Raises nothing, and a Deferred does not fail."""
+    """The answer to a question. Raises nothing; what a Deferred gives is for `reply_of`."""
     try:
-        answer = question(*arguments)
+        return question(*arguments)
     except Refused as refused:
         return refused.reply
     except Exception:
         _log.failure(BROKEN)
         return answers.FAILED
-    return answer.addErrback(_reply_to) if isinstance(answer, Deferred) else answer
 
 
-def _reply_to(failure: Failure) -> Reply:
-    if isinstance(failure.value, Refused):
-        return failure.value.reply
-    _log.failure(BROKEN, failure)
+def reply_of(result: Reply | Failure) -> Reply:
+    """The reply that a Deferred answer has come to."""
+    if isinstance(result, Reply):
+        return result
+    if isinstance(result.value, Refused):
+        return result.value.reply
+    _log.failure(BROKEN, result)
     return answers.FAILED

@@ -20,20 +20,13 @@ class Turns:
     def __init__(self, clock: IReactorTime, again: Callable[[], object]) -> None:
         self._clock = clock
         self._again = again
-        self._steps = 0
         self._next: IDelayedCall | None = None
         self.is_others = False  # the others have their turn now
 
-    def begin(self) -> None:
-        """A turn may begin."""
-        self._steps = 0
-
-    def step(self) -> None:
-        """One step was taken; after the last of a turn it is the others'."""
-        self._steps += 1
-        if self._steps == MOST_STEPS:
-            self.is_others = True
-            self._next = self._clock.callLater(0, self._ours)
+    def pass_on(self) -> None:
+        """So many steps were taken: now it is the others' turn."""
+        self.is_others = True
+        self._next = self._clock.callLater(0, self._ours)
 
     def stop(self) -> None:
         """No turn comes any more."""

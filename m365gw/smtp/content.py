@@ -19,6 +19,7 @@ _CRLF = b"\r\n"
 _END = b"\r\n.\r\n"
 _DOT_LINE = re.compile(rb"\r\n\.")  # for these two a search of `re` is faster than bytes.find
 _BARE_CR = re.compile(rb"\r(?!\n)")
+_HARMLESS = bytes(octet for octet in range(256) if octet not in b"\r\n\0")
 
 
 @frozen
@@ -69,10 +70,11 @@ class ContentScanner:
             data = data[:-1]
         if not self._bare_cr:
             self._bare_cr = _BARE_CR.search(data) is not None
-        # Without a bare CR each CR stands for a CRLF, and counting one octet is the cheaper.
-        ends = data.count(_CRLF if self._bare_cr else b"\r")
-        self._bare_lf = self._bare_lf or data.count(b"\n") > ends
-        self._nul = self._nul or b"\0" in data
+        # Without a bare CR, what is left of a good message is its CRLFs: one cheap pass for both.
+        ends = data.translate(None, _HARMLESS)
+        if self._bare_cr or ends != _CRLF * (len(ends) // 2):
+            self._bare_lf = self._bare_lf or data.count(b"\n") > data.count(_CRLF)
+            self._nul = self._nul or b"\0" in data
 
 
 class DataReader:

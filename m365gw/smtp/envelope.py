@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 
-@frozen
+@frozen(cache_hash=True)
 class Recipient:
     """One RCPT TO, with its delivery status wishes (RFC 3461 4.1, 4.2)."""
 
@@ -30,7 +30,7 @@ class Envelope:
     envid: str = ""  # decoded
 
 
-@frozen
+@frozen(cache_hash=True)
 class Origin:
     """Where a message came from and by which door, for logs, trace headers and the queue tool."""
 

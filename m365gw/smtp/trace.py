@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from m365gw.smtp.envelope import Origin
@@ -24,19 +25,29 @@ _MONTHS: Final = (
 )
 
 
-def received(origin: Origin, hostname: str, queue_id: str, recipient: str, at: datetime) -> bytes:
+def received(origin: Origin, hostname: str, queue_id: str, recipient: str, at: float) -> bytes:
     """One folded Received field with its last CRLF.
 
     `recipient` is named only when it is the only one: give "" for several, who must not learn of
-    each other. `at` is aware.
+    each other. `at` is in seconds since 1970.
     """
+    to = f"\r\n\tfor <{recipient}>" if _PATH.fullmatch(recipient) else ""
+    text = f"{_came(origin, hostname)} id {queue_id}{to};\r\n\t{_date_of(int(at))}\r\n"
+    return text.encode("ascii", "replace")
+
+
+@lru_cache(maxsize=1024)
+def _came(origin: Origin, hostname: str) -> str:
+    """The part that all messages of a session share."""
     came = f"from {_name(origin.helo)} ({_literal(origin.client)})\r\n\t" if origin.client else ""
     tls = f"(using {_phrase(origin.tls)})\r\n\t" if origin.tls else ""
-    by = f"by {hostname} with {origin.protocol} id {queue_id}"
-    if not origin.protocol:
-        by = f"by {hostname} id {queue_id}"
-    to = f"\r\n\tfor <{recipient}>" if _PATH.fullmatch(recipient) else ""
-    return f"Received: {came}{tls}{by}{to};\r\n\t{date(at)}\r\n".encode("ascii", "replace")
+    by = f"by {hostname} with {origin.protocol}" if origin.protocol else f"by {hostname}"
+    return f"Received: {came}{tls}{by}"
+
+
+@lru_cache(maxsize=4)
+def _date_of(second: int) -> str:
+    return date(datetime.fromtimestamp(second, UTC))
 
 
 def date(at: datetime) -> str:

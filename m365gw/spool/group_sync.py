@@ -41,8 +41,10 @@ class _Calls:
 _GENERIC: Final = _Calls(0, 1, 4, 2)
 _CALLS: Final = {"x86_64": _Calls(206, 207, 208, 209), "aarch64": _GENERIC, "riscv64": _GENERIC}
 
+_NOTHING: Final = (None,) * 5
 _syscall: Final = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
+_syscall.argtypes = (ctypes.c_long, *[ctypes.c_void_p] * len(_NOTHING))  # all of one word
 
 
 class _Request(ctypes.Structure):
@@ -94,7 +96,8 @@ class GroupSync:
         self._places = (ctypes.c_void_p * MOST_FILES)()
         self._events = (_Event * MOST_FILES)()
         self._results: list[OSError | None] = []
-        self._missing = 0  # files of the group that have not come back
+        self._missing = 0  # files of the group whose results were not taken yet
+        self._told = 0  # how many are told to have come back
         self.event_fd = -1  # readable when files have come back; none before it is needed
         for place, request in enumerate(self._requests):
             request.data, request.opcode, request.flags = place, _FSYNC, _TELL
@@ -112,11 +115,11 @@ class GroupSync:
             return False
         for request, fd in zip(self._requests, descriptors, strict=False):
             request.fd = fd
-        taken = _call(self._calls.submit, self._context, len(descriptors), self._places)
+        taken = _call(self._calls.submit, self._context.value, len(descriptors), self._places)
         if taken <= 0:
             self._calls = None
             return False
-        self._missing = taken
+        self._missing, self._told = taken, 0
         self._results = [None] * taken
         # A file that is not taken cannot be synced this way, if at all: that is seldom.
         self._results += [_fsync(fd) for fd in descriptors[taken:]]
@@ -129,10 +132,12 @@ class GroupSync:
         """
         if self.event_fd >= 0:
             with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self.event_fd)
-        if self._calls is None or not self._missing:
+                self._told += os.eventfd_read(self.event_fd)
+        if self._calls is None or not self._missing or self._told < self._missing:
             return None
-        came = _call(self._calls.getevents, self._context, 0, MOST_FILES, self._events, _AT_ONCE)
+        came = _call(
+            self._calls.getevents, self._context.value, 0, MOST_FILES, self._events, _AT_ONCE
+        )
         if came < 0 and ctypes.get_errno() != errno.EINTR:
             return self._give_up()
         for event in self._events[: max(0, came)]:
@@ -146,7 +151,7 @@ class GroupSync:
             os.close(self.event_fd)
             self.event_fd = -1
         if self._context and self._calls is not None:
-            _call(self._calls.destroy, self._context)
+            _call(self._calls.destroy, self._context.value)
         self._calls = None
 
     def _is_ready(self, calls: _Calls) -> bool:
@@ -183,8 +188,7 @@ def _calls_here() -> _Calls | None:
 
 
 def _call(number: int, *arguments: object) -> int:
-    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
-    return int(_syscall(ctypes.c_long(number), *words))
+    return int(_syscall(number, *arguments, *_NOTHING[len(arguments) :]))
 
 
 def _error(number: int) -> OSError:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from zlib import crc32
 
 from attrs import frozen
@@ -79,6 +80,7 @@ class Entry:
         return shard_of(self.id)
 
 
+@lru_cache(maxsize=4096)
 def tag(text: str) -> int:
     """The 32-bit tag of a mailbox, a login or a client's address, whatever its letter case.
 
@@ -97,8 +99,9 @@ def shard_of(number: int) -> int:
     return (number >> 13) % SHARDS
 
 
+@lru_cache(maxsize=64)
 def render_id(number: int) -> str:
-    """A queue id as 13 characters."""
+    """A queue id as 13 characters. The last few are remembered: each is asked for some times."""
     pairs = []
     for _ in range(6):
         number, pair = divmod(number, 961)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -111,17 +112,33 @@ class Composer:
 
 
 def _fields(envelope: Envelope, origin: Origin) -> Iterator[bytes]:
-    yield _field(
+    yield _envelope_field(
+        envelope.sender, envelope.eight_bit, envelope.smtputf8, envelope.ret, envelope.envid
+    )
+    yield _origin_field(origin)
+    yield from map(_recipient_field, envelope.recipients)
+
+
+# The same senders, recipients and clients come again and again: their fields are remembered.
+
+
+@lru_cache(maxsize=1024)
+def _envelope_field(sender: str, eight_bit: bool, smtputf8: bool, ret: str, envid: str) -> bytes:
+    return _field(
         "Envelope",
         {
-            "sender": envelope.sender,
-            "eight_bit": envelope.eight_bit,
-            "smtputf8": envelope.smtputf8,
-            "ret": envelope.ret,
-            "envid": envelope.envid,
+            "sender": sender,
+            "eight_bit": eight_bit,
+            "smtputf8": smtputf8,
+            "ret": ret,
+            "envid": envid,
         },
     )
-    yield _field(
+
+
+@lru_cache(maxsize=1024)
+def _origin_field(origin: Origin) -> bytes:
+    return _field(
         "Origin",
         {
             "client": origin.client,
@@ -134,13 +151,16 @@ def _fields(envelope: Envelope, origin: Origin) -> Iterator[bytes]:
             "mailbox": origin.mailbox,
         },
     )
-    for recipient in envelope.recipients:
-        value: dict[str, object] = {"address": recipient.address}
-        if recipient.notify:
-            value["notify"] = sorted(recipient.notify)
-        if recipient.orcpt:
-            value["orcpt"] = recipient.orcpt
-        yield _field("Recipient", value)
+
+
+@lru_cache(maxsize=4096)
+def _recipient_field(recipient: Recipient) -> bytes:
+    value: dict[str, object] = {"address": recipient.address}
+    if recipient.notify:
+        value["notify"] = sorted(recipient.notify)
+    if recipient.orcpt:
+        value["orcpt"] = recipient.orcpt
+    return _field("Recipient", value)
 
 
 def _field(name: str, value: Mapping[str, object]) -> bytes:

@@ -12,29 +12,27 @@ from tests.edge.conversation import MESSAGE, Gateway
 
 
 class TurnsTests(SynchronousTestCase):
-    """Steps counted, turns given away."""
+    """Turns given away, and had again."""
 
-    def test_so_many_steps_then_the_others(self) -> None:
-        """The turn ends after its last step and comes again with the reactor's next round."""
+    def test_others_have_their_turn_first(self) -> None:
+        """The client's own comes again with the reactor's next round."""
         clock, again = Clock(), []
         turns = Turns(clock, lambda: again.append(turns.is_others))
         for _ in range(3):
-            turns.begin()
-            for _ in range(MOST_STEPS):
-                self.assertFalse(turns.is_others)
-                turns.step()
+            self.assertFalse(turns.is_others)
+            turns.pass_on()
             self.assertTrue(turns.is_others)
             clock.advance(0)
         self.assertEqual(again, [False] * 3)
 
-    def test_short_turns_cost_no_timer(self) -> None:
-        """Clients that do not flood never meet any of this."""
-        clock = Clock()
-        turns = Turns(clock, lambda: None)
-        for _ in range(10):
-            turns.begin()
-            turns.step()
-        self.assertEqual(clock.getDelayedCalls(), [])
+    def test_stopped_turns_never_come(self) -> None:
+        """A client that has left is not called again."""
+        clock, again = Clock(), []
+        turns = Turns(clock, lambda: again.append(turns.is_others))
+        turns.pass_on()
+        turns.stop()
+        clock.advance(0)
+        self.assertEqual(again, [])
 
 
 class PipelineTests(SynchronousTestCase):
@@ -55,6 +53,12 @@ class PipelineTests(SynchronousTestCase):
         self.assertEqual(self.client.wire.writes, before + 9)
         self.assertEqual([line[:3] for line in heard], ["250"] * 990 + ["221"])
         self.assertTrue(self.client.wire.is_closing)
+
+    def test_short_turns_cost_no_timer(self) -> None:
+        """Clients that do not flood never meet any of this."""
+        before = len(self.gateway.clock.getDelayedCalls())
+        self.client.say(*["NOOP"] * (MOST_STEPS - 1))
+        self.assertEqual(len(self.gateway.clock.getDelayedCalls()), before)
 
     def test_flood_is_not_buffered_without_bound(self) -> None:
         """While the others have their turn the flooding client is read from only so far."""

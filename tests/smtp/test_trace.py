@@ -18,7 +18,7 @@ ORIGIN = Origin(
 
 
 def field(origin: Origin = ORIGIN, recipient: str = "") -> bytes:
-    return received(origin, "relay.example.com", "4XYZ123456789", recipient, AT)
+    return received(origin, "relay.example.com", "4XYZ123456789", recipient, AT.timestamp())
 
 
 class ReceivedTests(SynchronousTestCase):

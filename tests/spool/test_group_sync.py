@@ -94,6 +94,7 @@ class GroupSyncTests(SynchronousTestCase):
         self.results()
         with mock.patch("m365gw.spool.group_sync._call", mock.Mock(side_effect=[2, -1])):
             self.assertTrue(self.sync.begin(self.files(2)))
+            os.eventfd_write(self.sync.event_fd, 2)
             results = self.sync.results()
         self.assertEqual([errno.EIO] * 2, [error.errno for error in results or () if error])
         self.assertFalse(self.sync.begin(self.files(2)))
