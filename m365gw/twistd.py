@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from twisted.python import usage
 
+import m365gw.reactor  # noqa: F401 importing it installs it, before others ask for one
 from m365gw import __version__
 from m365gw.config.load import load
 from m365gw.config.problems import ConfigError

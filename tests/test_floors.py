@@ -26,6 +26,7 @@ FLOORS = {
     "spool": 2,
     "directory": 2,
     "edge": 3,
+    "reactor": 3,
     "relay": 3,
     "rehearsal": 3,
     "admin": 4,
