@@ -18,8 +18,14 @@ from m365gw.edge.tls_terms import Pair
 NOW: Final = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
 
 
-def write_pair(folder: str, *names: str, days: float = 365, is_rsa: bool = False) -> Pair:
-    """A certificate for these names, good from NOW on for so many days, with its key."""
+def write_pair(
+    folder: str,
+    *names: str,
+    days: float = 365,
+    is_rsa: bool = False,
+    now: datetime.datetime = NOW,
+) -> Pair:
+    """A certificate for these names, good from now on for so many days, with its key."""
     Path(folder).mkdir(exist_ok=True)
     secret: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if is_rsa:
@@ -33,8 +39,8 @@ def write_pair(folder: str, *names: str, days: float = 365, is_rsa: bool = False
         .issuer_name(name)
         .public_key(secret.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - datetime.timedelta(days=1))
-        .not_valid_after(NOW + datetime.timedelta(days=days))
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
         )
