@@ -9,6 +9,11 @@ from m365gw.config.endpoints import endpoint_fault
 from m365gw.config.settings import Listener
 from m365gw.config.sources import Fault, KeyPath
 
+_FOR_NAMED_NETWORKS = {
+    "legacy-tls": "take up old, breakable TLS",
+    "bare-lf": "send what other servers read in another way",
+}
+
 UNIX = "unix"  # the word in proxy_from for whoever comes by a UNIX socket
 
 
@@ -51,12 +56,13 @@ def _login_without_tls(here: KeyPath, listener: Listener) -> Iterator[Fault]:
 
 
 def _quirks(here: KeyPath, listener: Listener) -> Iterator[Fault]:
-    if "legacy-tls" in listener.quirks and not listener.quirk_networks:
-        yield (
-            (*here, "quirks"),
-            "legacy-tls would let anybody take up old, breakable TLS",
-            'Name the devices that need it: quirk_networks = ["10.1.9.0/24"].',
-        )
+    for quirk, harm in _FOR_NAMED_NETWORKS.items():
+        if quirk in listener.quirks and not listener.quirk_networks:
+            yield (
+                (*here, "quirks"),
+                f"{quirk} would let anybody {harm}",
+                'Name the devices that need it: quirk_networks = ["10.1.9.0/24"].',
+            )
     if listener.quirk_networks and not listener.quirks:
         yield (
             (*here, "quirk_networks"),

@@ -18,7 +18,17 @@ from m365gw.config.logins import Logins, Password
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
-Quirk = Literal["plaintext-auth", "auth-equals", "legacy-tls"]
+Quirk = Literal["plaintext-auth", "auth-equals", "legacy-tls", "bare-lf"]
+Repair = Literal[
+    "date",
+    "message-id",
+    "from",
+    "repeated",
+    "bcc",
+    "header-text",
+    "display-name",
+    "long-lines",
+]
 
 
 @frozen(kw_only=True)
@@ -64,10 +74,14 @@ class Listener:
         (),
         'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS, '
         '"auth-equals" offers it a second time as "AUTH=PLAIN LOGIN", '
-        '"legacy-tls" takes TLS 1.0 and 1.1 and old ciphers (needs quirk_networks).',
+        '"legacy-tls" takes TLS 1.0 and 1.1 and old ciphers, "bare-lf" mends line ends inside of '
+        "messages (both need quirk_networks).",
     )
     quirk_networks: tuple[str, ...] = setting(
         (), "The networks the quirks are for. Empty: every client of the listener."
+    )
+    repair: tuple[Repair, ...] = setting(
+        (), "What is mended of messages that come here, and only where it is broken."
     )
 
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from attrs import frozen
 
 from m365gw.config.settings import Client, Limits, Listener, Network, Quirk
+from m365gw.edge.mending import LINE_ENDS
 from m365gw.smtp.addresses import matches
 from m365gw.smtp.replies import Refused, Reply
 
@@ -37,6 +38,12 @@ class Visitor:
         if quirk not in self.listener.quirks:
             return False
         return not self.listener.quirk_networks or self.is_in(self.listener.quirk_networks)
+
+    @property
+    def repairs(self) -> frozenset[str]:
+        """What is mended of its messages."""
+        line_ends = (LINE_ENDS,) if self.has_quirk("bare-lf") else ()
+        return frozenset((*self.listener.repair, *line_ends))
 
     def is_in(self, networks: Iterable[str]) -> bool:
         """Whether its address is in one of these networks."""

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
+from m365gw.edge.mending import Mending
 from m365gw.edge.speaker import Answer
 from m365gw.smtp.content import ChunkReader, ContentScanner, DataReader, Faults
 from m365gw.smtp.headers import HeaderScan
@@ -33,7 +34,9 @@ SMALL: Final = 4096  # octets; smaller pieces go on together
 class Content:
     """One message being received. `refusal` is the first thing found wrong with it, if any."""
 
-    def __init__(self, draft: Draft, trace: bytes, limits: Limits) -> None:
+    def __init__(
+        self, draft: Draft, trace: bytes, limits: Limits, mending: Mending | None = None
+    ) -> None:
         """Raises SpoolError."""
         self.queue_id = draft.queue_id
         self.size = 0  # octets received, without our trace field
@@ -41,6 +44,7 @@ class Content:
         self._draft = draft
         self._limits = limits
         self._header: HeaderScan | None = HeaderScan()
+        self.mending = mending  # what is mended while it passes, if anything is
         self._small = bytearray()  # pieces that wait for more
         draft.write(trace)
 
@@ -60,6 +64,8 @@ class Content:
         try:
             if self._header is not None:
                 self._scan(self._header, octets)
+            if self.mending is not None:
+                octets = self.mending.feed(octets, is_header=self._header is not None)
             self._pass_on(octets)
         except Refused as refused:
             self.refuse(refused.reply)
@@ -67,15 +73,39 @@ class Content:
             _log.failure("A message could not be received; its client was asked to try again")
             self.refuse(answers.FAILED)
 
-    def finish(self, faults: Faults) -> Draft:
-        """The finished draft; raises Refused when there is a reason, and the draft is gone."""
+    def complete(self, faults: Faults) -> None:
+        """The last octet was written. Raises Refused when there is a reason; the draft is gone."""
         try:
             if self.refusal is not None:
                 raise Refused(self.refusal)
+            if self.mending is not None:
+                faults = self.mending.pardon(faults)
+                self._small += self.mending.finish()
             if faults.any:
                 raise Refused(_faulty(faults))
             if self._small:
                 self._draft.write(bytes(self._small))
+        except Exception:
+            self._draft.discard()
+            raise
+
+    @property
+    def is_unwieldy(self) -> bool:
+        """Whether a complete message has over-long lines that `reencode` shall mend."""
+        return self.mending is not None and self.mending.has_long_lines
+
+    def reencode(self) -> None:
+        """BLOCKING. Mend the over-long lines of a complete message. Raises SpoolError."""
+        assert self.mending is not None
+        try:
+            self._draft = self.mending.reencode(self._draft)
+        except Exception:
+            self._draft.discard()
+            raise
+
+    def finish(self) -> Draft:
+        """The draft of a complete message, finished. Raises SpoolError, and the draft is gone."""
+        try:
             self._draft.finish()
         except Exception:
             self._draft.discard()

@@ -24,6 +24,7 @@ class Identity:
         self._origins: dict[tuple[str, bool], Origin] = {}  # of its messages, made once each
         self._admission = admission
         self._visitor = visitor
+        self.repairs = visitor.repairs  # what is mended of its messages
         self._rule: Rule | Denied | None = None  # it stands under, once that was asked
         self._edition = 0  # of the rules, when it was asked
 

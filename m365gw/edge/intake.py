@@ -6,31 +6,46 @@ spool has it for good. Failures: what the spool, its free space and the content 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.config.settings import Limits
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.content import Content
+from m365gw.edge.mending import Mending
 from m365gw.edge.space import BROKEN, Space
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Envelope, Origin
+from m365gw.smtp.header_repair import Facts
 from m365gw.smtp.trace import received
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
+NO_REPAIRS: Final[frozenset[str]] = frozenset()
+
 
 class Intake:
-    """The way into the spool. Made once."""
+    """The way into the spool. Made once. `in_thread` runs a function in a thread."""
 
     def __init__(
-        self, spool: Spool, commit: GroupCommit, limits: Limits, hostname: str, clock: IReactorTime
+        self,
+        spool: Spool,
+        commit: GroupCommit,
+        limits: Limits,
+        hostname: str,
+        clock: IReactorTime,
+        in_thread: Callable[..., Deferred[Any]],
     ) -> None:
         self._spool = spool
         self._commit = commit
         self._limits = limits
         self._hostname = hostname
         self._clock = clock
+        self._in_thread = in_thread
         self._space = Space(spool, limits.minimal_free_space, clock)
 
     @property
@@ -42,16 +57,32 @@ class Intake:
         """Raises Refused when a message of this declared size has no room."""
         self._space.check(size)
 
-    def begin(self, envelope: Envelope, origin: Origin) -> Content:
+    def begin(
+        self, envelope: Envelope, origin: Origin, repairs: frozenset[str] = NO_REPAIRS
+    ) -> Content:
         """A content to write to, with its trace field in place. Raises SpoolError."""
         draft = self._spool.draft(envelope, origin)
         # Named only when there is one: a trace field must not tell one recipient of another.
         alone = envelope.recipients[0].address if len(envelope.recipients) == 1 else ""
         trace = received(origin, self._hostname, draft.queue_id, alone, self._clock.seconds())
-        return Content(draft, trace, self._limits)
+        mending = self._mending(envelope, draft.queue_id, repairs) if repairs else None
+        return Content(draft, trace, self._limits, mending)
 
     def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:
         """Make a complete message durable. Raises, or fails with, Refused."""
         if not self._space.is_open:
             content.refuse(BROKEN)
-        return self._commit.commit(content.finish(faults))
+        content.complete(faults)
+        if content.is_unwieldy:  # many lines of Python: the other clients are not to wait for it
+            mended = self._in_thread(content.reencode)
+            return mended.addCallback(lambda _: self._commit.commit(content.finish()))
+        return self._commit.commit(content.finish())
+
+    def _mending(self, envelope: Envelope, queue_id: str, repairs: frozenset[str]) -> Mending:
+        facts = Facts(
+            sender=envelope.sender,
+            message_id=f"{queue_id}@{self._hostname}",
+            at=datetime.fromtimestamp(self._clock.seconds(), UTC),
+            smtputf8=envelope.smtputf8,
+        )
+        return Mending(repairs, facts)

@@ -33,6 +33,10 @@ class Journal:
         sasl: dict[str, Any] = {}
         if identity.login:
             sasl = {"sasl_method": identity.mechanism, "sasl_username": identity.login}
+        repairs: dict[str, str] = {}
+        if content.mending is not None:
+            done, left = content.mending.done, content.mending.left
+            repairs = {"repaired": ",".join(done), "not_repaired_as_signed": ",".join(left)}
         self._log.emit(
             "message.queued",
             "smtpd",
@@ -46,6 +50,7 @@ class Journal:
             mailbox=transaction.mailbox,
             proto=identity.protocol(smtputf8=mail.smtputf8),
             helo=identity.helo,
+            **{name: value for name, value in repairs.items() if value},
         )
 
     def message_refused(self, reply: Reply, sender: str, queue_id: str) -> None:

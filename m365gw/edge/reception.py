@@ -150,7 +150,9 @@ class Reception:
             mail = transaction.mail
             origin = self._identity.origin(transaction.mailbox, smtputf8=mail.smtputf8)
             try:
-                transaction.content = self._door.intake.begin(transaction.envelope(), origin)
+                transaction.content = self._door.intake.begin(
+                    transaction.envelope(), origin, self._identity.repairs
+                )
             except Refused as refused:
                 self._refuse(refused.reply, mail.sender)
                 raise

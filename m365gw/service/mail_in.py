@@ -53,7 +53,14 @@ class MailIn:
         self._pools: list[ThreadPool] = []
         self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
         self._commit = GroupCommit(self._disk.commit, accepted)
-        intake = Intake(spool, self._commit, settings.limits, settings.hostname, reactor)
+        intake = Intake(
+            spool,
+            self._commit,
+            settings.limits,
+            settings.hostname,
+            reactor,
+            self._in_threads(1, "repairs"),
+        )
         admission = Admission(settings.client, settings.network)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
         uses = LastUse(settings.state_dir)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from zlib import crc32
 
 from m365gw.smtp.envelope import Envelope, Origin
@@ -22,6 +22,7 @@ from m365gw.spool.names import Entry, State, render_id, tag
 from m365gw.spool.record import Composer
 
 MEMORY_LIMIT = 131072  # octets of a message kept in memory while it arrives
+PIECE = 65536  # octets read again at a time
 
 
 class Draft:
@@ -36,6 +37,8 @@ class Draft:
     ) -> None:
         self._files = files
         self._health = health
+        self._envelope, self._origin = envelope, origin
+        self._temporary = f"incoming/tmp/{render_id(number)}"
         self._composer = Composer(envelope, origin)
         self._mailbox = tag(origin.mailbox)
         self._source = tag(origin.source)
@@ -59,6 +62,28 @@ class Draft:
         self._in_memory += len(chunk)
         if self._in_memory > MEMORY_LIMIT:
             self._write_out()
+
+    def again(self) -> Draft:
+        """A draft of the same message with nothing written yet, to take the place of this one."""
+        draft = Draft(self._files, self._health, self.id, self._envelope, self._origin)
+        draft._temporary = f"{self._temporary}.again"
+        return draft
+
+    def octets(self) -> Iterator[bytes]:
+        """BLOCKING. The message as written so far, before it is finished. Raises SpoolError."""
+        self._check()
+        in_file = self.size - self._in_memory
+        if in_file:
+            with self._health:
+                fd = self._files.open(self._path, False)
+            try:
+                for start in range(0, in_file, PIECE):
+                    length = min(PIECE, in_file - start)
+                    with self._health:
+                        yield self._files.pread(fd, length, self._composer.length + start)
+            finally:
+                self._files.close(fd)
+        yield from self._chunks
 
     def finish(self) -> None:
         """The message is complete: all of it goes to its file. Raises SpoolError.
@@ -149,7 +174,7 @@ class Draft:
             self._files.write_all(self._fd, [block, *chunks], 0)
             return
         if self._fd < 0:
-            self._create(f"incoming/tmp/{self.queue_id}")
+            self._create(self._temporary)
         self._files.write_all(self._fd, chunks, start)
         self._files.write_all(self._fd, [block], 0)
 

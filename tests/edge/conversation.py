@@ -148,7 +148,7 @@ class Gateway:
             authenticator=Authenticator(
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
             ),
-            intake=Intake(self.spool, self.commit, limits, "gw.example.com", self.clock),
+            intake=Intake(self.spool, self.commit, limits, "gw.example.com", self.clock, execute),
             log=self.log,
         )
         self.census = Census(limits)

@@ -63,6 +63,25 @@ class AcceptTests(SpoolCase):
         assert isinstance(entry, Entry)
         self.assertEqual(b"x\r\n" * 3000, self.claimed(entry).read(0, 9000))
 
+    def test_a_draft_can_be_written_again(self) -> None:
+        """What was written is read back, and another draft of the same id takes its place."""
+        for size in (1000, MEMORY_LIMIT - 1, 300_000):
+            content = (b"0123456789" * (size // 10 + 1))[:size]
+            draft = self.spool.draft(ENVELOPE, ORIGIN)
+            for start in range(0, size, 9973):
+                draft.write(content[start : start + 9973])
+            again = draft.again()
+            for octets in draft.octets():
+                again.write(octets.replace(b"0", b"zero"))
+            draft.discard()
+            again.finish()
+            [entry] = self.spool.commit([again])
+            assert isinstance(entry, Entry)
+            self.assertEqual(draft.id, entry.id)
+            changed = content.replace(b"0", b"zero")
+            self.assertEqual(changed, self.claimed(entry).read(0, len(changed) + 1))
+        self.assertEqual([], os.listdir(os.path.join(self.path, "incoming/tmp")))
+
     def test_memory_of_a_draft_is_bounded(self) -> None:
         """What is over the bound lies in the file while the message still arrives."""
         draft = self.spool.draft(ENVELOPE, ORIGIN)
