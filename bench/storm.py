@@ -2,10 +2,12 @@
 
     python -m bench.storm --port 2465 --rate 1000 --seconds 20
 
-Every address keeps as many TLS sessions as it needs, and says AUTH PLAIN with a new wrong password
-in one that has been answered. An attempt is due whatever became of those before (open loop); one
-that finds no session free, as the server lets the answers to all of them wait, opens another, up
-to a bound. At the end comes a line of JSON: how many were sent, and how they were answered.
+Every address opens some TLS sessions beforehand: what many handshakes and connections cost a server
+is another question. Then, after a line `begin`, it says AUTH PLAIN with a new wrong password in one
+of them that has been answered, and opens another for each that ends. An attempt is due whatever
+became of those before (open loop); one that finds no session free, as the server lets the answers
+to all of them wait, is not sent, and counted. At the end comes a line of JSON: how many were sent,
+and how they were answered.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from contextlib import suppress
 from itertools import count
 
 ADDRESSES = [f"127.0.1.{number}" for number in range(1, 51)]
-MOST_SESSIONS = 30  # of one address
-TARGETS = ("office", "nobody")  # a login that exists, and one that does not
+SESSIONS = 15  # of one address
+OPENING = 0.005  # seconds between two new sessions of the beginning
+# A login that exists, one that does not, and one that is always another.
+TARGETS = ("office", "nobody", "somebody{number}")
 
 
 class Storm:
@@ -39,7 +43,11 @@ class Storm:
         self.answers: Counter[str] = Counter()
 
     async def rage(self, rate: int, seconds: float) -> None:
-        """Attempts at this rate, for so long."""
+        """Open the sessions; then attempts at this rate, for so long."""
+        for address in ADDRESSES * SESSIONS:
+            self._open(address)
+            await asyncio.sleep(OPENING)
+        print("begin", flush=True)
         begun = time.monotonic()
         for number in range(int(rate * seconds)):
             late = begun + number / rate - time.monotonic()
@@ -52,16 +60,20 @@ class Storm:
     def _attempt(self, address: str) -> None:
         if self._free[address]:
             number = next(self._number)
-            guess = f"\0{TARGETS[number % len(TARGETS)]}\0guess {number}".encode()
+            login = TARGETS[number % len(TARGETS)].format(number=number)
+            guess = f"\0{login}\0guess {number}".encode()
             self._free[address].pop().put_nowait(base64.b64encode(guess))
             self.answers["sent"] += 1
-        elif self._sessions[address] < MOST_SESSIONS:
-            self._sessions[address] += 1
-            task = asyncio.create_task(self._session(address))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            self.answers["not sent: no session is free"] += 1
+            return
+        self.answers["not sent: no session is free"] += 1
+        if self._sessions[address] < SESSIONS:
+            self._open(address)
+
+    def _open(self, address: str) -> None:
+        self._sessions[address] += 1
+        task = asyncio.create_task(self._session(address))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _session(self, address: str) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):

@@ -32,6 +32,13 @@ class PlainTests(SynchronousTestCase):
             r"4QX: to=<a@b\.c>, dsn=2\.0\.0, status=sent \(250 OK\)\n$",
         )
 
+    def test_words_of_its_own(self) -> None:
+        """Where Postfix has other words for an event the line has these; JSON has the fields."""
+        words = "unknown[192.0.2.7]: SASL PLAIN authentication failed: x"
+        line = emitted("plain", plain=words, sasl_method="PLAIN")
+        self.assertTrue(line.endswith(f"4QX: {words}\n"), line)
+        self.assertNotIn(words, emitted("json", plain=words, sasl_method="PLAIN"))
+
     def test_names_the_process_that_writes(self) -> None:
         """A daemon has another number than the process that made its log."""
         stream = io.StringIO()

@@ -12,6 +12,7 @@ import socket
 import ssl
 from pathlib import Path
 
+from m365gw.directory.last_use import LastUse
 from tests.whole.stage import (
     LOGIN,
     PASSWORD,
@@ -256,3 +257,6 @@ class CommandLineClientTests(WholeTestCase):
             client.login(LOGIN, PASSWORD)
             self.assertEqual(client.mail("boss@other.example")[0], 553)
         self.assertEqual(self.gate.spooled(), [])
+        self.gate.stop()
+        [use] = LastUse(str(self.gate.folder / "state"))
+        self.assertEqual((use.login, use.address), (LOGIN, "127.0.0.1"))
