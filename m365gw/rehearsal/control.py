@@ -1,6 +1,7 @@
 """The control interface: loopback HTTP with JSON, for those who run a rehearsal as a process.
 
     GET    /rehearsal                        ports, counts, faults on order
+    GET    /rehearsal/usage                  what each mailbox has used of its limits
     GET    /rehearsal/messages?since=N&limit=M   messages received, without contents
     GET    /rehearsal/messages/N             octets of message N
     DELETE /rehearsal/messages               forget them
@@ -72,6 +73,8 @@ class ControlPages(Resource):
         match request.method, path:
             case b"GET", []:
                 return _json(request, self._summary())
+            case b"GET", ["usage"]:
+                return _json(request, {"mailboxes": self._exchange.meters.usage()})
             case b"GET", ["messages"]:
                 since, limit = _number(request, b"since"), _number(request, b"limit")
                 found = self._exchange.record.messages(since, limit)

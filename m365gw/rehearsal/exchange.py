@@ -151,8 +151,10 @@ class Exchange:
     def refuse_amount(self, login: Login, transaction: Transaction) -> str:
         """The answer that refuses a message because there were too many, or ""."""
         if self.meters.over_quota(login.mailbox, len(transaction.recipients)):
+            self.meters.note_excess(login.mailbox, "quota")
             return ANSWERS["quota"]
         if self.limits.rate_mode == "refuse" and self.meters.rate_wait(login.mailbox):
+            self.meters.note_excess(login.mailbox, "rate")
             return ANSWERS["rate"]
         return ""
 

@@ -179,6 +179,7 @@ class Intake(Pump):
         exchange, login, transaction = self.exchange, self.login, self.transaction
         assert login is not None and transaction is not None
         if not exchange.meters.take_place(login.mailbox, self):
+            exchange.meters.note_excess(login.mailbox, "connections")
             refusal = ANSWERS["concurrent"]
         elif whole.too_large:
             refusal = ANSWERS["too-large"]

@@ -47,10 +47,13 @@ SENDER_KEPT = 86400.0  # seconds after which a sender's stop that nobody probed 
 
 
 class Mailboxes:
-    """All mailboxes and what stops them. `has_news`: something is worth writing down."""
+    """All mailboxes and what stops them.
+
+    `has_news`: something is worth writing down. `is_mended`: somebody says that mail may go.
+    """
 
     def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
-        self.has_news = False
+        self.has_news = self.is_mended = False
         self._log = StopLog(log)
         self._roster = Roster(accounts)
         self._stops: dict[Key, Stop] = {}
@@ -160,6 +163,7 @@ class Mailboxes:
 
     def probe(self, mailbox: str, now: float) -> None:
         """What stopped the mailbox may be mended: the next message finds out at once."""
+        self.is_mended = True
         stop = self._stops.get((Scope.MAILBOX.value, mailbox))
         if stop is not None:
             stop.until = min(stop.until, now)

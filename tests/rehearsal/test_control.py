@@ -36,6 +36,12 @@ class ControlTests(RehearsalCase):
         self.assertEqual((await self.ask("GET", "/messages/1")).status_code, 400)
         self.assertEqual((await self.ask("GET", "")).json()["messages"], 1)
 
+    async def test_usage(self) -> None:
+        """What was used of the limits, by mailbox."""
+        self.rehearsal.exchange.meters.count_message(RELAY)
+        usage = (await self.ask("GET", "/usage")).json()["mailboxes"]
+        self.assertEqual(usage[RELAY]["messages"], 1)
+
     async def test_faults(self) -> None:
         """Ordered, shown, cleared."""
         answer = await self.ask("POST", "/faults", {"phase": "dot", "answer": "quota"})

@@ -35,6 +35,37 @@ class MetersTests(SynchronousTestCase):
         self.clock.advance(61)
         self.assertEqual(self.meters.rate_wait(BOX), 59)
 
+    def test_usage_tells_the_most_of_each(self) -> None:
+        """The greatest number of any moment is kept, and each time somebody wanted more."""
+        for session in range(4):
+            self.meters.take_place(BOX, session)
+        self.meters.note_excess(BOX, "connections")
+        for wait in (0, 10, 10, 70, 10):
+            self.clock.advance(wait)
+            self.meters.count_message(BOX)
+            self.meters.count_recipients(BOX, 5)
+        self.assertEqual(
+            self.meters.usage(),
+            {
+                BOX: {
+                    "messages": 5,
+                    "recipients": 25,
+                    "most_at_once": 3,
+                    "most_in_a_minute": 3,
+                    "most_recipients_in_a_day": 25,
+                    "over_connections": 1,
+                    "over_rate": 2,
+                    "over_quota": 0,
+                }
+            },
+        )
+
+    def test_minute_may_be_shorter(self) -> None:
+        """A rehearsal in a hurry."""
+        self.limits.minute = 5.0
+        waits = [self.meters.count_message(BOX) for _ in range(3)]
+        self.assertEqual(waits, [0, 0, 5])
+
     def test_forget(self) -> None:
         """A rehearsal may begin again."""
         self.limits.recipients_per_day = 1
