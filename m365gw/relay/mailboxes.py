@@ -47,13 +47,10 @@ SENDER_KEPT = 86400.0  # seconds after which a sender's stop that nobody probed 
 
 
 class Mailboxes:
-    """All mailboxes and what stops them.
-
-    `has_news`: something is worth writing down. `is_mended`: somebody says that mail may go.
-    """
+    """All mailboxes and what stops them. `has_news`: something is worth writing down."""
 
     def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
-        self.has_news = self.is_mended = False
+        self.has_news = False
         self._log = StopLog(log)
         self._roster = Roster(accounts)
         self._stops: dict[Key, Stop] = {}
@@ -162,11 +159,12 @@ class Mailboxes:
         self.probe(mailbox, now)
 
     def probe(self, mailbox: str, now: float) -> None:
-        """What stopped the mailbox may be mended: the next message finds out at once."""
-        self.is_mended = True
-        stop = self._stops.get((Scope.MAILBOX.value, mailbox))
-        if stop is not None:
-            stop.until = min(stop.until, now)
+        """What stops a mailbox or a sender on it may be mended: the next message finds out."""
+        keys = self._roster.keys(mailbox)
+        for key, stop in self._stops.items():
+            is_of_sender = key[0] == Scope.SENDER.value and key[1].endswith(f" on {mailbox}")
+            if (key in keys or is_of_sender) and stop.state is not State.PAUSED:
+                stop.until = min(stop.until, now)
 
     def standing(self, mailbox: str) -> Standing:
         """The state of a mailbox in words: of all that stops it, what lasts longest."""

@@ -80,9 +80,7 @@ class Upkeep:
             return await self._probe(now)
         is_time = abs(now - self._saved_at) >= SAVE_ANYHOW
         await self.write_down(save=self.mailboxes.has_news or is_time)
-        await self._look_for_sign_ins(now)
-        is_mended, self.mailboxes.is_mended = self.mailboxes.is_mended, False
-        return is_mended
+        return await self._look_for_sign_ins(now)
 
     async def write_down(self, *, save: bool) -> None:
         """Make removals and budgets durable; with `save` also the states of mailboxes."""
@@ -108,15 +106,18 @@ class Upkeep:
             self._synced_at = now
             await self.disk.call(ledger.sync)
 
-    async def _look_for_sign_ins(self, now: float) -> None:
+    async def _look_for_sign_ins(self, now: float) -> bool:
         """Let mailboxes try again that somebody has signed in for, by the command."""
         if abs(now - self._looked_at) < LOOK_EVERY:
-            return
+            return False
         self._looked_at = now
+        found = False
         for mailbox in self.mailboxes.addresses:
             is_ready = self.mailboxes.standing(mailbox).state is State.READY
             if not is_ready and await self.disk.call(self.has_new_sign_in, mailbox):
                 self.mailboxes.probe(mailbox, now)
+                found = True
+        return found
 
     async def _probe(self, now: float) -> bool:
         if abs(now - self._probed_at) < PROBE_EVERY:

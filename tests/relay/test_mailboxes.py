@@ -364,6 +364,19 @@ class PauseTests(MailboxesCase):
         self.mailboxes.resume(BOX, START + 2)
         self.assertTrue(self.may(BOX, START + 2))
 
+    def test_probe_asks_all_that_stops_the_mailbox(self) -> None:
+        """Sender, mailbox, tenant and host are all tried at once, a pause is not; nor others."""
+        for reaction in (AUTH_OFF, SEND_AS, TENANT, BUSY):
+            self.answer(reaction, START)
+        self.answer(SEND_AS, START, mailbox=CHINA)
+        self.mailboxes.probe(BOX, START + 1)
+        self.assertTrue(self.may(BOX, START + 1))
+        self.assertLessEqual(self.mailboxes.sender_may_send(BOX, SENDER, START + 1), START + 1)
+        self.assertGreater(self.mailboxes.sender_may_send(CHINA, SENDER, START + 1), START + 1)
+        self.mailboxes.pause(BOX, diagnosis("paused", "operator"), START)
+        self.mailboxes.probe(BOX, START + 1)
+        self.assertFalse(self.may(BOX, START + 1))
+
     def test_resume_probes_a_held_mailbox_at_once(self) -> None:
         """Who has mended something need not wait for the next probe."""
         self.answer(AUTH_OFF, START)

@@ -116,6 +116,12 @@ class Microsoft:
         """Order a fault (`rehearsal.faults.Fault`)."""
         self.ask("faults", fault)
 
+    def mend(self) -> None:
+        """All faults are over."""
+        address = f"http://127.0.0.1:{self.ports['control']}/rehearsal/faults"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.open(urllib.request.Request(address, method="DELETE"), timeout=PATIENCE).close()
+
     def messages(self) -> list[Event]:
         """Everything received so far."""
         found: list[Event] = []
