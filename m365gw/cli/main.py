@@ -8,6 +8,9 @@ mean something (78: the configuration is wrong).
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -26,13 +29,37 @@ COMMANDS = {
 EX_CONFIG = 78
 
 
+# The commands of Postfix, which are also called by a link with their name.
+POSTFIX = {
+    "mailq": "List the queue as Postfix does.",
+    "postcat": "Show a queued message as Postfix does.",
+    "postqueue": "List or flush the queue as Postfix does.",
+    "postsuper": "Delete, hold, release or requeue mail as Postfix does.",
+    "qshape": "Count the queue by domain and age as Postfix does.",
+    "sendmail": "Take a message of a local program, as Postfix's sendmail.",
+}
+
+
 class CommandsByName(click.Group):
-    """A group whose commands are modules, imported when used."""
+    """A group whose commands are modules, imported when used.
+
+    Called by a link that bears the name of a Postfix command, it is that command.
+    """
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        called = os.path.basename(sys.argv[0])
+        if args is None and called in POSTFIX:
+            args = [called, *sys.argv[1:]]
+        return super().main(args, *rest, **more)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *POSTFIX})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in POSTFIX:
+            from m365gw.cli.postfix.programs import Program
+
+            return Program(cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
@@ -42,6 +69,8 @@ class CommandsByName(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+        with formatter.section("Commands of Postfix"):
+            formatter.write_dl(sorted(POSTFIX.items()))
 
 
 @define

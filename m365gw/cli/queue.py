@@ -15,7 +15,6 @@ import time
 import click
 
 from m365gw.cli.actions import active_now
-from m365gw.cli.mailq import mailq
 from m365gw.cli.queue_adopt import adopt_
 from m365gw.cli.queue_changes import bounce, flush, hold, release, remove, retry
 from m365gw.cli.queue_filters import Filters, queue_id, with_filters
@@ -36,7 +35,7 @@ def queue() -> None:
     """Look at the queue and act on it, with the service running or stopped."""
 
 
-for command in (mailq, hold, release, retry, bounce, remove, flush, shape, adopt_):
+for command in (hold, release, retry, bounce, remove, flush, shape, adopt_):
     queue.add_command(command)
 
 

@@ -24,6 +24,7 @@ from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
+_USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
 MAY_BE_ZERO = (
     "tenant_external_recipients_per_day",
     "minimal_free_space",
@@ -40,6 +41,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _clouds(settings)
     yield from _clients(settings)
     yield from _networks(settings)
+    yield from _local_users(settings)
     yield from files.faults(settings)
     if settings.hostname and not _HOSTNAME.fullmatch(settings.hostname):
         yield ("hostname",), f"{settings.hostname!r} is not a host name", 'As "relay.example.com".'
@@ -167,6 +169,18 @@ def _networks(settings: Settings) -> Iterator[Fault]:
         here: KeyPath = ("network", number)
         yield from network_fault((*here, "cidr"), network.cidr)
         yield from _rule(here, network.senders, network.mailbox, settings)
+
+
+def _local_users(settings: Settings) -> Iterator[Fault]:
+    yield from _duplicates("local", "user", [each.user for each in settings.local])
+    for number, local in enumerate(settings.local):
+        here: KeyPath = ("local", number)
+        if not _USER.fullmatch(local.user):
+            yield (*here, "user"), f"{local.user!r} is not a user", 'As "www-data", "1000", "*".'
+        for name in ("sender", "recipient"):
+            if getattr(local, name):
+                yield from _address((*here, name), getattr(local, name))
+        yield from _rule(here, local.senders, local.mailbox, settings)
 
 
 def _rule(

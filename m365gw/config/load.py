@@ -19,10 +19,7 @@ from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.settings import Settings
-from m365gw.config.sources import KeyPath, Tree
-
-DEFAULT_PATH = "/etc/m365gw/m365gw.toml"
-PATH_VARIABLE = "M365GW_CONFIG"
+from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
 
 
 @frozen

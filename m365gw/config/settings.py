@@ -13,6 +13,7 @@ from typing import Any, Literal
 from attrs import field, fields, frozen
 
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
+from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
 
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
@@ -255,6 +256,10 @@ class Settings:
     control_socket_mode: Literal["0600", "0660"] = setting(
         "0600", "Who may use it: the user of the service (0600), or its group too (0660)."
     )
+    maildrop_dir: FileName = setting(
+        "/var/spool/m365gw-maildrop",
+        "Where sendmail leaves mail of local programs. Only used with a [[local]] rule.",
+    )
     tls: Tls = setting(Tls(), "The certificate clients see.")
     listener: tuple[Listener, ...] = setting((), "Where mail comes in.")
     mailbox: tuple[Mailbox, ...] = setting((), "Microsoft 365 mailboxes mail leaves by.")
@@ -263,6 +268,7 @@ class Settings:
     )
     client: tuple[Client, ...] = setting((), "SMTP logins.")
     network: tuple[Network, ...] = setting((), "Networks that may relay without a login.")
+    local: tuple[Local, ...] = setting((), "Users of this machine that may send by sendmail.")
     queue: Queue = setting(Queue(), "When to try, when to give up.")
     limits: Limits = setting(Limits(), "Bounds of what is accepted.")
     logins: Logins = setting(Logins(), "How many passwords may be tried, and how fast.")

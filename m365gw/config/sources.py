@@ -21,6 +21,8 @@ from attrs import define, field
 
 from m365gw.config.problems import Problem
 
+DEFAULT_PATH = "/etc/m365gw/m365gw.toml"
+PATH_VARIABLE = "M365GW_CONFIG"
 PREFIX = "M365GW_"
 KeyPath = tuple[str | int, ...]
 Fault = tuple[KeyPath, str, str]  # the key it is about, the fault, the remedy

@@ -31,6 +31,7 @@ from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
 from m365gw.edge.listeners import ListenFailed
+from m365gw.edge.maildrop import MaildropUnusable
 from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
 from m365gw.service.mail_in import MailIn
@@ -40,6 +41,7 @@ from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
 
 _diagnostics = Logger()
+_UNUSABLE = (NotOurs, Unusable, CertificateUnusable, ListenFailed, MaildropUnusable)
 
 
 class StartFailed(Exception):
@@ -83,7 +85,7 @@ class Gateway(Service):
             self.log.emit("service.descriptors", "master", level="warn", note=shortage)
         try:
             self._open()
-        except (NotOurs, Unusable, CertificateUnusable, ListenFailed) as error:
+        except _UNUSABLE as error:
             raise self._failed(str(error)) from None
         except Exception as error:
             # Nobody foresaw it, so those who mend m365gw will want to see where.

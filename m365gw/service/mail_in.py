@@ -24,6 +24,8 @@ from m365gw.edge.doorway import Doorway
 from m365gw.edge.entrance import SessionFactory
 from m365gw.edge.intake import Intake
 from m365gw.edge.listeners import ListenerService
+from m365gw.edge.maildrop import Maildrop
+from m365gw.edge.pickup import Pickup
 from m365gw.edge.self_signed import self_signed
 from m365gw.edge.tls_terms import Pair
 from m365gw.edge.usage import Usage
@@ -35,7 +37,7 @@ from m365gw.spool.spool import Spool
 class MailIn:
     """All of mail in. Built from the settings; listens from `start` to `close`.
 
-    Failures: `CertificateUnusable` and `ListenFailed`, in words.
+    Failures: `CertificateUnusable`, `ListenFailed` and `MaildropUnusable`, in words.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class MailIn:
     ) -> None:
         self._reactor = reactor
         self._log = log
-        certificate = ServerCertificate(pairs(settings))  # before there are threads to end
+        # What may fail comes before there are threads to end.
+        certificate = ServerCertificate(pairs(settings))
+        maildrop = _maildrop(settings)
         self.certificates = CertificateWatch(certificate, reactor, log)
         self._pools: list[ThreadPool] = []
         self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
@@ -68,6 +72,10 @@ class MailIn:
         authenticator = Authenticator(
             settings.client, settings.logins, reactor, passwords, self._usage.note, uses
         )
+        self._pickup: Pickup | None = None
+        if maildrop is not None:
+            threads = self._in_threads(1, "maildrop")
+            self._pickup = Pickup(maildrop, settings, spool, intake, reactor, threads, log)
         self.census = Census(settings.limits)
 
         def service(listener: Listener) -> ListenerService:
@@ -93,6 +101,8 @@ class MailIn:
         self.certificates.start()
         for place in self.places():
             self._log.emit("listener.ready", "master", note="listening", **place)
+        if self._pickup is not None:
+            self._pickup.start()
 
     def places(self) -> list[dict[str, str]]:
         """Where it listens: the name of each listener and its address."""
@@ -103,6 +113,8 @@ class MailIn:
 
     async def close(self) -> None:
         """Take no more mail; returns when what was in hand is on disk."""
+        if self._pickup is not None:
+            await self._pickup.stop()
         self.certificates.stop()
         await gatherResults([each.stopService() for each in self._listeners.values()])
         await self._commit.settled()
@@ -129,6 +141,13 @@ def pairs(settings: Settings) -> list[Pair]:
     if not tls.certificate:
         first = self_signed(settings.state_dir, settings.hostname, datetime.now(UTC))
     return [Pair(*first), *(Pair(each.certificate, each.key) for each in tls.extra)]
+
+
+def _maildrop(settings: Settings) -> Maildrop | None:
+    """Where local programs leave mail; None without a rule, as it may be another service's."""
+    if not settings.local:
+        return None
+    return Maildrop(settings.maildrop_dir, settings.limits.message_size_limit)
 
 
 def _address(said: Listener, listener: ListenerService) -> str:

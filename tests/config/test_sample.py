@@ -30,6 +30,7 @@ TABLES: dict[str, type[Any]] = {
     "client": model.Client,
     "client.password": model.Password,
     "network": model.Network,
+    "local": model.Local,
     "queue": model.Queue,
     "limits": model.Limits,
     "logins": model.Logins,

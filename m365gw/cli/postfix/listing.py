@@ -1,4 +1,4 @@
-"""`mailq` and `postqueue`: the queue as Postfix prints it, octet for octet, for scripts.
+"""The queue as Postfix prints it, octet for octet, for scripts: `postqueue -p` and `-j`.
 
 Of Postfix's two layouts this is the one for long queue ids (`enable_long_queue_ids = yes`), whose
 id column is 17 wide. Ours have 13 characters: with a mark they would burst the 11 of the short
@@ -6,13 +6,9 @@ layout and shift every column after it, and parsers tell ids of twelve and more 
 short ones, which they expect to be hexadecimal and used again. Long ids promise what ours keep:
 never used twice, and sorting by arrival.
 
-What can be tried is listed under Postfix's queue names `incoming`, `deferred` and `hold`. *Active*
-is known to the running service alone and never shown. Of a damaged message a warning goes to
-standard error; `m365gw queue list` shows what is known of it. The JSON has Postfix's members
-first, in its order, and then `next_attempt` (seconds since 1970; 0: at once; null: held),
-`attempts`, `mailbox` and `client`: parsers have to ignore members they do not know.
-
-Exits with 0, also when the queue is empty.
+The JSON has Postfix's members first, in its order, and then `next_attempt` (seconds since 1970; 0:
+at once; null: held), `attempts`, `mailbox` and `client`: parsers have to ignore members they do not
+know. `active` are the queue ids the running service delivers at the moment.
 """
 
 from __future__ import annotations
@@ -20,18 +16,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-import click
-
-from m365gw.cli.spool_dir import with_spool
 from m365gw.smtp.verdict import Outcome
-from m365gw.spool.browse import Queued, browse, wanted
+from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
+from m365gw.spool.operations import BY_OPERATOR
 from m365gw.spool.record import RecipientRecord
-from m365gw.spool.spool import Spool
 
-LISTED = (State.INCOMING, State.DEFERRED, State.HOLD)
 NULL_SENDER = "MAILER-DAEMON"
 UNCERTAIN = "delivery uncertain: no answer after the end of the message"
 
@@ -41,33 +33,12 @@ _REASON_WIDTH = 76  # reasons end in this column
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@click.command()
-@click.option("-p", "style", flag_value="table", default="table", help="The classic table.")
-@click.option("-j", "style", flag_value="json", help="One JSON object a line.")
-@with_spool
-def mailq(spool: Spool, style: str) -> None:
-    """The queue as Postfix's mailq prints it."""
-    messages = _readable(browse(spool, wanted(LISTED)))
-    for text in json_lines(messages) if style == "json" else table(messages):
-        click.echo(text.encode("utf-8"), nl=False)
-
-
-def _readable(messages: Iterator[Queued]) -> Iterator[Queued]:
-    """The messages Postfix's format can show; the others are told where they are not parsed."""
-    for queued in messages:
-        if queued.damage:
-            words = f"mailq: warning: {queued.entry.queue_id} cannot be read: {queued.damage}"
-            click.echo(words, err=True)
-        else:
-            yield queued
-
-
-def table(messages: Iterator[Queued]) -> Iterator[str]:
+def table(messages: Iterator[Queued], active: Collection[str] = ()) -> Iterator[str]:
     """`postqueue -p`, one text a message, each as soon as its message is known."""
     octets = count = 0
     for queued in messages:
         yield "\n" if count else _ROW % _HEADS
-        yield "".join(_paragraph(queued))
+        yield "".join(_paragraph(queued, active))
         octets += queued.entry.size
         count += 1
     if count:
@@ -76,9 +47,11 @@ def table(messages: Iterator[Queued]) -> Iterator[str]:
         yield "Mail queue is empty\n"
 
 
-def _paragraph(queued: Queued) -> Iterator[str]:
+def _paragraph(queued: Queued, active: Collection[str]) -> Iterator[str]:
     entry = queued.entry
-    mark = "!" if entry.state is State.HOLD else ""
+    mark = "*" if entry.queue_id in active else "#" if entry.is_expired else ""
+    if entry.state is State.HOLD:
+        mark = "!"
     arrived = time.asctime(time.localtime(int(entry.arrived_at)))[:19]
     yield _ROW % (entry.queue_id + mark, entry.size, arrived, _sender(queued))
     shown = ""
@@ -91,15 +64,17 @@ def _paragraph(queued: Queued) -> Iterator[str]:
         yield _ROW % ("", "", "", _printable(record.recipient.address))
 
 
-def json_lines(messages: Iterator[Queued]) -> Iterator[str]:
+def json_lines(messages: Iterator[Queued], active: Collection[str] = ()) -> Iterator[str]:
     """`postqueue -j`, one line a message."""
     for queued in messages:
         entry = queued.entry
+        forced = "true" if entry.is_expired else "false"
         next_attempt = "null" if entry.state is State.HOLD else str(entry.due)
+        queue = "active" if entry.queue_id in active else entry.state.value
         yield (
-            f'{{"queue_name": "{entry.state.value}", "queue_id": "{entry.queue_id}", '
+            f'{{"queue_name": "{queue}", "queue_id": "{entry.queue_id}", '
             f'"arrival_time": {int(entry.arrived_at)}, "message_size": {entry.size}, '
-            f'"forced_expire": false, "sender": {_quoted(_sender(queued))}, '
+            f'"forced_expire": {forced}, "sender": {_quoted(_sender(queued))}, '
             f'"recipients": [{", ".join(_recipient(*pair) for pair in _waiting(queued))}], '
             f'"next_attempt": {next_attempt}, "attempts": {entry.attempts}, '
             f'"mailbox": {_quoted(queued.origin.mailbox)}, '
@@ -120,7 +95,7 @@ def _waiting(queued: Queued) -> list[tuple[RecipientRecord, str]]:
 
 def _reason(record: RecipientRecord, queued: Queued) -> str:
     """Why a recipient waits, as one printable line; "" when it was not tried yet."""
-    if queued.entry.state is State.HOLD and queued.reason:
+    if queued.entry.state is State.HOLD and queued.reason not in ("", BY_OPERATOR):
         return _printable(queued.reason)
     if record.outcome is Outcome.UNCERTAIN:
         return UNCERTAIN

@@ -1,0 +1,268 @@
+"""The maildrop: a folder where local programs leave mail by `sendmail`, whoever they are.
+
+    maildrop/            mode 3733: anybody may put a file in, only the service may look
+      NOTICE             who may use it, for `sendmail` to say so at once; read by all
+      1767225600.0123...  a message, mode 0640
+      taken/             the service's own; a message is moved here before it is looked at
+      refused/           the service's own; what was refused, for the operator
+
+The folder gives each file its own group (the service's), so the service can read what its writer
+has closed to everybody else. That anybody may write here makes this a border: a file is taken for
+mail of its owner only when nobody else can have written it or have put another's file here. It
+must be a regular file, mode 0640, of our group, with one name, not larger than what may be sent.
+A link, a pipe, a folder, a socket is never opened for reading.
+
+Everything here is BLOCKING and for one thread. Failures: `MaildropUnusable` when it is prepared,
+`NotMail` for a file that is no message, OSError from the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import json
+import os
+import pwd
+import re
+import stat
+from typing import Final
+
+from attrs import frozen
+
+from m365gw.smtp.dropped import (
+    ENVELOPE_LIMIT,
+    HEAD_LENGTH,
+    Dropped,
+    NotDropped,
+    parse_envelope,
+    parse_head,
+)
+
+NOTICE: Final = "NOTICE"
+MODE: Final = 0o3733
+FILE_MODE: Final = 0o640
+STALE: Final = 86400.0  # seconds after which a file that was never finished is swept
+
+_NAME = re.compile(r"[0-9]{10}\.[0-9a-f]{32}")
+_UNFINISHED = re.compile(r"\.[0-9]{10}\.[0-9a-f]{32}")
+_TAKEN = re.compile(r"([0-9]{10}\.[0-9a-f]{32})(?:\.([0-9A-Z]{13}))?")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class MaildropUnusable(Exception):
+    """The maildrop cannot be used; the text says why, and what to do."""
+
+
+class NotMail(Exception):
+    """What lies in the maildrop is no message of its owner; the text says why."""
+
+
+@frozen
+class Mail:
+    """A message of the maildrop, open and checked. `uid` is who wrote it."""
+
+    fd: int
+    name: str
+    uid: int
+    envelope: Dropped
+    offset: int  # of its content in the file
+    size: int  # octets of its content
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Octets of the content. Raises NotMail when it has become shorter."""
+        length = min(length, self.size - offset)
+        octets = os.pread(self.fd, length, self.offset + offset)
+        if len(octets) != length:
+            raise NotMail("it was changed while it was read")
+        return octets
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class Maildrop:
+    """The maildrop in one folder, made when it is not there."""
+
+    def __init__(self, path: str, size_limit: int) -> None:
+        """Messages of more than `size_limit` octets are not mail. Raises MaildropUnusable."""
+        self._size_limit = size_limit + HEAD_LENGTH + ENVELOPE_LIMIT
+        try:
+            self._root = _open_or_make(path)
+            self._taken = _own_folder(self._root, "taken")
+            self._refused = _own_folder(self._root, "refused")
+        except OSError as error:
+            raise MaildropUnusable(
+                f"The maildrop {path} cannot be used: {error.strerror}. Make it for the user of "
+                f"the service: install -d -o {_user()} -g {_group()} -m 3733 {path}"
+            ) from error
+        self._group = os.fstat(self._root).st_gid
+        try:
+            fcntl.flock(self._taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = f"The maildrop {path} is in use by another process. One at a time may empty it."
+            self.close()
+            raise MaildropUnusable(words) from None
+
+    def post(self, users: list[int] | None, message_size_limit: int) -> None:
+        """Tell `sendmail` who may use the maildrop (None: everybody), and how large mail may be."""
+        notice = {"users": users, "message_size_limit": message_size_limit}
+        create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(NOTICE, create, dir_fd=self._taken), "w") as file:
+            os.fchmod(file.fileno(), 0o644)  # whatever our umask
+            file.write(json.dumps(notice) + "\n")
+        os.rename(NOTICE, NOTICE, src_dir_fd=self._taken, dst_dir_fd=self._root)
+
+    def take(self, now: float, most: int, left: set[str]) -> tuple[list[str], dict[str, str]]:
+        """Move what waits out of its owners' reach: at most so many, in any order.
+
+        Gives the names taken, and those that cannot be moved with the reason; names in `left` are
+        not tried. What was begun a day ago and never finished is swept.
+        """
+        taken: list[str] = []
+        failed: dict[str, str] = {}
+        with os.scandir(self._root) as found:
+            for item in found:
+                if _UNFINISHED.fullmatch(item.name):
+                    self._sweep(item.name, now)
+                if item.name in left or not _NAME.fullmatch(item.name):
+                    continue
+                try:
+                    os.rename(item.name, item.name, src_dir_fd=self._root, dst_dir_fd=self._taken)
+                except FileNotFoundError:
+                    continue  # its owner thought better of it
+                except OSError as error:
+                    failed[item.name] = error.strerror or str(error)
+                    continue
+                taken.append(item.name)
+                if len(taken) >= most:
+                    break
+        return taken, failed
+
+    def leftovers(self) -> list[tuple[str, str]]:
+        """What an earlier run had taken and not finished: name, and queue id or ""."""
+        found = [_TAKEN.fullmatch(name) for name in sorted(os.listdir(self._taken))]
+        return [(one[1], one[2] or "") for one in found if one is not None]
+
+    def open(self, name: str) -> Mail:
+        """A message that was taken. Raises NotMail and OSError."""
+        found = os.stat(name, dir_fd=self._taken, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotMail("it is not a regular file")
+        fd = os.open(name, _READ, dir_fd=self._taken)
+        try:
+            return self._read(fd, name)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def note(self, name: str, queue_id: str) -> None:
+        """Note durably that a taken message goes into the spool under this queue id."""
+        os.rename(name, f"{name}.{queue_id}", src_dir_fd=self._taken, dst_dir_fd=self._taken)
+        os.fsync(self._taken)
+        os.fsync(self._root)
+
+    def forget_note(self, name: str, queue_id: str) -> None:
+        """It did not get there after all."""
+        os.rename(f"{name}.{queue_id}", name, src_dir_fd=self._taken, dst_dir_fd=self._taken)
+
+    def done(self, name: str, queue_id: str) -> None:
+        """The message is in the spool, durably: its file goes."""
+        os.unlink(f"{name}.{queue_id}", dir_fd=self._taken)
+        os.fsync(self._taken)
+
+    def refuse(self, name: str) -> None:
+        """Keep a taken message for the operator."""
+        os.rename(name, name, src_dir_fd=self._taken, dst_dir_fd=self._refused)
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        for fd in (self._root, self._taken, self._refused):
+            os.close(fd)
+
+    def _read(self, fd: int, name: str) -> Mail:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotMail("it is not a regular file")
+        if found.st_nlink != 1:
+            raise NotMail("it has more than one name, so its owner may not be who put it here")
+        if stat.S_IMODE(found.st_mode) != FILE_MODE or found.st_gid != self._group:
+            raise NotMail("others than its owner may have written it")
+        if found.st_size > self._size_limit:
+            raise NotMail("it is larger than any message may be")
+        try:
+            head = os.pread(fd, HEAD_LENGTH, 0)
+            length, size = parse_head(head, found.st_size)
+            envelope = parse_envelope(os.pread(fd, length, HEAD_LENGTH))
+        except NotDropped as error:
+            raise NotMail(str(error)) from None
+        return Mail(fd, name, found.st_uid, envelope, HEAD_LENGTH + length, size)
+
+    def _sweep(self, name: str, now: float) -> None:
+        with contextlib.suppress(OSError):  # its writer was faster
+            found = os.stat(name, dir_fd=self._root, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode) and now - found.st_mtime > STALE:
+                os.unlink(name, dir_fd=self._root)
+
+
+def _open_or_make(path: str) -> int:
+    """The folder, checked: ours, and closed to the eyes of others. Raises OSError."""
+    is_new = not os.path.lexists(path)
+    if is_new:
+        os.mkdir(path, 0o700)
+    fd = os.open(path, _FOLDER)
+    try:
+        found = os.fstat(fd)
+        if found.st_uid != os.geteuid():
+            raise MaildropUnusable(
+                f"The maildrop {path} belongs to another user. Give it to the user of the "
+                f"service: chown {_user()}:{_group()} {path}; chmod 3733 {path}"
+            )
+        if is_new:
+            os.fchmod(fd, MODE)
+        elif stat.S_IMODE(found.st_mode) != MODE:
+            raise MaildropUnusable(
+                f"The maildrop {path} has mode {stat.S_IMODE(found.st_mode):o}. With any other "
+                "than 3733 users could look at, or remove, the mail of their neighbours, or the "
+                f"service could not read it: chmod 3733 {path}"
+            )
+        if os.geteuid() and found.st_gid not in (os.getegid(), *os.getgroups()):
+            raise MaildropUnusable(
+                f"The maildrop {path} belongs to a group that the service is not in, so it could "
+                f"not read what lies there: chgrp {_group()} {path}; chmod 3733 {path}"
+            )
+        return fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _own_folder(root: int, name: str) -> int:
+    """A folder inside the maildrop that is nobody's but ours. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=root)
+    fd = os.open(name, _FOLDER, dir_fd=root)
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid():
+        os.close(fd)
+        raise MaildropUnusable(
+            f'"{name}" in the maildrop was put there by user {found.st_uid}, and is the '
+            "service's. Look at what it is, and take it away"
+        )
+    os.fchmod(fd, 0o700)
+    return fd
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _group() -> str:
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        return str(os.getegid())
