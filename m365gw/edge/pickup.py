@@ -183,10 +183,10 @@ class Pickup:
         await self._in_thread(self._maildrop.done, mail.name, entry.queue_id)
         self._stored.discard(entry.queue_id)
 
-    async def _refuse(self, name: str, reply: Reply, **fields: object) -> None:
+    async def _refuse(self, name: str, reply: Reply, **fields: Any) -> None:
         note = f"{reply}; it is kept in the folder refused of the maildrop"
         self._warn("message.refused", note, file=name, **fields)
         await self._in_thread(self._maildrop.refuse, name)
 
-    def _warn(self, event: str, note: str, **fields: object) -> None:
+    def _warn(self, event: str, note: str, **fields: Any) -> None:
         self._log.emit(event, "pickup", "NOQUEUE", level="warn", note=note, **fields)

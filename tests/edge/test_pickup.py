@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -17,7 +16,6 @@ from m365gw.config.settings import Limits, Settings
 from m365gw.edge.maildrop import Maildrop
 from m365gw.edge.pickup import LOOK_SECONDS, PATIENCE, Pickup
 from m365gw.smtp.dropped import Dropped, render
-from m365gw.spool.draft import Draft
 from m365gw.spool.health import SpoolError
 from tests.edge.conversation import Gateway, Thread
 
@@ -252,16 +250,15 @@ class FailureTests(PickupTestCase):
     def test_a_commit_that_fails_is_tried_again(self) -> None:
         """The queue id it was to have is forgotten, and it gets another."""
         broken = SpoolError(OSError(5, "Input/output error"))
-        commit = self.gateway.spool.commit
-        self.patch(self.gateway.spool, "commit", lambda drafts: _fail(drafts, broken))
-        self.gateway.disk.is_stalled = True
+        failing: Deferred[list[SpoolError]] = Deferred()
+        commit = self.gateway.commit._commit
+        self.patch(self.gateway.commit, "_commit", lambda drafts: failing)
         self.drop()
         self.look()
         (noted,) = self.names("taken")
-        self.gateway.disk.run()
+        failing.callback([broken])
         self.assertEqual(self.names("taken"), [noted.rpartition(".")[0]])
-        self.patch(self.gateway.spool, "commit", commit)
-        self.gateway.disk.is_stalled = False
+        self.patch(self.gateway.commit, "_commit", commit)
         self.look(PATIENCE)
         self.assertEqual((len(self.gateway.messages()), self.names("taken")), (1, []))
         self.assertNotIn("arrives twice", self.log)
@@ -317,9 +314,3 @@ class FailureTests(PickupTestCase):
         self.patch(self.maildrop, "done", done)
         self.look(PATIENCE)
         self.assertEqual((self.gateway.messages(), self.names("taken")), ([], []))
-
-
-def _fail(drafts: Sequence[Draft], error: SpoolError) -> list[SpoolError]:
-    for draft in drafts:
-        draft.discard()
-    return [error for _ in drafts]

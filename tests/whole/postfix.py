@@ -9,7 +9,6 @@ ids replaced by ours.
 from __future__ import annotations
 
 import atexit
-import io
 import json
 import os
 import re
@@ -21,17 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
 from bench.postfix import postfix
 from bench.servers import free_port
-from m365gw.cli.postfix.call import Call
-from m365gw.cli.postfix.programs import run
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
+from tests.cli.postfix_call import Outputs, call
 from tests.whole.stage import await_
 
 SETTINGS = {
@@ -51,15 +49,6 @@ MESSAGES: list[tuple[str, list[str], int]] = [
     ('"two words"@contoso.com', ['"a\\"quote"@d.example', "o'neil+tag@d.example"], 100),
     ("fax@contoso.com", ["big@other.example"], 3_000_000),
 ]
-
-
-@frozen
-class Outputs:
-    """What a command said."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 @define
@@ -102,26 +91,17 @@ class Both:
 
     def ours(self, name: str, *arguments: str, stdin: str = "") -> Outputs:
         """Run our command."""
-        call = Call(
+        done = call(
             name,
-            list(arguments),
-            stdin=io.BytesIO(stdin.encode()),
-            stdout=io.BytesIO(),
-            stderr=io.BytesIO(),
+            *arguments,
+            spool=str(self.folder / "spool"),
+            maildrop=str(self.folder / "maildrop"),
+            stdin=stdin.encode(),
         )
-        places = {"SPOOL_DIR": "spool", "CONTROL_SOCKET": "none.sock", "MAILDROP_DIR": "maildrop"}
-        before = dict(os.environ)
-        try:
-            for key, place in places.items():
-                os.environ[f"M365GW_{key}"] = str(self.folder / place)
-            code = run(call)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        assert isinstance(call.stdout, io.BytesIO) and isinstance(call.stderr, io.BytesIO)
         # Our messages were Postfix's, and bear its ids in their trace fields.
-        said = (_replaced(one.getvalue().decode(), self.ids) for one in (call.stdout, call.stderr))
-        return Outputs(code, *said)
+        return Outputs(
+            done.code, _replaced(done.stdout, self.ids), _replaced(done.stderr, self.ids)
+        )
 
 
 def _replaced(text: str, ids: dict[str, str]) -> str:
@@ -159,7 +139,11 @@ def both() -> Both:
 
 def _hand_in(client: smtplib.SMTP, sender: str, recipients: list[str], size: int) -> None:
     line = b"x" * 68 + b"\r\n"
-    body = b"From: app@contoso.com\r\nSubject: test\r\n\r\n" + line * (size // len(line)) + b".dots\r\n"
+    body = (
+        b"From: app@contoso.com\r\nSubject: test\r\n\r\n"
+        + line * (size // len(line))
+        + b".dots\r\n"
+    )
     client.sendmail(sender, recipients, body, ["RET=HDRS", "ENVID=abc"], ["NOTIFY=FAILURE"])
 
 

@@ -12,7 +12,8 @@ import shutil
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.whole.postfix import Outputs, both, is_here
+from tests.cli.postfix_call import Outputs
+from tests.whole.postfix import both, is_here
 
 # What is taken out of the output of both before it is compared.
 KNOWN = [
@@ -115,7 +116,7 @@ class ListingTests(GoldenTestCase):
 class ActionTests(GoldenTestCase):
     def test_by_id(self) -> None:
         """Each action, in the order of the command line; and what it says when nothing is done."""
-        first, second, third, fourth, *_ = self.ids
+        first, second, third, fourth, fifth, _ = self.ids
         for line in (
             ["-h", first],
             ["-h", first],
@@ -125,7 +126,7 @@ class ActionTests(GoldenTestCase):
             ["-f", third, "-f", fourth],
             ["-d", first, "-d", "0123456789ABC", "-d", "", "-d", "a b"],
             ["-d", first, "-h", first, "-H", first],
-            ["-r", second, "-h", fourth, "-d", second],
+            ["-r", second, "-h", fifth, "-d", second],
             ["-h", third, "hold"],
             ["-d", third, "hold"],
             ["-d", third, "deferred", "hold"],

@@ -1,4 +1,4 @@
-"""mailq: octet for octet what Postfix prints, and quickly there."""
+"""`mailq` and `postqueue`: octet for octet what Postfix prints, and quickly there."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import evolve
-from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.cli.mailq import json_lines, mailq, table
-from m365gw.cli.queue import queue
+from m365gw.cli.postfix.listing import json_lines, table
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
 from tests.cli.postfix import GOLDEN, QUEUES, STYLES, ZONE, listing, message
+from tests.cli.postfix_call import call
 from tests.spool.mail import NOW, new_spool, put
 
 OURS = ', "next_attempt": '
@@ -116,18 +115,15 @@ class CommandTests(SynchronousTestCase):
         self.addCleanup(self.spool.close)
 
     def run_mailq(self, *options: str) -> str:
-        result = CliRunner().invoke(mailq, ["--spool-dir", self.path, *options])
-        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        result = call("postqueue" if options else "mailq", *options, spool=self.path)
+        self.assertEqual(result.code, 0)
+        self.assertIn("Mail system is down -- accessing queue directly", result.stderr)
         return result.stdout
 
     def test_an_empty_queue(self) -> None:
         """No mail is no error, in either style."""
         self.assertEqual(self.run_mailq(), "Mail queue is empty\n")
         self.assertEqual(self.run_mailq("-j"), "")
-
-    def test_it_is_a_command_of_the_queue(self) -> None:
-        """`m365gw queue mailq` is how it is called."""
-        self.assertIs(queue.commands["mailq"], mailq)
 
     def test_a_spool_that_is_in_use(self) -> None:
         """It lists while the service holds the lock: waiting, deferred and held mail."""
@@ -160,26 +156,49 @@ class CommandTests(SynchronousTestCase):
         entry = put(self.spool)
         (found,) = Path(self.path).rglob(f"*Q{entry.queue_id}.*")
         found.write_bytes(b"rubbish\r\n")
-        result = CliRunner().invoke(mailq, ["--spool-dir", self.path])
-        self.assertEqual((result.exit_code, result.stdout), (0, "Mail queue is empty\n"))
-        self.assertIn(f"mailq: warning: {entry.queue_id} cannot be read: ", result.stderr)
+        result = call("mailq", spool=self.path)
+        self.assertEqual((result.code, result.stdout), (0, "Mail queue is empty\n"))
+        self.assertIn(f"postqueue: warning: {entry.queue_id} cannot be read: ", result.stderr)
 
     def test_no_spool_at_all(self) -> None:
-        """A wrong folder is told from an empty queue, by words and by exit code 66."""
-        result = CliRunner().invoke(mailq, ["--spool-dir", self.path + "-nowhere"])
-        self.assertEqual((result.exit_code, result.stdout), (66, ""))
-        self.assertIn("There is no spool at", result.stderr)
+        """A wrong folder is told from an empty queue, by words and by exit code."""
+        result = call("mailq", spool=self.path + "-nowhere")
+        self.assertEqual((result.code, result.stdout), (69, ""))
+        self.assertIn("postqueue: fatal: The spool", result.stderr)
 
     def test_it_loads_nothing_heavy(self) -> None:
         """Monitoring calls it each minute: the libraries of the service stay out of it."""
         code = (
-            "import sys; from m365gw.cli.mailq import mailq\n"
-            "try: mailq(['--spool-dir', sys.argv[1]])\n"
+            "import sys; from m365gw.cli.main import main\n"
+            "try: main(['mailq'])\n"
             "finally: print(*sorted(sys.modules), file=sys.stderr)"
         )
+        places = {"M365GW_SPOOL_DIR": self.path, "M365GW_CONTROL_SOCKET": self.path + "/none"}
         done = subprocess.run(
-            [sys.executable, "-c", code, self.path], capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **places},
         )
         loaded = set(done.stderr.split())
         heavy = {"twisted", "msal", "requests", "cryptography", "cattrs", "argon2", "asyncio"}
-        self.assertEqual(loaded & (heavy | {"m365gw.smtp.addresses", "m365gw.microsoft"}), set())
+        self.assertEqual(loaded & (heavy | {"m365gw.microsoft"}), set())
+
+
+class ActiveTests(SynchronousTestCase):
+    """What the running service has in hand."""
+
+    def test_active_mail_is_marked(self) -> None:
+        """With a star, and as the queue it is in; held mail is never active."""
+        queued = message(State.DEFERRED, 1_763_000_000, 10, "a@b.example", ("c@d.example", ""))
+        queue_id = queued.entry.queue_id
+        self.assertIn(f"\n{queue_id}* ", "".join(table(iter([queued]), {queue_id})))
+        self.assertIn('"queue_name": "active"', "".join(json_lines(iter([queued]), {queue_id})))
+
+    def test_forced_expiry_is_marked(self) -> None:
+        """As Postfix marks it."""
+        queued = message(State.DEFERRED, 1_763_000_000, 10, "a@b.example", ("c@d.example", ""))
+        queued = evolve(queued, entry=evolve(queued.entry, is_expired=True))
+        self.assertIn(f"\n{queued.entry.queue_id}# ", "".join(table(iter([queued]))))
+        self.assertIn('"forced_expire": true', "".join(json_lines(iter([queued]))))

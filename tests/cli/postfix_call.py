@@ -1,0 +1,42 @@
+"""Runs a Postfix-compatible command as `m365gw` does, on a spool and a maildrop of the test's."""
+
+from __future__ import annotations
+
+import io
+import os
+from unittest.mock import patch
+
+from attrs import frozen
+
+from m365gw.cli.postfix.call import Call
+from m365gw.cli.postfix.programs import run
+
+
+@frozen
+class Outputs:
+    """What a command said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def call(
+    name: str,
+    *arguments: str,
+    spool: str = "/nowhere",
+    maildrop: str = "/nowhere",
+    control: str = "/nowhere/control.sock",
+    stdin: bytes = b"",
+) -> Outputs:
+    """One call, to its end."""
+    out, err = io.BytesIO(), io.BytesIO()
+    made = Call(name, list(arguments), stdin=io.BytesIO(stdin), stdout=out, stderr=err)
+    places = {
+        "M365GW_SPOOL_DIR": spool,
+        "M365GW_MAILDROP_DIR": maildrop,
+        "M365GW_CONTROL_SOCKET": control,
+    }
+    with patch.dict(os.environ, places):
+        code = run(made)
+    return Outputs(code, out.getvalue().decode(), err.getvalue().decode())
