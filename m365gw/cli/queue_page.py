@@ -46,7 +46,9 @@ def _origin(queued: Queued) -> Iterator[str]:
     origin = queued.origin
     yield ""
     yield "Where it came from"
-    if not origin.client:
+    if origin.listener == "maildrop":
+        yield _field("Client", f"a program of the local user {origin.login}, by sendmail")
+    elif not origin.client:
         yield _field("Client", "none: it was made by the gateway itself")
     else:
         name = f', calling itself "{origin.helo}"' if origin.helo else ""
