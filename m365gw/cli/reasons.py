@@ -6,7 +6,6 @@ The spool keeps the last reply of each recipient; what it means stands in the ta
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from m365gw.smtp.replies import Reply
@@ -55,25 +54,11 @@ def diagnosis_of(record: RecipientRecord, queued: Queued) -> Diagnosis | None:
     """What the last reply to a recipient means; None when there is none, or nothing to explain."""
     if not record.at or record.outcome is Outcome.DELIVERED:
         return None
-    diagnosis = _diagnosis(record.reply, record.outcome is Outcome.UNCERTAIN)
+    from m365gw.microsoft.replies import diagnose
+
+    diagnosis = diagnose(record.reply, was_sent=record.outcome is Outcome.UNCERTAIN)
     mailbox, sender = queued.origin.mailbox, queued.envelope.sender or "<>"
     return diagnosis.about(mailbox=mailbox, sender=sender, tenant=mailbox.rpartition("@")[2])
-
-
-@lru_cache(maxsize=256)
-def _diagnosis(reply: Reply, was_sent: bool) -> Diagnosis:
-    """The spool does not keep in which phase a reply came.
-
-    So the phases in which recipients get theirs are asked first, and the first that knows the
-    reply has its say. `was_sent`: the message was out whole when what happened happened.
-    """
-    from m365gw.microsoft.replies import Phase, react
-
-    if not reply.code:
-        return react(Phase.DATA if was_sent else Phase.CONNECT, reply).diagnosis
-    phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)
-    found = [react(phase, reply).diagnosis for phase in phases]
-    return next((one for one in found if not one.is_unknown), found[0])
 
 
 def said(reply: Reply) -> str:

@@ -53,6 +53,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
         )
     if settings.queue.postmaster:
         yield from _address(("queue", "postmaster"), settings.queue.postmaster)
+    yield from _reports(settings)
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:
@@ -61,6 +62,14 @@ def faults(settings: Settings) -> Iterator[Fault]:
         yield ("logins", "shortest_wait"), "is longer than longest_wait", ""
     if settings.queue.minimal_backoff_time > settings.queue.maximal_backoff_time:
         yield ("queue", "minimal_backoff_time"), "is longer than maximal_backoff_time", ""
+
+
+def _reports(settings: Settings) -> Iterator[Fault]:
+    """Reports leave by a mailbox that is there, and not none of them at all."""
+    if settings.queue.report_from:
+        yield from _known_mailbox(("queue", "report_from"), settings.queue.report_from, settings)
+    if settings.queue.report_limit < 1:
+        yield ("queue", "report_limit"), "must be at least 1", "Take it out to get the default."
 
 
 def _listeners(settings: Settings) -> Iterator[Fault]:
@@ -187,13 +196,7 @@ def _rule(
     here: KeyPath, senders: tuple[str, ...], mailbox: str, settings: Settings
 ) -> Iterator[Fault]:
     """A client's or network's rule: who it may send as, and by which mailbox."""
-    addresses = [each.address.lower() for each in settings.mailbox]
-    if mailbox.lower() not in addresses:
-        yield (
-            (*here, "mailbox"),
-            f'there is no mailbox "{mailbox}"',
-            f"Known: {', '.join(addresses) or 'none'}. Add a [[mailbox]].",
-        )
+    yield from _known_mailbox((*here, "mailbox"), mailbox, settings)
     if not senders:
         yield (*here, "senders"), "is empty, so nothing may be sent", f'For example ["{mailbox}"].'
     for sender in senders:
@@ -202,6 +205,16 @@ def _rule(
         except Refused as refused:
             remedy = 'Write user@example.com, "*@example.com", "*@*.example.com" or "*".'
             yield (*here, "senders"), f'"{sender}": {refused.reply.text}', remedy
+
+
+def _known_mailbox(path: KeyPath, mailbox: str, settings: Settings) -> Iterator[Fault]:
+    addresses = [each.address.lower() for each in settings.mailbox]
+    if mailbox.lower() not in addresses:
+        yield (
+            path,
+            f'there is no mailbox "{mailbox}"',
+            f"Known: {', '.join(addresses) or 'none'}. Add a [[mailbox]].",
+        )
 
 
 def _address(path: KeyPath, address: str) -> Iterator[Fault]:

@@ -173,6 +173,18 @@ class Queue:
     postmaster: str = setting(
         "", "Where reports go that have no sender to go to. Empty: they are held."
     )
+    report_from: str = setting(
+        "", "The mailbox delivery reports leave by. Empty: the one of the message."
+    )
+    report_limit: int = setting(
+        30, "Reports to one address in an hour; what is more is told in summaries."
+    )
+    delay_warning_time: Seconds = setting(
+        0.0, "A sender is told once that a message still waits after so long. 0: never."
+    )
+    confirm_delay_cleared: bool = setting(
+        False, "true: who was told of a delay is also told when it is over."
+    )
 
 
 @frozen(kw_only=True)

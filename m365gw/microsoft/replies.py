@@ -19,6 +19,7 @@ known then: "STARTTLS is not offered", "AUTH XOAUTH2 is not offered", and any wi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from m365gw.microsoft import (
@@ -33,7 +34,7 @@ from m365gw.microsoft.reactions import Reaction, done
 from m365gw.microsoft.rows import SENDING, Defaults, Phase, Row
 from m365gw.smtp.replies import Reply
 
-__all__ = ["ROWS", "Phase", "gist", "react", "strip_tag"]
+__all__ = ["ROWS", "Phase", "diagnose", "gist", "react", "strip_tag"]
 
 # Sorted by tier; sorting is stable, so within a tier the order of the modules holds.
 ROWS: Final[tuple[Row, ...]] = tuple(
@@ -83,6 +84,20 @@ def react(phase: Phase, reply: Reply) -> Reaction:
     if phase in SENDING and reply.status and reply.status[0] != str(reply.code)[0]:
         return rows_message.MIXED
     return DEFAULTS[phase].temporary
+
+
+@lru_cache(maxsize=256)
+def diagnose(reply: Reply, *, was_sent: bool = False) -> Diagnosis:
+    """What a reply means of which nobody remembers the phase.
+
+    The phases in which recipients get theirs are asked first, and the first that knows the reply
+    has its say. `was_sent`: the message was out whole when what happened happened.
+    """
+    if not reply.code:
+        return react(Phase.DATA if was_sent else Phase.CONNECT, reply).diagnosis
+    phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)
+    found = [react(phase, reply).diagnosis for phase in phases]
+    return next((one for one in found if not one.is_unknown), found[0])
 
 
 def strip_tag(text: str) -> str:

@@ -51,6 +51,9 @@ class Session(Protocol):
 
     relay: str  # "smtp.office365.com[192.0.2.1]:587", for logs
 
+    @property
+    def offers_dsn(self) -> bool: ...
+
     async def deliver(self, transaction: Transaction) -> Sequence[Answer]: ...
 
 
@@ -82,13 +85,18 @@ class Finding:
 
 @frozen
 class Attempt:
-    """What came of one attempt. `began` tells whether a transaction took place at all."""
+    """What came of one attempt. `began` tells whether a transaction took place at all.
+
+    `is_taken_over`: the server was told what reports are wanted, and makes those of success itself
+    (RFC 3461 5.2.1).
+    """
 
     findings: tuple[Finding, ...]
     relay: str = "none"
     began: bool = False
     connecting: float = 0.0  # seconds until there was a session
     sending: float = 0.0  # seconds of the transaction
+    is_taken_over: bool = False
 
 
 @frozen
@@ -130,7 +138,14 @@ class Attempts:
             again = {one.recipient: one for one in self._weigh(message, heard, was_renewed=True)}
             findings = [again.get(finding.recipient, finding) for finding in findings]
         self._tell_how_far(message, findings)
-        return Attempt(tuple(findings), heard.relay, heard.began, heard.connecting, heard.sending)
+        return Attempt(
+            tuple(findings),
+            heard.relay,
+            heard.began,
+            heard.connecting,
+            heard.sending,
+            is_taken_over=heard.session is not None and heard.session.offers_dsn,
+        )
 
     async def _transact(
         self,

@@ -175,6 +175,11 @@ class Connection:
         Deferred.fromCoroutine(self.quit())
 
     @property
+    def offers_dsn(self) -> bool:
+        """Whether the server takes wishes for delivery reports, and so answers for them."""
+        return "DSN" in self.extensions
+
+    @property
     def is_reusable(self) -> bool:
         """Whether another transaction may begin, within the limits of one connection."""
         return (

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.attempt import Attempt, Attempts, Finding
+from m365gw.relay.attempt import Attempt, Attempts
 from m365gw.relay.bounces import Bounces
 from m365gw.relay.damage import put_off_unreadable, tell_corrupt
 from m365gw.relay.delivery_log import log_finding, log_line
@@ -31,7 +31,9 @@ from m365gw.relay.given_up import given_up, is_given_up
 from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.judgement import Judge, Progress
 from m365gw.relay.mailboxes import Mailboxes
-from m365gw.relay.recovery import MAYBE, Recovery
+from m365gw.relay.recovery import Recovery, is_owed
+from m365gw.relay.summaries import Summaries
+from m365gw.relay.telling import Telling
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import Corrupt, Gone, SpoolError, Unreadable
@@ -61,27 +63,39 @@ class Delivery:
     governor: Governor
     mailboxes: Mailboxes
     bounces: Bounces
+    summaries: Summaries
     queue: Queue
     clock: IReactorTime
     log: EventLog
     chance: Callable[[], float]
     _owed: dict[int, list[Verdict]] = field(factory=dict)  # known, but not yet on disk
     _judge: Judge = field(init=False)
-    _recovery: Recovery = field(init=False)
+    _carried: set[int] = field(factory=set)  # messages in hand
+    recovery: Recovery = field(init=False)
+    telling: Telling = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._recovery = Recovery(spool=self.spool, queue=self.queue, log=self.log)
+        self.recovery = Recovery(spool=self.spool, queue=self.queue, log=self.log)
         self._judge = Judge(
             governor=self.governor,
             mailboxes=self.mailboxes,
             queue=self.queue,
             chance=self.chance,
         )
+        self.telling = Telling(
+            bounces=self.bounces,
+            summaries=self.summaries,
+            recovery=self.recovery,
+            clock=self.clock,
+            log=self.log,
+            settle=self._settle,
+        )
 
     def configure(self, queue: Queue) -> None:
         """From now on this is when to try, when to give up, and what to do when it is unsure."""
-        self.queue = self._judge.queue = self._recovery.queue = queue
-        self.bounces.postmaster = queue.postmaster
+        self.queue = self._judge.queue = self.recovery.queue = queue
+        self.bounces.queue = queue
+        self.summaries.limit = queue.report_limit
 
     async def deliver(self, entry: Entry) -> Entry | None:
         """Try one message. Gives the entry under which it rests now, in deferred or in hold.
@@ -98,6 +112,7 @@ class Delivery:
             self._forget(entry)
             tell_corrupt(self.log, entry, damage)
             return None
+        self._carried.add(entry.id)
         try:
             return await self._carry(message)
         except Gone:  # an operator has moved it meanwhile
@@ -119,7 +134,16 @@ class Delivery:
             due = self._judge.next_attempt(message, self.clock.seconds())
             return self.spool.defer(message, ceil(due))
         finally:
+            self._carried.discard(entry.id)
             message.close()
+
+    def is_carried(self, number: int) -> bool:
+        """Whether the message of this id is in hand now."""
+        return number in self._carried
+
+    def retry_until(self, message: Message, now: float) -> float:
+        """How long a message is tried at least; longer if it must wait for what is not its own."""
+        return self._judge.retry_until(message, now)
 
     # -- before it is sent
 
@@ -138,7 +162,7 @@ class Delivery:
         if at > now:
             self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
             return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
-        if self._recovery.settle(message, now):
+        if self.recovery.settle(message, now):
             return self._hold(message, HELD_UNCERTAIN)
         probed = self.mailboxes.enter_sender(mailbox, sender, now)
         try:
@@ -148,11 +172,8 @@ class Delivery:
 
     async def _give_back(self, message: Message, now: float) -> Entry | None:
         """An operator gave the message up: whoever has not got it is reported to its sender."""
-        self._recovery.settle_reports(message, now)
-        progress = Progress(now, [], failures=given_up(message))
-        if progress.failures:
-            await self._fail(message, progress)
-        return self._put_away(message, progress)
+        self.recovery.settle_reports(message, now)
+        return await self._end(message, Progress(now, [], failures=given_up(message)))
 
     # -- while it is sent
 
@@ -180,12 +201,10 @@ class Delivery:
                 break
             attempt = await self.attempts.send(message, batch.places, batch.granted)
             is_done = self._take_in(message, progress, attempt, batch.granted)
-        if progress.failures:
-            await self._fail(message, progress)
         if is_done:
             self._remove(message)
             return None
-        return self._put_away(message, progress)
+        return await self._end(message, progress)
 
     def _take_in(
         self, message: Message, progress: Progress, attempt: Attempt, granted: Granted
@@ -196,43 +215,31 @@ class Delivery:
         """
         now = self.clock.seconds()
         noted = self._judge.judge(message, progress, attempt, granted, now)
-        verdicts = [_verdict(finding) for finding in noted]
+        verdicts = [self.telling.verdict(message, finding, attempt) for finding in noted]
         is_done = sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients)
+        is_done = is_done and not any(is_owed(one) for one in verdicts)
         if is_done:
             self._owed[message.entry.id] = verdicts  # in case it cannot be removed
         elif verdicts:
             self._settle(message, verdicts, now)
         for finding in noted:
-            more = self._recovery.policy() if finding.outcome is Outcome.UNCERTAIN else ""
+            more = self.recovery.policy() if finding.outcome is Outcome.UNCERTAIN else ""
             log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
         return is_done
 
     # -- after it was sent
 
-    async def _fail(self, message: Message, progress: Progress) -> None:
-        """Make the report durable; only then its recipients have failed, and only then it goes."""
-        report = await self.bounces.report(message, progress.failures)
-        now = self.clock.seconds()
-        self._settle(message, [_verdict(one.finding) for one in progress.failures], now)
-        if report is not None:
-            self._recovery.released.add(report.id)
-            self.bounces.accepted(report)
-        for one in progress.failures:
-            log_finding(
-                self.log,
-                message,
-                one.finding,
-                one.attempt,
-                (progress.taken, now),
-                more="given up: its time in the queue is over" if one.gave_up else "",
-            )
-            self._alarm(message, one.finding)
-
-    def _alarm(self, message: Message, finding: Finding) -> None:
-        """A failure that says something is wrong beyond this message is told loudly."""
-        if finding.reaction.alarm:
-            note = str(finding.reaction.diagnosis)
-            self.log.emit("alarm", "qmgr", message.entry.queue_id, level="error", note=note)
+    async def _end(self, message: Message, progress: Progress) -> Entry | None:
+        """Tell its sender what is to be told, and put the message where it belongs now."""
+        await self.telling.confirm(message)
+        if not progress.failures or self.telling.has_room(message):
+            await self.telling.fail(message, progress)
+            return self._put_away(message, progress)
+        gathered = self.telling.gather(message, progress)
+        entry = self._put_away(message, progress)
+        if entry is not None:
+            gathered.rests_at(entry)
+        return entry
 
     def _put_away(self, message: Message, progress: Progress) -> Entry | None:
         now = self.clock.seconds()
@@ -287,11 +294,3 @@ class Delivery:
             return
         for place in range(len(message.recipients)):
             log_line(self.log, message, place, "held", NOT_TRIED, str(diagnosis))
-
-
-def _verdict(finding: Finding) -> Verdict:
-    """What the spool keeps of a finding."""
-    reply = finding.reply
-    if finding.outcome is Outcome.UNCERTAIN:
-        reply = Reply(0, "", f"{MAYBE}: {reply.text}")
-    return Verdict(finding.recipient, finding.outcome, reply)

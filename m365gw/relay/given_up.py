@@ -12,7 +12,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, bounce
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Finding
-from m365gw.relay.bounces import Failure
+from m365gw.relay.judgement import Failure
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message

@@ -15,7 +15,6 @@ from m365gw.config.settings import Queue
 from m365gw.microsoft.reactions import Action, Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Finding
-from m365gw.relay.bounces import Failure
 from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.recovery import is_report
@@ -23,6 +22,15 @@ from m365gw.relay.retries import expired, next_attempt
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry
+
+
+@frozen
+class Failure:
+    """A recipient that is given up, and the attempt that decided it."""
+
+    finding: Finding
+    attempt: Attempt
+    gave_up: bool = False  # temporary trouble until the end of its time
 
 
 @define
@@ -104,10 +112,17 @@ class Judge:
 
     def is_over(self, message: Message, now: float) -> bool:
         """Whether a message that has just failed is given up."""
+        return expired(self._age(message, now), self._lifetime(message))
+
+    def retry_until(self, message: Message, now: float) -> float:
+        """When a message will be given up that fails until then for reasons of its own."""
+        return now + max(0.0, self._lifetime(message) - self._age(message, now))
+
+    def _lifetime(self, message: Message) -> float:
         lifetime = self.queue.maximal_queue_lifetime
         if is_report(message.origin):
             lifetime = min(lifetime, self.queue.bounce_queue_lifetime)
-        return expired(self._age(message, now), lifetime)
+        return lifetime
 
     def _age(self, message: Message, now: float) -> float:
         """Seconds the message has failed for reasons of its own."""

@@ -5,10 +5,11 @@ are:
 
 * the final dot (`Spool.mark`): a recipient marked so may have the message. It is logged as
   uncertain, and `[queue] on_uncertain` says whether it is sent again or held;
-* the report (`noted`): a recipient that is about to be reported as failed bears the queue id of its
-  report, and the report the id of its subject. If that report is in the spool, the recipient has
-  failed and is not reported twice; if not, the report was never made, and the recipient is tried
-  again.
+* the report (`noted`): a recipient that is about to be reported bears the queue id of its report,
+  and the report the id of its subject. If that report is in the spool, the recipient is not
+  reported twice, and if it was to fail it has failed; if not, the report was never made: one that
+  was to fail is tried again, one that was delivered is still `owed` its report. A warning of a
+  delay is noted in the same way, for the message as a whole (`is_warned`).
 
 After `kill -9` that is exact: a report is not sent before the failures it tells of are in the file
 of its subject. After a power loss a report is made twice if it was delivered in the last second
@@ -23,7 +24,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
@@ -42,6 +43,7 @@ SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
 LOST = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
 
 _NOTED = re.compile(r"reported by ([0-9A-Z]{13}): ?(.*)", re.DOTALL)
+_OWED = re.compile(r"to be reported: ?(.*)", re.DOTALL)
 
 
 def is_report(origin: Origin) -> bool:
@@ -49,16 +51,47 @@ def is_report(origin: Origin) -> bool:
     return not origin.client and origin.listener == REPORTS
 
 
-def noted(failed: Iterable[Verdict], report: str) -> list[Verdict]:
+def noted(told: Iterable[Verdict], report: str) -> list[Verdict]:
     """What the spool keeps of recipients while the report with this queue id is made."""
     return [
         Verdict(
             one.recipient,
-            Outcome.PENDING,
-            Reply(one.reply.code, one.reply.status, f"reported by {report}: {one.reply.text}"),
+            Outcome.DELIVERED if one.outcome is Outcome.DELIVERED else Outcome.PENDING,
+            _prefixed(f"reported by {report}", one.reply),
         )
-        for one in failed
+        for one in told
     ]
+
+
+def owed(delivered: Verdict) -> Verdict:
+    """What the spool keeps of a recipient that has it, while its sender is still to be told."""
+    reply = _prefixed("to be reported", delivered.reply)
+    return Verdict(delivered.recipient, Outcome.DELIVERED, reply)
+
+
+def is_owed(verdict: Verdict) -> bool:
+    """Whether that is what a verdict says."""
+    return verdict.outcome is Outcome.DELIVERED and _OWED.match(verdict.reply.text) is not None
+
+
+def still_owed(message: Message) -> list[Verdict]:
+    """The recipients whose sender is still to be told that they have it, as it was answered."""
+    found = []
+    for place, record in enumerate(message.recipients):
+        match = _OWED.match(record.reply.text)
+        if record.outcome is Outcome.DELIVERED and match is not None:
+            reply = Reply(record.reply.code, record.reply.status, match[1])
+            found.append(Verdict(place, Outcome.DELIVERED, reply))
+    return found
+
+
+def is_doubtful(reply: Reply) -> bool:
+    """Whether this last reply says that the recipient may have it all the same."""
+    return reply == SENT_AGAIN or reply.text.startswith(MAYBE)
+
+
+def _prefixed(words: str, reply: Reply) -> Reply:
+    return Reply(reply.code, reply.status, f"{words}: {reply.text}")
 
 
 @define(kw_only=True)
@@ -85,6 +118,16 @@ class Recovery:
             self._settle_subject(message, now)
         self._settle_reported(message, now)
 
+    def is_warned(self, message: Message) -> bool:
+        """Whether the warning of a delay was made; noted for good when it was."""
+        warning = message.warning
+        if warning is None:
+            return False
+        if not warning.is_made and self.spool.find(warning.report) is not None:
+            message.warn(evolve(warning, is_made=True))
+            return True
+        return warning.is_made
+
     def policy(self) -> str:
         """What happens to uncertain recipients, in words."""
         if self.queue.on_uncertain == "hold":
@@ -104,6 +147,7 @@ class Recovery:
             subject = self.spool.claim(entry)
             try:
                 self._settle_reported(subject, now)
+                self.is_warned(subject)
             finally:
                 subject.close()
 
@@ -120,10 +164,15 @@ class Recovery:
         """Verdicts on recipients whose report was under way."""
         for place, record in enumerate(message.recipients):
             found = _NOTED.match(record.reply.text)
-            if record.outcome is Outcome.PENDING and found is not None:
-                was_made = self.spool.find(found[1]) is not None
-                reply = Reply(record.reply.code, record.reply.status, found[2])
+            if found is None:
+                continue
+            was_made = self.spool.find(found[1]) is not None
+            reply = Reply(record.reply.code, record.reply.status, found[2])
+            if record.outcome is Outcome.PENDING:
                 yield Verdict(place, Outcome.FAILED if was_made else Outcome.PENDING, reply)
+            elif record.outcome is Outcome.DELIVERED:
+                delivered = Verdict(place, Outcome.DELIVERED, reply)
+                yield delivered if was_made else owed(delivered)
 
     def _settle_uncertain(self, message: Message, now: float) -> bool:
         """Those marked are noted and logged once.

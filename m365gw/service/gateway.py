@@ -102,7 +102,7 @@ class Gateway(Service):
         self._mail_out = MailOut(settings, self._spool, clock, self.log)
         self._mail_in = MailIn(settings, self._spool, self._mail_out.accepted, clock, self.log)
         self._mail_in.start()
-        self._mail_out.dispatch.start()
+        self._mail_out.start()
         self._open_control()
 
     def _open_control(self) -> None:

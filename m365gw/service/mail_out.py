@@ -16,6 +16,7 @@ from m365gw.events import EventLog
 from m365gw.relay.attempt import Attempts
 from m365gw.relay.bounces import Bounces
 from m365gw.relay.connector import Connector
+from m365gw.relay.delays import Delays
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
@@ -23,6 +24,7 @@ from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.operations import Operations
 from m365gw.relay.pool import Pool
 from m365gw.relay.stops import Account
+from m365gw.relay.summaries import Summaries
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens import Tokens
 from m365gw.spool.ledger import LEDGER, Ledger
@@ -57,6 +59,16 @@ class MailOut:
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
         self.mailboxes = Mailboxes(sharing, log)
+        bounces = Bounces(
+            spool=spool,
+            mailboxes=self.mailboxes,
+            disk=self._disk,
+            clock=reactor,
+            log=log,
+            hostname=settings.hostname,
+            queue=settings.queue,
+            accepted=self.accepted,
+        )
         delivery = Delivery(
             spool=spool,
             attempts=Attempts(
@@ -70,21 +82,14 @@ class MailOut:
             ),
             governor=self.governor,
             mailboxes=self.mailboxes,
-            bounces=Bounces(
-                spool=spool,
-                mailboxes=self.mailboxes,
-                disk=self._disk,
-                clock=reactor,
-                log=log,
-                hostname=settings.hostname,
-                postmaster=settings.queue.postmaster,
-                accepted=self.accepted,
-            ),
+            bounces=bounces,
+            summaries=Summaries(bounces, reactor, settings.queue.report_limit),
             queue=settings.queue,
             clock=reactor,
             log=log,
             chance=random.random,
         )
+        self._delays = Delays(delivery)
         self.schedule = Schedule()
         self.dispatch = Dispatch(
             spool=spool,
@@ -112,8 +117,14 @@ class MailOut:
         """A message has become durable, and may go."""
         self.dispatch.accepted(entry)
 
+    def start(self) -> None:
+        """Take up the queue, and begin to look for what waits too long in it."""
+        self.dispatch.start()
+        self._delays.start()
+
     async def stop(self, seconds: float) -> None:
         """Wait so long for the deliveries in flight, then let go of connections and threads."""
+        await self._delays.stop()
         await self.dispatch.stop(seconds)
         with suppress(TimeoutError):
             farewell = Deferred.fromCoroutine(self._connections.close())

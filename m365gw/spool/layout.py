@@ -20,7 +20,7 @@ from m365gw.spool.files import Files
 from m365gw.spool.health import Unusable
 from m365gw.spool.names import SHARDS, Entry, State, render_name, shard_of
 
-VERSION = b"1\n"
+VERSION = b"2\n"
 _STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAILDIRS = (
     "incoming",

@@ -22,6 +22,7 @@ from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health
 from m365gw.spool.names import Entry
 from m365gw.spool.record import Block, RecipientRecord
+from m365gw.spool.warning import DelayWarning, parse_warning, render_warning
 
 # What open(2) says of a name that is not there, or is a link, a folder or a socket.
 _NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
@@ -72,6 +73,17 @@ class Message:
     def reason(self) -> str:
         """Why it was last held, or "". Speaks of now only while its state is HOLD."""
         return record.parse_reason(bytes(self._changing[self._reason_span]))
+
+    @property
+    def warning(self) -> DelayWarning | None:
+        """The report that told, or is about to tell, its sender of a delay."""
+        return parse_warning(bytes(self._changing[self._warning_span]))
+
+    def warn(self, warning: DelayWarning) -> None:
+        """Note it in the file. Raises SpoolError."""
+        line = render_warning(warning)
+        self._changing[self._warning_span] = line
+        self._write(self._warning_span.start, line)
 
     def read(self, offset: int, length: int) -> bytes:
         """Octets of the message from an offset; fewer only at its end.
@@ -144,6 +156,10 @@ class Message:
     @property
     def _reason_span(self) -> slice:
         return record.reason_span(len(self.envelope.recipients))
+
+    @property
+    def _warning_span(self) -> slice:
+        return record.warning_span(len(self.envelope.recipients))
 
     def _record(self, index: int) -> RecipientRecord:
         line = bytes(self._changing[record.outcome_span(index)])

@@ -2,12 +2,13 @@
 
 The file as a whole is a valid message (RFC 5322). The block is its first header fields:
 
-    X-M365GW-Spool: 1 LENGTH RECIPIENTS SIZE MESSAGE-CRC QUEUE-ID CRC
+    X-M365GW-Spool: 2 LENGTH RECIPIENTS SIZE MESSAGE-CRC QUEUE-ID CRC
     X-M365GW-Envelope: {"sender": ..., ...}
     X-M365GW-Origin: {"client": ..., ...}
     X-M365GW-Recipient: {"address": ..., ...}              one for each recipient
     X-M365GW-Outcome: T 1767225600 451 4.3.2 try later     one for each recipient, fixed width
     X-M365GW-Reason: why the message is held               fixed width
+    X-M365GW-Warning: W 4Q7BX2K9M3PDW                      fixed width (`warning`)
 
 The block is found by its length, never by the names of fields, so fields of these names inside a
 message mean nothing. Values are JSON in ASCII: nothing from outside can end a line. What never
@@ -33,16 +34,17 @@ from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt
 from m365gw.spool.names import parse_id, render_id
+from m365gw.spool.warning import NO_WARNING
 
 TEXT_WIDTH = 180  # octets kept of a reply, and of a reason
 NO_REPLY = Reply(0, "", "")  # of a recipient that was not tried yet
 LONGEST_LINE = 900  # RFC 5322 2.1.1 allows 998
 
 _FIRST = re.compile(
-    rb"X-M365GW-Spool: 1 ([0-9]{8}) ([0-9]{6}) ([0-9]{12}) ([0-9a-f]{8}) ([0-9A-Z]{13})"
+    rb"X-M365GW-Spool: 2 ([0-9]{8}) ([0-9]{6}) ([0-9]{12}) ([0-9a-f]{8}) ([0-9A-Z]{13})"
     rb" ([0-9a-f]{8})\r\n"
 )
-FIRST_LENGTH = len("X-M365GW-Spool: 1 ") + 8 + 1 + 6 + 1 + 12 + 1 + 8 + 1 + 13 + 1 + 8 + 2
+FIRST_LENGTH = len("X-M365GW-Spool: 2 ") + 8 + 1 + 6 + 1 + 12 + 1 + 8 + 1 + 13 + 1 + 8 + 2
 _OUTCOME = b"X-M365GW-Outcome: "
 LETTER_OFFSET = len(_OUTCOME)  # of the letter in an outcome line
 _OUTCOME_LENGTH = len(_OUTCOME) + 1 + 1 + 10 + 1 + TEXT_WIDTH + 2
@@ -87,7 +89,7 @@ class Block:
 
 def changing_length(recipients: int) -> int:
     """Octets of the part of a block that is overwritten in place."""
-    return recipients * _OUTCOME_LENGTH + _REASON_LENGTH
+    return recipients * _OUTCOME_LENGTH + _REASON_LENGTH + len(NO_WARNING)
 
 
 class Composer:
@@ -100,7 +102,7 @@ class Composer:
 
     def compose(self, number: int, size: int, message_crc: int) -> bytes:
         """The whole block, for a message of this size (in octets) and CRC."""
-        first = b"X-M365GW-Spool: 1 %08d %06d %012d %08x %s " % (
+        first = b"X-M365GW-Spool: 2 %08d %06d %012d %08x %s " % (
             self.length,
             self._recipients,
             size,
@@ -108,7 +110,7 @@ class Composer:
             render_id(number).encode(),
         )
         crc = b"%08x\r\n" % crc32(self._fields, crc32(first))
-        return b"".join((first, crc, self._fields, _FRESH * self._recipients, _NO_REASON))
+        return b"".join((first, crc, self._fields, _FRESH * self._recipients, _UNTOLD))
 
 
 def _fields(envelope: Envelope, origin: Origin) -> Iterator[bytes]:
@@ -273,6 +275,12 @@ def parse_reason(line: bytes) -> str:
     return line[len(_REASON) :].decode("ascii", "replace").strip()
 
 
+def warning_span(recipients: int) -> slice:
+    """Where the warning is in the changing part."""
+    start = recipients * _OUTCOME_LENGTH + _REASON_LENGTH
+    return slice(start, start + len(NO_WARNING))
+
+
 def _fit(text: str) -> bytes:
     """Text as exactly TEXT_WIDTH printable octets."""
     kept = " ".join(text.split()).encode("ascii", "replace")[:TEXT_WIDTH]
@@ -281,3 +289,4 @@ def _fit(text: str) -> bytes:
 
 _FRESH = render_outcome(Outcome.PENDING, NO_REPLY, 0.0)
 _NO_REASON = render_reason("")
+_UNTOLD = _NO_REASON + NO_WARNING

@@ -19,12 +19,14 @@ from m365gw.events import EventLog
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempts
 from m365gw.relay.bounces import Bounces
+from m365gw.relay.delays import Delays
 from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.operations import Operations
 from m365gw.relay.stops import Account
+from m365gw.relay.summaries import Summaries
 from m365gw.relay.transaction import Answer, Transaction
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
@@ -73,6 +75,10 @@ class Session:
     pool: Pool
     relay: str = "smtp.office365.com[192.0.2.1]:587"
 
+    @property
+    def offers_dsn(self) -> bool:
+        return self.pool.offers_dsn
+
     async def deliver(self, transaction: Transaction) -> Sequence[Answer]:
         step = self.pool.script.pop(0) if self.pool.script else accept
         assert not isinstance(step, Exception)
@@ -90,6 +96,7 @@ class Pool:
     fresh: int = 0
     discarded: int = 0
     transactions: int = 0
+    offers_dsn: bool = True
 
     async def checkout(self, mailbox: Mailbox, *, fresh_token: bool = False) -> Session:
         self.fresh += fresh_token
@@ -220,20 +227,23 @@ class Stage:
             clock=self.clock,
             log=self.log,
             hostname="relay.example.com",
-            postmaster=queue.postmaster,
+            queue=queue,
             accepted=self.schedule.add,
         )
+        summaries = Summaries(self.bounces, self.clock, queue.report_limit)
         self.delivery = Delivery(
             spool=self.spool,
             attempts=attempts,
             governor=self.governor,
             mailboxes=self.mailboxes,
             bounces=self.bounces,
+            summaries=summaries,
             queue=queue,
             clock=self.clock,
             log=self.log,
             chance=lambda: 0.5,
         )
+        self.delays = Delays(self.delivery)
         self.dispatch = Dispatch(
             spool=self.spool,
             schedule=self.schedule,

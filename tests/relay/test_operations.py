@@ -9,6 +9,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.settings import Queue
 from m365gw.spool.names import Entry, State
 from m365gw.spool.operations import Action, Done, Result
 from tests.relay.stage import APP, BOX, GENEROUS, TWIN, Pool, Stage, accept, lose_after_dot, refuse
@@ -337,7 +338,7 @@ class ReturningTests(OperationsCase):
 
     def test_many_do_not_keep_mail_waiting(self) -> None:
         """New mail goes while a long queue is returned."""
-        stage = self.stage(limits=evolve(GENEROUS, connections=1))
+        stage = self.stage(limits=evolve(GENEROUS, connections=1), queue=Queue(report_limit=60))
         slow = Slow()
         stage.pool.script = [slow]
         entries = [stage.put(f"{n}@example.net") for n in range(60)]

@@ -66,10 +66,10 @@ class OpenTests(SpoolCase):
         """A later format is not guessed at."""
         self.spool.close()
         with open(os.path.join(self.path, "VERSION"), "w") as file:
-            file.write("2\n")
+            file.write("3\n")
         for read_only in (False, True):
             refused = self.assertRaises(Unusable, self.opened, read_only=read_only)
-            self.assertIn("format b'2\\n'", str(refused))
+            self.assertIn("format b'3\\n'", str(refused))
 
     def test_ids_go_on_after_a_restart_with_the_clock_set_back(self) -> None:
         """The newest id is remembered in the spool."""
