@@ -88,11 +88,18 @@ class Authenticator:
         self._used = used
         self._slow = SlowChecks(in_thread, limits.check_threads, limits.check_limit)
         self._failures = Failures(limits)
+        self.wrong_limit = limits.wrong_limit  # wrong logins of a session
         self._remembered: dict[bytes, tuple[int, float]] = {}  # good slow login: which, until when
         self._key = secrets.token_bytes(32)
         for use in uses:
             self._failures.forgive(ip_address(use.address), self._digest(use.login))
         self.replace(clients)
+
+    def configure(self, limits: Limits) -> None:
+        """From now on these are the limits, but for the number of threads."""
+        self._slow.most_waiting = limits.check_limit
+        self._failures.limits = limits
+        self.wrong_limit = limits.wrong_limit
 
     def replace(self, clients: Iterable[Client]) -> None:
         """Take the clients of a new configuration. Who is logged in stays so."""

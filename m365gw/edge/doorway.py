@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from m365gw.config.logins import Logins
 from m365gw.config.settings import Limits, Listener
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
@@ -21,7 +20,6 @@ class Doorway:
     listener: Listener
     hostname: str
     limits: Limits
-    logins: Logins
     admission: Admission
     authenticator: Authenticator
     intake: Intake

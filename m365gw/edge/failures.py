@@ -77,7 +77,7 @@ class Failures:
     """The failed logins of all addresses. Times are seconds of any steady clock, passed in."""
 
     def __init__(self, limits: Logins) -> None:
-        self._limits = limits
+        self.limits = limits
         self._addresses: dict[str, _Record] = {}
         self._logins: dict[bytes, _Record] = {}
         self._good: dict[tuple[str, bytes], None] = {}  # who logged in from where
@@ -85,7 +85,7 @@ class Failures:
     def count(self, address: IpAddress | None, now: float) -> float:
         """How much this address has done wrong lately."""
         record = self._addresses.get(neighbourhood(address))
-        return record.decay(now, self._limits.forgiven_after) if record else 0.0
+        return record.decay(now, self.limits.forgiven_after) if record else 0.0
 
     def is_known(self, address: IpAddress | None, attempt: bytes) -> bool:
         """Whether this address has tried exactly this before, in vain."""
@@ -101,17 +101,17 @@ class Failures:
         record = self._addresses.get(neighbourhood(address))
         if record:
             waiting = record.waiting + (checks if record.count > 1 else 0)
-            if waiting >= self._limits.address_wait_limit:
+            if waiting >= self.limits.address_wait_limit:
                 return True
         others = self._logins.get(login)
-        is_full = others is not None and others.waiting >= self._limits.login_wait_limit
+        is_full = others is not None and others.waiting >= self.limits.login_wait_limit
         return is_full and not self._is_good(address, login)
 
     def add(
         self, address: IpAddress | None, login: bytes, attempt: bytes, now: float
     ) -> tuple[float, bool]:
         """Note a failed login: how many seconds its answer waits, until `said`; is it a new one?"""
-        limits = self._limits
+        limits = self.limits
         record = _last(self._addresses, neighbourhood(address), _Record())
         record.decay(now, limits.forgiven_after)
         is_new = record.add(attempt, login)

@@ -43,14 +43,12 @@ class Login:
         address: IpAddress | None,
         identity: Identity,
         journal: Journal,
-        wrong_limit: int,
     ) -> None:
-        """`identity` is told of the login that was proved; so many wrong ones end the session."""
+        """`identity` is told of the login that was proved."""
         self._authenticator = authenticator
         self._address = address
         self._identity = identity
         self._journal = journal
-        self._wrong_limit = wrong_limit
         self._count = 0  # of wrong logins
         self._mechanism = ""
         self._exchange: PlainServer | LoginServer | None = None
@@ -99,7 +97,8 @@ class Login:
         if isinstance(error, WrongLogin):
             self._journal.login_failed(self._mechanism, name, error)
             self._count += 1
-            return WRONG if self._count < self._wrong_limit else TOO_MANY_FAILED
+            is_one_more = self._count < self._authenticator.wrong_limit
+            return WRONG if is_one_more else TOO_MANY_FAILED
         return self._refuse(error) if isinstance(error, Refused) else failure
 
     def _refuse(self, refused: Refused) -> Reply:

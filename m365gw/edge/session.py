@@ -47,13 +47,7 @@ class Session:
         self._identity = Identity(doorway.admission, visitor, peer)
         self._conduct = Conduct(doorway.limits)
         self._journal = Journal(doorway.log, self._identity)
-        self._login = Login(
-            doorway.authenticator,
-            visitor.address,
-            self._identity,
-            self._journal,
-            doorway.logins.wrong_limit,
-        )
+        self._login = Login(doorway.authenticator, visitor.address, self._identity, self._journal)
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
         can_hide = self._identity.is_secure or visitor.has_quirk("plaintext-auth")
         self._may_log_in = doorway.listener.auth != "off" and can_hide

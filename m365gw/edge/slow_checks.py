@@ -50,7 +50,7 @@ class SlowChecks:
     def __init__(self, in_thread: InThread, threads: int, most_waiting: int) -> None:
         self._in_thread = in_thread
         self._idle = threads
-        self._most_waiting = most_waiting
+        self.most_waiting = most_waiting
         self._waiting: list[_Check] = []  # a heap
         self._of: Counter[str] = Counter()  # comparisons of each address
         self._number = count(0, -1)
@@ -66,7 +66,7 @@ class SlowChecks:
         self._of[who] += 1
         heapq.heappush(self._waiting, check)
         self._go_on()
-        if len(self._waiting) > self._most_waiting:
+        if len(self._waiting) > self.most_waiting:
             self._turn_away(max(self._waiting))
         return result
 

@@ -83,7 +83,6 @@ class MailIn:
                 listener=listener,
                 hostname=settings.hostname,
                 limits=settings.limits,
-                logins=settings.logins,
                 admission=admission,
                 authenticator=authenticator,
                 intake=intake,

@@ -143,7 +143,6 @@ class Gateway:
             listener=listener,
             hostname="gw.example.com",
             limits=limits,
-            logins=logins,
             admission=Admission(clients, networks),
             authenticator=Authenticator(
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)

@@ -204,6 +204,16 @@ class AuthenticatorTests(AuthenticatorTestCase):
         authenticator.replace([])
         self.wrong(authenticator.check("app", CHOSEN, HERE))
 
+    def test_new_limits_hold_at_once(self) -> None:
+        """A reload changes how long the next answer waits and how many may."""
+        authenticator = self.authenticator(client("fax", HASH))
+        strict = Logins(shortest_wait=5.0, address_wait_limit=1, wrong_limit=2)
+        authenticator.configure(strict)
+        checked = authenticator.check("fax", "x", HERE)
+        self.assert_busy(authenticator, "fax", "y", HERE)
+        self.assert_wrong(checked, 5.0)
+        self.assertEqual(authenticator.wrong_limit, 2)
+
     def test_no_memory_is_not_a_wrong_password(self) -> None:
         """The check could not be made: it fails as what it is, and the client may try again."""
         stored = "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
