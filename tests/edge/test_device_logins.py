@@ -10,6 +10,7 @@ import base64
 import re
 from pathlib import Path
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.logins import Logins
@@ -305,6 +306,26 @@ class ManyFailuresTests(DialogueTestCase):
         self.assert_dialogue((f"AUTH PLAIN {plain('printer3')}", OK), client=other)
         other = self.gateway.connect("198.51.100.10")
         other.say("EHLO device", f"AUTH PLAIN {plain('fax', 'wrong')}")
+        self.gateway.clock.advance(1)
+        self.assertEqual(other.codes(), ["535"])
+
+    def test_behind_a_balancer_the_client_counts(self) -> None:
+        """Not the balancer, whose address all of them share; the log names the client."""
+        self.gateway = Gateway(
+            self, listener=evolve(LISTENER, proxy_from=(f"{HOST}/32",)), clients=[PRINTER]
+        )
+
+        def proxied(address: str) -> Conversation:
+            client = self.gateway.connect()
+            client.say(f"PROXY TCP4 {address} 192.0.2.1 4025 25", "EHLO device")
+            return client
+
+        guesser = proxied("203.0.113.5")
+        for number in range(4):
+            self.fail(guesser, f"guess {number}")
+        self.assertIn("unknown[203.0.113.5]: SASL PLAIN authentication failed: ", self.log)
+        other = proxied("203.0.113.6")
+        other.say(f"AUTH PLAIN {plain('fax', 'wrong')}")
         self.gateway.clock.advance(1)
         self.assertEqual(other.codes(), ["535"])
 
