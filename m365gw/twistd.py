@@ -7,8 +7,10 @@ every error in words.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TextIO
 
 from twisted.python import usage
@@ -17,6 +19,8 @@ import m365gw.reactor  # noqa: F401 importing it installs it, before others ask 
 from m365gw import __version__
 from m365gw.config.load import load
 from m365gw.config.problems import ConfigError
+from m365gw.config.settings import Settings
+from m365gw.config.sources import PATH_VARIABLE
 from m365gw.service.gateway import Gateway
 
 EX_CONFIG = 78
@@ -51,8 +55,11 @@ def makeService(options: Options) -> Gateway:
     """The service for twistd. Ends the program with 78 when the configuration is wrong."""
     from twisted.internet import reactor  # only here it is certain which reactor was chosen
 
+    # Read again at a reload, wherever the program stands then.
+    config = options["config"] or os.environ.get(PATH_VARIABLE)
+    read = partial(_settings, config and os.path.abspath(config))
     try:
-        settings = load(options["config"]).settings
+        settings = read()
     except ConfigError as error:
         raise _refusal(str(error)) from None
     # twistd's own options; there are none when somebody else makes the service.
@@ -65,7 +72,11 @@ def makeService(options: Options) -> Gateway:
         )
     if twistd.get("syslog"):
         raise _refusal("m365gw writes to standard output or --logfile; systemd takes the former.")
-    return Gateway(settings, reactor, _log_stream(twistd))
+    return Gateway(settings, read, reactor, _log_stream(twistd))
+
+
+def _settings(config: str | None) -> Settings:
+    return load(config).settings
 
 
 def _refusal(words: str) -> SystemExit:

@@ -93,6 +93,11 @@ class SessionFactory(protocol.Factory):
         self._here[arrival] = None
         return arrival
 
+    def renew(self, doorway: Doorway) -> None:
+        """From now on clients come in by this doorway; who is in keeps what it found."""
+        self._doorway = doorway
+        self._listener = doorway.listener
+
     def drain(self) -> Deferred[None]:
         """Ask every client to leave; fires when all have."""
         for connection in list(self._here):

@@ -34,6 +34,20 @@ class ListenerService(Service):
         self._factory = factory
         self.port: IListeningPort | None = None
 
+    def renew(self, doorway: Doorway) -> None:
+        """Take new limits and rules for the same listener. Its socket and its sessions stay."""
+        self._timeout = doorway.limits.shutdown_timeout
+        self._factory.renew(doorway)
+
+    def take_over(self, other: ListenerService) -> None:
+        """Start on the socket of another one, which is left with its sessions."""
+        self.port, other.port = other.port, None
+        port: Any = self.port  # every port of Twisted's asks its factory for protocols
+        port.factory = self._factory
+        self._factory.doStart()  # type: ignore[no-untyped-call]  # Twisted's
+        other._factory.doStop()  # type: ignore[no-untyped-call]
+        self.startService()
+
     # Twisted's Service and serverFromString carry no annotations.
 
     def privilegedStartService(self) -> None:

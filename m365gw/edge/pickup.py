@@ -61,7 +61,6 @@ class Pickup:
     ) -> None:
         self._maildrop = maildrop
         self._spool = spool
-        self._intake = intake
         self._clock = clock
         self._in_thread = in_thread
         self._log = log
@@ -71,13 +70,17 @@ class Pickup:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._ended: Deferred[Any] | None = None
-        self.configure(settings)
+        self.configure(settings, intake)
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, settings: Settings, intake: Intake) -> None:
         """Go by these rules and limits from the next message on, and tell `sendmail` of them."""
+        self._intake = intake
         self._settings = settings
         self._users = LocalUsers(settings.local)
-        self._maildrop.post(self._users.permitted, settings.limits.message_size_limit)
+        try:
+            self._maildrop.post(self._users.permitted, settings.limits.message_size_limit)
+        except OSError as error:  # it only serves to tell users sooner
+            self._warn("maildrop.unwritten", f"sendmail is not told of the rules: {error}")
 
     def start(self) -> None:
         """Look every second from now on."""

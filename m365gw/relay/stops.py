@@ -27,7 +27,7 @@ MISSING = Diagnosis(
     "mailbox-missing",
     "Mail waits for a mailbox that is not configured.",
     "It was accepted for this mailbox, which has been removed from the configuration since.",
-    "Add the [[mailbox]] again and restart, or look for its mail with m365gw queue list.",
+    "Add the [[mailbox]] again (then m365gw reload), or see its mail with m365gw queue list.",
     "operator",
 )
 

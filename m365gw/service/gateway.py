@@ -3,6 +3,7 @@
 Starting it opens the spool, builds mail out (`relay`) and mail in (`edge`), and only then listens,
 so that nothing is accepted that could not be kept. The control socket comes last. Stopping goes the
 other way: listeners and the messages in hand first, then the deliveries in flight, then the disk.
+In between it takes a new configuration (SIGHUP, `reload`) or drains.
 
 Failures: a folder, a certificate or a port that cannot be had ends the program with 1 and the
 reason, in the log and where twistd was called. A control socket that cannot be had is said in the
@@ -14,6 +15,7 @@ from __future__ import annotations
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TextIO
 
@@ -27,6 +29,7 @@ from twisted.python.failure import Failure
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.queue_api import add_queue
+from m365gw.admin.refusal import Refusal
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
@@ -34,8 +37,12 @@ from m365gw.edge.listeners import ListenFailed
 from m365gw.edge.maildrop import MaildropUnusable
 from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
+from m365gw.service import endpoints, signals
+from m365gw.service.changes import Changes
+from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
+from m365gw.service.reload import Rejected, Reload
 from m365gw.service.status import Status
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
@@ -53,9 +60,14 @@ class Gateway(Service):
 
     _mail_in: MailIn | None = None
 
-    def __init__(self, settings: Settings, reactor: Any, stream: TextIO) -> None:
-        hostname = settings.hostname or socket.getfqdn()
-        self._settings = attrs.evolve(settings, hostname=hostname)
+    def __init__(
+        self, settings: Settings, read: Callable[[], Settings], reactor: Any, stream: TextIO
+    ) -> None:
+        """`read` reads the settings anew, at a reload."""
+        self._settings = _with_hostname(settings)
+        hostname = self._settings.hostname
+        self._read = read
+        self._is_stopping = False
         self._reactor = reactor
         self._stream = stream
         self.log = EventLog(
@@ -94,24 +106,27 @@ class Gateway(Service):
             raise self._failed(f"{type(error).__name__}: {error}") from error
 
     def _open(self) -> None:
-        settings, clock = self._settings, self._reactor
+        settings, clock, log = self._settings, self._reactor, self.log
         claim(settings.state_dir)
         self._spool = Spool.open(
             settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
         )
-        self._mail_out = MailOut(settings, self._spool, clock, self.log)
-        self._mail_in = MailIn(settings, self._spool, self._mail_out.accepted, clock, self.log)
-        self._mail_in.start()
-        self._mail_out.start()
-        self._open_control()
+        self._mail_out = mail_out = MailOut(settings, self._spool, clock, log)
+        self._mail_in = mail_in = MailIn(settings, self._spool, mail_out.accepted, clock, log)
+        mail_in.start()
+        mail_out.start()
+        self._reload = Reload(settings, self._wanted, mail_in, mail_out, log)
+        self._drain = Drain(mail_in, mail_out, clock, log, self._end)
+        self._open_control(mail_in)
+        signals.listen(clock, self._hang_up, self._end)
 
-    def _open_control(self) -> None:
-        assert self._mail_in is not None
+    def _open_control(self, mail_in: MailIn) -> None:
         settings = self._settings
-        status = Status(self._spool, self._mail_in, self._mail_out, self._reactor)
+        status = Status(
+            self._spool, mail_in, self._mail_out, self._reload, self._drain, self._reactor
+        )
         api = Api(self.log)
-        api.get("/status", lambda: status.status(self._settings))
-        api.get("/mailboxes", status.mailboxes)
+        endpoints.serve(api, status, self.reload, self._drain.begin)
         add_queue(api, self._mail_out.operations)
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
@@ -122,6 +137,38 @@ class Gateway(Service):
         except ControlUnavailable as error:
             note = f"{error} Until then m365gw status, reload and drain do not work."
             self.log.emit("control.unavailable", "master", level="error", note=note)
+
+    def _wanted(self) -> Settings:
+        return _with_hostname(self._read())
+
+    async def reload(self) -> Changes:
+        """Take a new configuration, or raise `Rejected` (its faults) or `Refusal` (not now)."""
+        if self._is_stopping or self._drain.until is not None:
+            raise Refusal(409, "The gateway is stopping and takes no new configuration.")
+        return await self._reload.reload()
+
+    def _hang_up(self) -> None:
+        """SIGHUP: nobody waits for the answer, and the log has it."""
+
+        async def reload() -> None:
+            try:
+                await self.reload()
+            except Rejected:
+                pass  # said where it was rejected
+            except Refusal as refusal:
+                note = str(refusal)
+                self.log.emit("service.not_reloaded", "master", level="warn", note=note)
+
+        reloading = Deferred.fromCoroutine(reload())
+        reloading.addErrback(lambda fault: _diagnostics.failure("not reloaded", failure=fault))
+
+    def _end(self) -> None:
+        """SIGTERM, or the end of a drain: twistd stops this service, and then the program."""
+        if self._is_stopping:
+            self.log.emit("service.stopping", "master", note="it is stopping already")
+            return
+        self._is_stopping = True
+        self._reactor.stop()
 
     def _failed(self, words: str) -> StartFailed:
         """Says why, and lets go of the threads, which would keep the program alive.
@@ -147,8 +194,10 @@ class Gateway(Service):
 
     async def _stop(self) -> None:
         assert self._mail_in is not None
+        self._is_stopping = True
+        self._drain.cancel()
         self.log.emit("service.stopping", "master", note="no more mail is taken")
-        end = self._reactor.seconds() + self._settings.limits.shutdown_timeout
+        end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
         await self._mail_in.close()
         await self._mail_out.stop(max(0.0, end - self._reactor.seconds()))
         self._mail_in.let_go()
@@ -156,3 +205,8 @@ class Gateway(Service):
         self._spool.close()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
         self.log.flush()
+
+
+def _with_hostname(settings: Settings) -> Settings:
+    """The settings with a name for this host, which is its own unless another one is given."""
+    return attrs.evolve(settings, hostname=settings.hostname or socket.getfqdn())

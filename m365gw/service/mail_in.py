@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import gatherResults
+from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from m365gw.config.settings import Listener, Settings
+from m365gw.config.settings import Settings
 from m365gw.directory.last_use import LastUse
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
@@ -23,19 +24,37 @@ from m365gw.edge.disk import Disk
 from m365gw.edge.doorway import Doorway
 from m365gw.edge.entrance import SessionFactory
 from m365gw.edge.intake import Intake
-from m365gw.edge.listeners import ListenerService
 from m365gw.edge.maildrop import Maildrop
 from m365gw.edge.pickup import Pickup
 from m365gw.edge.self_signed import self_signed
 from m365gw.edge.tls_terms import Pair
 from m365gw.edge.usage import Usage
 from m365gw.events import EventLog
+from m365gw.service import listening
+from m365gw.service.listening import Listening
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
 
+@frozen
+class Prepared:
+    """New settings that can be taken without fail."""
+
+    settings: Settings
+    listening: listening.Prepared
+    maildrop: Maildrop | None  # where none was before
+
+
 class MailIn:
-    """All of mail in. Built from the settings; listens from `start` to `close`.
+    """All of mail in. Built from the settings, takes mail from `start` to `close`.
+
+    `prepare` and `take` give it new settings while it runs. Who is connected then is not cut off,
+    but for the listeners that change (`listening`):
+
+    * which clients and networks may send what, and their passwords, hold at once: the next MAIL or
+      AUTH of every session is decided by the new rules;
+    * certificates hold for the next handshake, limits for new connections: a session keeps those
+      it began with.
 
     Failures: `CertificateUnusable`, `ListenFailed` and `MaildropUnusable`, in words.
     """
@@ -48,74 +67,75 @@ class MailIn:
         reactor: Any,
         log: EventLog,
     ) -> None:
+        self._settings = settings
+        self._spool = spool
         self._reactor = reactor
         self._log = log
         # What may fail comes before there are threads to end.
         certificate = ServerCertificate(pairs(settings))
         maildrop = _maildrop(settings)
-        self.certificates = CertificateWatch(certificate, reactor, log)
         self._pools: list[ThreadPool] = []
+        self.certificates = CertificateWatch(certificate, reactor, log)
         self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
         self._commit = GroupCommit(self._disk.commit, accepted)
-        intake = Intake(
-            spool,
-            self._commit,
-            settings.limits,
-            settings.hostname,
-            reactor,
-            self._in_threads(1, "repairs"),
-        )
-        admission = Admission(settings.client, settings.network)
+        self._repairs = self._in_threads(1, "repairs")
+        self._admission = Admission(settings.client, settings.network)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
         uses = LastUse(settings.state_dir)
         self._usage = Usage(uses, reactor, passwords, log)
-        authenticator = Authenticator(
+        self._authenticator = Authenticator(
             settings.client, settings.logins, reactor, passwords, self._usage.note, uses
         )
-        self._pickup: Pickup | None = None
-        if maildrop is not None:
-            threads = self._in_threads(1, "maildrop")
-            self._pickup = Pickup(maildrop, settings, spool, intake, reactor, threads, log)
         self.census = Census(settings.limits)
-
-        def service(listener: Listener) -> ListenerService:
-            doorway = Doorway(
-                listener=listener,
-                hostname=settings.hostname,
-                limits=settings.limits,
-                admission=admission,
-                authenticator=authenticator,
-                intake=intake,
-                log=log,
-            )
-            factory = SessionFactory(doorway, self.census, reactor, certificate)
-            return ListenerService(reactor, doorway, factory)
-
-        self._listeners = {listener: service(listener) for listener in settings.listener}
+        self._pickup: Pickup | None = None
+        self._maildrop = maildrop
+        self.listening = Listening(
+            reactor,
+            lambda doorway: SessionFactory(doorway, self.census, reactor, certificate),
+            log,
+        )
 
     def start(self) -> None:
         """Listen, on all or none. Raises `ListenFailed`."""
-        for listener in self._listeners.values():
-            listener.startService()
+        self.listening.take(self.listening.prepare(self._doorways(self._settings)))
         self.certificates.start()
-        for place in self.places():
-            self._log.emit("listener.ready", "master", note="listening", **place)
-        if self._pickup is not None:
-            self._pickup.start()
+        self._pick_up_from(self._maildrop)
 
-    def places(self) -> list[dict[str, str]]:
-        """Where it listens: the name of each listener and its address."""
-        return [
-            {"listener": said.name, "address": _address(said, listener)}
-            for said, listener in self._listeners.items()
-        ]
+    def prepare(self, settings: Settings) -> Prepared:
+        """All of a reload that can fail. When it raises, nothing has changed.
+
+        What is prepared must be taken in the same turn of the reactor, before anybody connects.
+        """
+        with ExitStack() as undo:
+            prepared = self.listening.prepare(self._doorways(settings))
+            undo.callback(self.listening.abandon, prepared)
+            maildrop = _maildrop(settings) if self._pickup is None else None
+            if maildrop is not None:
+                undo.callback(maildrop.close)
+            self.certificates.reload(pairs(settings))  # takes them, so it comes last
+            undo.pop_all()
+        return Prepared(settings, prepared, maildrop)
+
+    def take(self, prepared: Prepared) -> None:
+        """Go on with new settings. It cannot fail."""
+        settings = self._settings = prepared.settings
+        self._admission.replace(settings.client, settings.network)
+        self._authenticator.replace(settings.client)
+        self._authenticator.configure(settings.logins)
+        self.census.configure(settings.limits)
+        self.listening.take(prepared.listening)
+        if self._pickup is not None:
+            self._pickup.configure(settings, self._intake(settings))
+        else:
+            self._pick_up_from(prepared.maildrop)
 
     async def close(self) -> None:
         """Take no more mail; returns when what was in hand is on disk."""
         if self._pickup is not None:
-            await self._pickup.stop()
+            pickup, self._pickup = self._pickup, None
+            await pickup.stop()
         self.certificates.stop()
-        await gatherResults([each.stopService() for each in self._listeners.values()])
+        await self.listening.close()
         await self._commit.settled()
         self._disk.close()
         await self._usage.settle()
@@ -124,6 +144,40 @@ class MailIn:
         """End the threads, which would keep the program alive."""
         for pool in self._pools:
             pool.stop()
+
+    def _doorways(self, settings: Settings) -> list[Doorway]:
+        intake = self._intake(settings)
+        return [
+            Doorway(
+                listener=listener,
+                hostname=settings.hostname,
+                limits=settings.limits,
+                admission=self._admission,
+                authenticator=self._authenticator,
+                intake=intake,
+                log=self._log,
+            )
+            for listener in settings.listener
+        ]
+
+    def _intake(self, settings: Settings) -> Intake:
+        return Intake(
+            self._spool,
+            self._commit,
+            settings.limits,
+            settings.hostname,
+            self._reactor,
+            self._repairs,
+        )
+
+    def _pick_up_from(self, maildrop: Maildrop | None) -> None:
+        if maildrop is not None:
+            settings, clock = self._settings, self._reactor
+            intake, threads = self._intake(settings), self._in_threads(1, "maildrop")
+            self._pickup = Pickup(
+                maildrop, settings, self._spool, intake, clock, threads, self._log
+            )
+            self._pickup.start()
 
     def _in_threads(self, size: int, name: str) -> Any:
         """Run a function in one of a few threads of its own: `call(function, *arguments)`."""
@@ -147,8 +201,3 @@ def _maildrop(settings: Settings) -> Maildrop | None:
     if not settings.local:
         return None
     return Maildrop(settings.maildrop_dir, settings.limits.message_size_limit)
-
-
-def _address(said: Listener, listener: ListenerService) -> str:
-    where: Any = listener.port and listener.port.getHost()
-    return f"{where.host}:{where.port}" if hasattr(where, "host") else said.endpoint

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
 
 from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Settings
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
+from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.attempt import Attempts
 from m365gw.relay.bounces import Bounces
 from m365gw.relay.connector import Connector
@@ -28,34 +31,34 @@ from m365gw.relay.summaries import Summaries
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens import Tokens
 from m365gw.spool.ledger import LEDGER, Ledger
-from m365gw.spool.names import Entry
+from m365gw.spool.names import Entry, tag
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
+
+_diagnostics = Logger()
 
 FAREWELL = 2.0  # seconds idle sessions get for their QUIT when the service stops
 
 
 class MailOut:
-    """All of mail out. Built from the settings, started and stopped as one."""
+    """All of mail out. Built from the settings, started and stopped as one.
+
+    `apply` gives it new settings while it runs. No delivery is cut off: one that is under way ends
+    as it began, also for a mailbox that was removed. Mail of a removed mailbox is kept.
+    """
 
     def __init__(self, settings: Settings, spool: Spool, reactor: Any, log: EventLog) -> None:
         self._reactor = reactor
-        clouds = clouds_of(settings)
-        accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
+        self._log = log
+        self._clouds = clouds = clouds_of(settings)
+        # Not forgotten when they are removed, as deliveries may be under way.
+        self._accounts = accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
         self._disk = Threads(reactor, 2, "disk")
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
-        tokens = Tokens(clouds, Vault(settings.state_dir), log, self._sign_in)
-        connector = Connector(reactor, settings.hostname, settings.governor, log)
-        self._connections = Pool(tokens, connector, clouds, settings.governor)
-        sharing = [
-            Account(
-                mailbox.address,
-                mailbox.tenant,
-                f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
-                mailbox.client_id,
-            )
-            for mailbox in settings.mailbox
-        ]
+        self._tokens = tokens = Tokens(clouds, Vault(settings.state_dir), log, self._sign_in)
+        self._connector = Connector(reactor, settings.hostname, settings.governor, log)
+        self._connections = Pool(tokens, self._connector, clouds, settings.governor)
+        sharing = _accounts(settings, clouds)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
         self.mailboxes = Mailboxes(sharing, log)
@@ -69,7 +72,7 @@ class MailOut:
             queue=settings.queue,
             accepted=self.accepted,
         )
-        delivery = Delivery(
+        self._delivery = delivery = Delivery(
             spool=spool,
             attempts=Attempts(
                 spool=spool,
@@ -113,6 +116,47 @@ class MailOut:
             log=log,
         )
 
+    def apply(self, settings: Settings) -> None:
+        """Go on with new settings. It cannot fail."""
+        now = self._reactor.seconds()
+        old, clouds = self._clouds, {**self._clouds, **clouds_of(settings)}
+        changed = [
+            mailbox.address
+            for mailbox in settings.mailbox
+            if mailbox != self._accounts.get(mailbox.address)
+            or clouds[mailbox.cloud] != old.get(mailbox.cloud)
+        ]
+        added = {each.address for each in settings.mailbox} - set(self.mailboxes.addresses)
+        removed = set(self.mailboxes.addresses) - {each.address for each in settings.mailbox}
+        self._clouds = clouds
+        self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
+        self._tokens.configure(clouds, settings.mailbox)
+        self._connector.configure(settings.governor)
+        self._connections.configure(clouds, settings.governor, [*changed, *removed])
+        sharing = _accounts(settings, clouds)
+        self.governor.configure(settings.governor, sharing)
+        self.mailboxes.configure(sharing, changed, now)
+        self._delivery.configure(settings.queue)
+        self.dispatch.configure(settings.queue, self.mailboxes.addresses)
+        for address in sorted(removed):
+            self._say_removed(address)
+        for address in sorted(added):
+            self._hasten(address)
+
+    def _hasten(self, address: str) -> None:
+        """Mail that waited for a mailbox to be configured need not wait any longer."""
+        if self.schedule.backlog(tag(address)):
+            flushing = Deferred.fromCoroutine(self.operations.flush(address))
+            flushing.addErrback(lambda fault: _diagnostics.failure("flush", failure=fault))
+
+    def _say_removed(self, address: str) -> None:
+        count = self.schedule.backlog(tag(address))
+        note = (
+            "it is no longer configured. Its mail is kept and goes when it is configured again"
+            f" ({count} {'message waits' if count == 1 else 'messages wait'})"
+        )
+        self._log.emit("mailbox.removed", "qmgr", level="warn", mailbox=address, note=note)
+
     def accepted(self, entry: Entry) -> None:
         """A message has become durable, and may go."""
         self.dispatch.accepted(entry)
@@ -121,6 +165,18 @@ class MailOut:
         """Take up the queue, and begin to look for what waits too long in it."""
         self.dispatch.start()
         self._delays.start()
+
+    def is_drained(self, until: float) -> bool:
+        """Whether nothing is in flight, and nothing that is due now could go before `until`."""
+        return not self.dispatch.in_flight and not any(
+            self.schedule.ready(tag(address)) and self._goes_at(address) <= until
+            for address in self.mailboxes.addresses
+        )
+
+    def _goes_at(self, address: str) -> float:
+        now = self._reactor.seconds()
+        paced = now + self.governor.wait(address).seconds
+        return float(max(self.mailboxes.may_send(address, now), paced))
 
     async def stop(self, seconds: float) -> None:
         """Wait so long for the deliveries in flight, then let go of connections and threads."""
@@ -132,3 +188,16 @@ class MailOut:
         for threads in (self._disk, self._sign_in):
             await threads.stop()
         self.governor.ledger.close()
+
+
+def _accounts(settings: Settings, clouds: Mapping[str, Cloud]) -> list[Account]:
+    """The mailboxes as their stops see them."""
+    return [
+        Account(
+            mailbox.address,
+            mailbox.tenant,
+            f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
+            mailbox.client_id,
+        )
+        for mailbox in settings.mailbox
+    ]

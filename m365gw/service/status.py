@@ -8,10 +8,11 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw import __version__
-from m365gw.config.settings import Settings
 from m365gw.relay.overview import overview
+from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
+from m365gw.service.reload import Reload
 from m365gw.spool.spool import Spool
 
 
@@ -19,30 +20,39 @@ class Status:
     """Answers questions about the gateway. Times are seconds since 1970."""
 
     def __init__(
-        self, spool: Spool, mail_in: MailIn, mail_out: MailOut, clock: IReactorTime
+        self,
+        spool: Spool,
+        mail_in: MailIn,
+        mail_out: MailOut,
+        reload: Reload,
+        drain: Drain,
+        clock: IReactorTime,
     ) -> None:
         self._spool = spool
         self._in = mail_in
         self._out = mail_out
+        self._reload = reload
+        self._drain = drain
         self._clock = clock
         self._started_at = clock.seconds()
 
-    def status(self, settings: Settings) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """GET /status."""
-        troubles = self._troubles(settings)
+        troubles = self._troubles()
         return {
             "version": __version__,
             "pid": os.getpid(),
             "started_at": self._started_at,
-            "hostname": settings.hostname,
-            "is_draining": False,
+            "hostname": self._reload.settings.hostname,
+            "is_draining": self._drain.until is not None,
+            "drains_until": self._drain.until,
             "health": {"good": not troubles, "troubles": troubles},
             "queue": {
                 "in_flight": self._out.dispatch.in_flight,
                 "scheduled": len(self._out.schedule),
             },
             "connections": self._in.census.connections,
-            "listeners": self._in.places(),
+            "listeners": self._in.listening.places(),
         }
 
     def mailboxes(self) -> list[dict[str, Any]]:
@@ -51,7 +61,7 @@ class Status:
         found = overview(out.mailboxes, out.governor, out.schedule, self._clock.seconds())
         return [one.plain() for one in found]
 
-    def _troubles(self, settings: Settings) -> list[dict[str, str]]:
+    def _troubles(self) -> list[dict[str, str]]:
         """Why no mail can be taken now, for each cause."""
         if self._spool.health.closed:
             cause = self._spool.health.cause

@@ -145,7 +145,9 @@ class AcceptTests(PickupTestCase):
         """From the start, and anew when the rules change."""
         self.assertEqual(read_notice(str(self.path)).users, (UID,))
         self.assertEqual(read_notice(str(self.path)).message_size_limit, 5000)
-        self.pickup.configure(evolve(self.settings, local=(evolve(RULE, user="*"),)))
+        local = (evolve(RULE, user="*"),)
+        intake = self.gateway.doorway.intake
+        self.pickup.configure(evolve(self.settings, local=local), intake)
         self.assertIsNone(read_notice(str(self.path)).users)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.cli.control import Control
 from m365gw.directory import passwords
 from m365gw.rehearsal.tenant import APP_SECRET
 
@@ -217,6 +218,11 @@ class Gateway:
                     raise AssertionError(f"no event {event} {fields} in the log:\n{tail}")
                 self._changed.wait(min(left, 1.0))
         return match
+
+    @property
+    def api(self) -> Control:
+        """Its control socket."""
+        return Control(str(self.control))
 
     def of(self, event: str, **fields: Any) -> list[Event]:
         """All such events so far."""

@@ -1,0 +1,99 @@
+"""Taking a new configuration while mail flows: all of it, or nothing.
+
+Everything that can go wrong is done first: the files are read and checked, certificates loaded, new
+ports bound. Only when all that succeeded the running gateway is changed, in one turn of the
+reactor. A configuration with a fault changes nothing, and every fault is in the log and in the
+answer to whoever asked, with its place and what to do.
+
+What cannot change while the gateway runs (`changes.FIXED`) stays as it is until a restart, and is
+said; the rest applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import DeferredLock
+from twisted.internet.threads import deferToThread
+
+from m365gw.config.problems import ConfigError, Problem
+from m365gw.config.settings import Settings
+from m365gw.edge.listeners import ListenFailed
+from m365gw.edge.maildrop import MaildropUnusable
+from m365gw.edge.tls_terms import CertificateUnusable
+from m365gw.events import EventLog
+from m365gw.service.changes import Changes, changes
+from m365gw.service.mail_in import MailIn
+from m365gw.service.mail_out import MailOut
+
+
+class Rejected(Exception):
+    """The new configuration was not taken; nothing has changed."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("the new configuration was not taken")
+        self.problems = problems
+
+
+class Reload:
+    """Keeps the settings that hold now, and takes new ones. `read` reads the configuration."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        mail_in: MailIn,
+        mail_out: MailOut,
+        log: EventLog,
+    ) -> None:
+        self.settings = settings
+        self._read = read
+        self._in = mail_in
+        self._out = mail_out
+        self._log = log
+        self._turn = DeferredLock()  # one at a time, in the order they were asked for
+
+    async def reload(self) -> Changes:
+        """Read the configuration anew and go on with it. Raises `Rejected`."""
+        await self._turn.acquire()
+        try:
+            return await self._reload()
+        except Rejected as rejected:
+            self._say_rejected(rejected.problems)
+            raise
+        finally:
+            self._turn.release()
+
+    async def _reload(self) -> Changes:
+        try:
+            # In a thread: there may be thousands of clients.
+            wanted = await deferToThread(self._read)
+            change = changes(self.settings, wanted)
+            prepared = self._in.prepare(change.settings)
+        except ConfigError as error:
+            raise Rejected(error.problems) from None
+        except (CertificateUnusable, ListenFailed, MaildropUnusable) as error:
+            raise Rejected((Problem("", str(error)),)) from None
+        self._in.take(prepared)
+        self._out.apply(change.settings)
+        self._log.configure(format=change.settings.log.format, level=change.settings.log.level)
+        self.settings = change.settings
+        self._say(change)
+        return change
+
+    def _say(self, change: Changes) -> None:
+        words = "; ".join(change.changed) or "nothing has changed"
+        self._log.emit("service.reloaded", "master", note=f"configuration read anew: {words}")
+        if change.needs_restart:
+            note = (
+                f"{', '.join(change.needs_restart)} changes only with a restart; all else applies"
+            )
+            self._log.emit("service.needs_restart", "master", level="warn", note=note)
+
+    def _say_rejected(self, problems: tuple[Problem, ...]) -> None:
+        note = "the new configuration was not taken; the gateway goes on with the one it has"
+        self._log.emit("service.not_reloaded", "master", level="error", note=note)
+        for problem in problems:
+            where = f"{problem.place}: " if problem.place else ""
+            note = f"{where}{problem.fault}. {problem.remedy}".strip()
+            self._log.emit("service.problem", "master", level="error", note=note)
