@@ -1,8 +1,9 @@
 """Looks after the certificates while the service runs: renewed files, unusable ones, ends ahead.
 
 Once a minute the files are looked at. Renewed ones are taken without a restart. Files that cannot
-be used, and a certificate that ends within 30 days, open an incident, which is told once and closed
-when it is mended; the end is told again 14, 7 and 1 days ahead, and when it has come.
+be used (at two looks, as a renewal may be under way), and a certificate that ends within 30 days,
+open an incident, which is told once and closed when it is mended; the end is told again 14, 7 and 1
+days ahead, and when it has come.
 
 Failures: none from the look once a minute; CertificateUnusable from `reload`.
 """
@@ -43,6 +44,7 @@ class CertificateWatch:
         self._clock = clock
         self._log = log
         self._open: dict[str, _Incident] = {}  # by certificate file
+        self._failed: CertificateUnusable | None = None
         self._next: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -62,7 +64,9 @@ class CertificateWatch:
             try:
                 self._take(None)
             except CertificateUnusable as error:
-                self._tell(_unusable(error), "files")
+                self._failed = error  # perhaps a renewal is under way, one file after the other
+        elif self._failed is not None:
+            self._tell(_unusable(self._failed), "files")
         for loaded in self._certificate.loaded:
             self._watch_end(loaded)
 
@@ -75,6 +79,7 @@ class CertificateWatch:
 
     def _take(self, pairs: Sequence[Pair] | None) -> None:
         self._certificate.take(pairs)
+        self._failed = None
         self._close("files")
         for loaded in self._certificate.loaded:
             self._log.emit(

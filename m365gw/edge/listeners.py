@@ -74,18 +74,32 @@ class ListenerService(Service):
 
     def _listen(self) -> None:
         """Bind now; raises ListenFailed, so that a service without its port does not start."""
-        failures: list[Failure] = []
-        endpoint = serverFromString(  # type: ignore[no-untyped-call]
-            self._reactor, self._listener.endpoint
-        )
-        endpoint.listen(self._factory).addCallbacks(self._bound, failures.append)
+        place, failures = self._listener.endpoint, list[Failure]()
+
+        def bind() -> Deferred[IListeningPort]:
+            endpoint = serverFromString(self._reactor, place)  # type: ignore[no-untyped-call]
+            return endpoint.listen(self._factory)  # type: ignore[no-any-return]
+
+        defer.maybeDeferred(bind).addCallbacks(self._bound, failures.append)
         if failures:
-            name, place = self._listener.name, self._listener.endpoint
             raise ListenFailed(
-                f'Listener "{name}" cannot listen on {place}: {failures[0].getErrorMessage()} '
-                "Is another program on that port, or is it below 1024 and needs root "
-                "(or CAP_NET_BIND_SERVICE)?"
+                f'Listener "{self._listener.name}" cannot listen on {place}: '
+                f"{failures[0].getErrorMessage().rstrip('.')}. {_remedy(place)}"
             ) from failures[0].value
 
     def _bound(self, port: IListeningPort) -> None:
         self.port = port
+
+
+def _remedy(place: str) -> str:
+    if place.startswith("systemd:"):
+        return (
+            "systemd handed over no such socket. Start the service by its socket unit; index "
+            "counts the sockets there from 0, name is its FileDescriptorName"
+        )
+    if place.startswith("unix:"):
+        return "Is the folder there, and may the service's user write to it?"
+    return (
+        "Is another program on that port, or is it below 1024 and needs root "
+        "(or CAP_NET_BIND_SERVICE)?"
+    )

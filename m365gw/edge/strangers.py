@@ -18,12 +18,12 @@ def recognise(first: bytes) -> str:
     if first.startswith(_TLS):
         return (
             "The client began TLS at once, but this listener expects plain text first. "
-            'Set the client to STARTTLS, or point it to a listener with tls = "implicit"'
+            'Set the client to STARTTLS, or the listener to tls = "auto" (both) or "implicit"'
         )
     if first.startswith((_PROXY_V2, b"PROXY ")):
         return (
-            "The client sent a PROXY header, which this listener does not take. "
-            "Switch the PROXY protocol off for it at the load balancer"
+            "The client sent a PROXY header, which this listener does not take from it. "
+            "If it is your load balancer, add its address to proxy_from of the listener"
         )
     if first.partition(b" ")[0] in _HTTP:
         return "The client sent an HTTP request. A browser or a scanner has the wrong port"

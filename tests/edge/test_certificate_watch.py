@@ -65,6 +65,8 @@ class WatchTests(SynchronousTestCase):
         first = serial_in(pair)
         Path(pair.key).write_text("garbage")
         self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(self.told(), [])
+        self.clock.advance(LOOK_SECONDS)
         [line] = self.told()
         self.assertIn("incident.opened: key=tls-certificate-unusable", line)
         self.assertIn(f"{pair.key} holds no private key", line)
@@ -76,6 +78,18 @@ class WatchTests(SynchronousTestCase):
         closed, loaded = self.told()
         self.assertIn("incident.closed: key=tls-certificate-unusable", closed)
         self.assertIn("clients see this certificate", loaded)
+
+    def test_half_a_renewal_is_no_incident(self) -> None:
+        """One file was there a moment before the other."""
+        pair, new = self.pair(), self.pair()
+        self.watch(pair)
+        os.replace(new.certificate, pair.certificate)
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(self.told(), [])
+        os.replace(new.key, pair.key)
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(serial(self.certificate), serial_in(pair))
+        self.assertIn("clients see this certificate", self.told()[0])
 
     def test_an_end_is_told_ahead_and_closed_by_renewal(self) -> None:
         """30 days ahead as an incident, then again at 14, 7 and 1, and when it has come."""

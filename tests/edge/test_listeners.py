@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import smtplib
+import socket
 import ssl
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -134,6 +138,41 @@ class DialogueTests(TestCase):
         self.assertIn(b" with ESMTPSA id ", await self.send(service, connect))
 
 
+class PlaceTests(TestCase):
+    """IPv6 and UNIX sockets."""
+
+    async def hear(self, service: Service, family: int, place: object) -> bytes:
+        """The greeting of a listener at this place."""
+        service.startService()
+        self.addCleanup(service.stopService)
+
+        def listen() -> bytes:
+            with socket.socket(family) as client:
+                client.connect(place)
+                return client.recv(4) + client.send(b"QUIT\r\n") * b""
+
+        return await deferToThread(listen)
+
+    async def test_ipv6(self) -> None:
+        """With the colons of the address escaped, as in the sample."""
+        service = Service(self, tls="none", endpoint=r"tcp6:0:interface=\:\:1")
+        service.startService()
+        self.assertEqual(
+            await self.hear(service, socket.AF_INET6, ("::1", service.number)), b"220 "
+        )
+
+    async def test_unix_socket(self) -> None:
+        """A name that a crash left behind is no obstacle."""
+        folder = tempfile.mkdtemp()  # a name short enough for a socket
+        self.addCleanup(shutil.rmtree, folder)
+        place = f"{folder}/smtp"
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(place)
+        os.symlink("4194305", f"{place}.lock")  # to the process that made it, which is no more
+        service = Service(self, tls="none", endpoint=f"unix:{place}")
+        self.assertEqual(await self.hear(service, socket.AF_UNIX, place), b"220 ")
+
+
 class StartStopTests(TestCase):
     """Binding and letting go."""
 
@@ -146,6 +185,13 @@ class StartStopTests(TestCase):
         second = Service(self, tls="none", endpoint=place)
         error = self.assertRaises(ListenFailed, second.privilegedStartService)
         self.assertIn(f'Listener "test" cannot listen on {place}', str(error))
+
+    def test_socket_that_systemd_did_not_hand_over_stops_the_start(self) -> None:
+        """Started by hand instead of by its socket unit, the service says so."""
+        for place in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=smtp"):
+            service = Service(self, tls="none", endpoint=place)
+            error = self.assertRaises(ListenFailed, service.startService)
+            self.assertIn("systemd handed over no such socket", str(error))
 
     def test_start_without_privileged_start_binds_too(self) -> None:
         """A service that is started late, or on its own, listens all the same."""
