@@ -67,14 +67,6 @@ def actions(spool_dir: str, control_socket: str) -> Iterator[Acting]:
         yield _ThroughService(control)
 
 
-def active_now(control_socket: str) -> frozenset[str]:
-    """Queue ids of what is being delivered; none when the service cannot be asked."""
-    try:
-        return frozenset(Control(control_socket).get("/queue/active")["active"])
-    except (NotRunning, NotAllowed, ControlFailed):
-        return frozenset()
-
-
 class _ThroughService:
     """The running service does it."""
 

@@ -14,7 +14,6 @@ import time
 
 import click
 
-from m365gw.cli.actions import active_now
 from m365gw.cli.queue_adopt import adopt_
 from m365gw.cli.queue_changes import bounce, flush, hold, release, remove, retry
 from m365gw.cli.queue_filters import Filters, queue_id, with_filters
@@ -22,6 +21,7 @@ from m365gw.cli.queue_json import KEYS, message_object
 from m365gw.cli.queue_page import page
 from m365gw.cli.queue_shape import shape
 from m365gw.cli.queue_table import table
+from m365gw.cli.running import running_now
 from m365gw.cli.spool_dir import Place, looking, with_place, with_spool
 from m365gw.cli.words import printed
 from m365gw.spool.browse import Queued, look
@@ -53,13 +53,13 @@ def list_(place: Place, filters: Filters, as_json: bool) -> None:
     A PATTERN is "user@example.com", "*@example.com" or "*@*.example.com". Messages that the running
     service delivers just now are shown as active.
     """
-    active = active_now(place.control_socket)
+    running = running_now(place.control_socket)
     with looking(place) as spool:
-        messages = filters.messages(spool, active)
+        messages = filters.messages(spool, running.active)
         if as_json:
-            printed(json.dumps(message_object(queued, active)) for queued in messages)
+            printed(json.dumps(message_object(queued, running)) for queued in messages)
         else:
-            printed(table(messages, time.time(), active))
+            printed(table(messages, time.time(), running))
 
 
 @queue.command(epilog=KEYS, short_help="Show all that is known of one message.")

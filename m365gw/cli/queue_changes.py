@@ -23,11 +23,12 @@ from typing import Any
 import click
 from attrs import evolve
 
-from m365gw.cli.actions import Acting, CannotAct, actions, active_now
+from m365gw.cli.actions import Acting, CannotAct, actions
 from m365gw.cli.progress import counting
 from m365gw.cli.queue_filters import Filters, with_filters
 from m365gw.cli.queue_json import message_object
 from m365gw.cli.queue_table import table
+from m365gw.cli.running import running_now
 from m365gw.cli.spool_dir import Place, end, looking, with_place
 from m365gw.cli.words import counted, escaped, printed
 from m365gw.spool.names import State, render_id
@@ -194,11 +195,12 @@ class _Rendered(Sequence[str]):
 
 def _show(action: Action, place: Place, chosen: Filters, as_json: bool) -> None:
     with looking(place) as spool:
-        messages = chosen.messages(spool, active_now(place.control_socket))
+        running = running_now(place.control_socket)
+        messages = chosen.messages(spool, running.active)
         if as_json:
-            printed(json.dumps(message_object(queued)) for queued in messages)
+            printed(json.dumps(message_object(queued, running)) for queued in messages)
         else:
-            printed(table(messages, time.time()))
+            printed(table(messages, time.time(), running))
             click.echo(f"Nothing was touched. Without --dry-run these are {_PAST[action]}.")
 
 

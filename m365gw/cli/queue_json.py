@@ -5,10 +5,10 @@ Times are seconds since 1970, sizes octets. A text that is not known is "", a va
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
 
 from m365gw.cli.reasons import diagnosis_of, reason_of
+from m365gw.cli.running import Running
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
@@ -29,6 +29,7 @@ recipients    list: address, notify, orcpt,
               reply (code, status, text) or null, since (when this reply came first) or null,
               meaning (key, what, why, fix, who) or null
 reason        why it is still here, in words
+mailbox_waits why its mailbox may not send now, "" also when the service cannot be asked
 damage        why it cannot be read, or ""
 is_expired    whether it is returned to its sender at its next turn
 envelope      eight_bit, smtputf8, ret, envid
@@ -44,16 +45,14 @@ _OUTCOMES = {
 }
 
 
-def message_object(queued: Queued, active: Container[str] = ()) -> dict[str, Any]:
-    """The object for one message, its keys as `KEYS` explains them.
-
-    `active` are the queue ids of messages that are being delivered.
-    """
+def message_object(queued: Queued, running: Running | None = None) -> dict[str, Any]:
+    """The object for one message, its keys as `KEYS` explains them."""
+    running = running or Running()
     entry, envelope, origin = queued.entry, queued.envelope, queued.origin
     is_tried = entry.state in (State.INCOMING, State.DEFERRED)
     return {
         "queue_id": entry.queue_id,
-        "state": "active" if entry.queue_id in active else entry.state.value,
+        "state": running.state_of(queued),
         "size": entry.size,
         "arrived_at": entry.arrived_at,
         "attempts": entry.attempts,
@@ -62,6 +61,7 @@ def message_object(queued: Queued, active: Container[str] = ()) -> dict[str, Any
         "sender": envelope.sender,
         "recipients": [_recipient(record, queued) for record in queued.recipients],
         "reason": reason_of(queued),
+        "mailbox_waits": running.why_waits(queued),
         "damage": queued.damage,
         "is_expired": entry.is_expired,
         "envelope": {

@@ -5,9 +5,10 @@ Addresses are never cut: a long one pushes what follows it on its own line, and 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from m365gw.cli.reasons import reason_of
+from m365gw.cli.running import Running
 from m365gw.cli.words import counted, escaped, short_span, size
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import Entry, State
@@ -16,35 +17,31 @@ _ROW = "%-13s  %-8s  %6s  %4s  %5s  %8s  %-28s  %s"
 _HEADS = ("ID", "STATE", "SIZE", "AGE", "TRIES", "NEXT TRY", "MAILBOX", "SENDER > RECIPIENTS")
 
 
-def table(messages: Iterable[Queued], now: float, active: Container[str] = ()) -> Iterator[str]:
-    """The lines of the table, each as soon as it is known; `now` in seconds since 1970.
-
-    `active` are the queue ids of messages that are being delivered.
-    """
+def table(messages: Iterable[Queued], now: float, running: Running | None = None) -> Iterator[str]:
+    """The lines of the table, each as soon as it is known; `now` in seconds since 1970."""
     octets = count = 0
     for queued in messages:
         if not count:
             yield _ROW % _HEADS
-        yield from _lines(queued, now, queued.entry.queue_id in active)
+        yield from _lines(queued, now, running or Running())
         octets += queued.entry.size
         count += 1
     yield f"{counted(count, 'message')}, {size(octets)}." if count else "No messages."
 
 
-def _lines(queued: Queued, now: float, is_active: bool) -> Iterator[str]:
+def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
     entry = queued.entry
     yield _ROW % (
         entry.queue_id,
-        "active" if is_active else entry.state.value,
+        running.state_of(queued),
         size(entry.size),
         short_span(now - entry.arrived_at),
         entry.attempts,
-        "-" if is_active else _next_try(entry, now),
+        "-" if entry.queue_id in running.active else _next_try(entry, now),
         escaped(queued.origin.mailbox) or "-",
         "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
     )
-    reason = reason_of(queued)
-    if reason:
+    for reason in filter(None, (reason_of(queued), running.why_waits(queued))):
         yield f"{'':13}  {escaped(reason)}"
 
 
