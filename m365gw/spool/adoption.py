@@ -124,8 +124,9 @@ def adopt(spool: Spool, files: Files, found: Found, reason: str) -> Entry:
     recipients = len(found.envelope.recipients)
     block = Composer(found.envelope, origin).compose(number, entry.size, crc32(found.octets))
     start = len(block) - record.changing_length(recipients)
-    outcomes = (found.changing or block[start:])[: record.reason_span(recipients).start]
-    _put(files, entry, [block[:start], outcomes, told, found.octets])
+    changing, span = found.changing or block[start:], record.reason_span(recipients)
+    marked = changing[: span.start] + told + changing[span.stop :]
+    _put(files, entry, [block[:start], marked, found.octets])
     return entry
 
 
