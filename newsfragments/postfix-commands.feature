@@ -1,1 +1,1 @@
-`m365gw mailq`, `postqueue`, `postsuper`, `postcat`, `qshape` and `sendmail` do what Postfix's do and print the same, also when called by a link of that name; `sendmail` takes mail of local users with a `[[local]]` rule while the service is down, too. `m365gw queue mailq` is now `m365gw mailq`.
+`m365gw mailq`, `postqueue`, `postsuper`, `postcat`, `qshape` and `sendmail` do what Postfix's do and print the same, also when called by a link of that name; `sendmail` takes mail of local users with a `[[local]]` rule while the service is down, too.

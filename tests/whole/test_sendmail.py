@@ -9,7 +9,10 @@ import os
 import pwd
 import re
 import subprocess
+from collections import Counter
 
+from m365gw.cli.postfix.drop import drop
+from m365gw.smtp.dropped import Dropped, render
 from tests.whole.stage import BIN, CONFIGURATION, RELAY, SENDER, Gateway, WholeTestCase, await_
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -84,3 +87,46 @@ class SendmailTests(WholeTestCase):
         gateway.start()
         (message,) = self.microsoft365.wait_for(1)
         self.assertIn(b"Subject: night", self.microsoft365.content(message["number"]))
+
+    def test_a_user_without_a_rule_is_told_at_once(self) -> None:
+        """By exit code 77, in Postfix's words; and a file of its own making is refused."""
+        gateway = self.begin(RULE.replace(f'"{USER}"', '"4242"'))
+        done = self.sendmail("x\n", "you@elsewhere.example")
+        said = f"sendmail: fatal: User {USER}({os.geteuid()}) is not allowed to submit mail\n"
+        self.assertEqual((done.returncode, done.stderr), (77, said))
+        dropped = Dropped(SENDER, ("you@elsewhere.example",))
+        drop(str(self.maildrop), render(dropped, b"Subject: x\r\n\r\n"))
+        event = gateway.wait_for("message.refused")
+        self.assertEqual(event["uid"], os.geteuid())
+        self.assertEqual(
+            [path.name for path in (self.maildrop / "refused").iterdir()], [event["file"]]
+        )
+        self.assertEqual(self.microsoft365.messages(), [])
+
+    def test_nothing_is_lost_when_the_service_is_killed(self) -> None:
+        """kill -9 while it picks up: all arrive; twice only what the log says may arrive twice."""
+        gateway = self.begin()
+        wanted = {f"n{number}" for number in range(120)}
+        for number, name in enumerate(sorted(wanted)):
+            dropped = Dropped(SENDER, (f"{name}@elsewhere.example",))
+            drop(str(self.maildrop), render(dropped, b"Subject: x\r\n\r\n"))
+            if number % 30 == 29:
+                await_(
+                    lambda at_least=number - 25: len(self.arrived()) > at_least,
+                    "the service does not get on",
+                )
+                gateway.kill()
+                gateway.start()
+        await_(lambda: set(self.arrived()) == wanted, "not all have arrived")
+        await_(lambda: gateway.spooled() == [], "the spool does not drain")
+        twice = [name for name, count in Counter(self.arrived()).items() if count > 1]
+        uncertain = gateway.of("message.uncertain") + gateway.of("delivery", status="uncertain")
+        self.assertLessEqual(len(twice), len(uncertain))
+
+    def arrived(self) -> list[str]:
+        """The local part of each recipient that Microsoft has."""
+        return [
+            recipient.partition("@")[0]
+            for message in self.microsoft365.messages()
+            for recipient in message["recipients"]
+        ]

@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>[,;:()])|(?P<space>\s++)|(?P<text>[^\"<>\[\],;:()\s]++)",
     re.DOTALL,
 )
+_LINE_END = re.compile(r"\r(?!\n)|\n(?![ \t]|\Z)")  # but for that of a folded field
 _LOCAL = re.compile(rf'[^{UNPRINTABLE} "(),:;<>@\[\\\]]++')
 
 
@@ -29,8 +30,12 @@ def addresses(text: str) -> list[str]:
     """The addresses of a list, in its order. Raises BadAddresses."""
     found: list[str] = []
     item: list[str] = []
+    if _LINE_END.search(text):
+        raise BadAddresses(f"{text!r} has a line end in it")
     for kind, token in _tokens(text):
         if kind == "mark" and token == ":":
+            if "@" in "".join(item):
+                raise BadAddresses(f"{text.strip()!r} has an address before a colon")
             item.clear()  # the name of a group
         elif kind == "mark":
             found += _address(item)
