@@ -187,9 +187,9 @@ class Pickup:
         self._stored.discard(entry.queue_id)
 
     async def _refuse(self, name: str, reply: Reply, **fields: Any) -> None:
+        await self._in_thread(self._maildrop.refuse, name)
         note = f"{reply}; it is kept in the folder refused of the maildrop"
         self._warn("message.refused", note, file=name, **fields)
-        await self._in_thread(self._maildrop.refuse, name)
 
     def _warn(self, event: str, note: str, **fields: Any) -> None:
         self._log.emit(event, "pickup", "NOQUEUE", level="warn", note=note, **fields)
