@@ -51,6 +51,7 @@ class Session:
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
         can_hide = self._identity.is_secure or visitor.has_quirk("plaintext-auth")
         self._may_log_in = doorway.listener.auth != "off" and can_hide
+        self._offers_twice = visitor.has_quirk("auth-equals")
         pump.limit_lines(AUTH_LINE_LIMIT if self._may_log_in else self._limits.line_length_limit)
 
     # What the pump asks
@@ -131,7 +132,7 @@ class Session:
             offers.append("STARTTLS")
         if self._may_log_in and not self._identity.login:
             offers.append("AUTH PLAIN LOGIN")
-            if "auth-equals" in self._door.listener.quirks:
+            if self._offers_twice:
                 offers.append("AUTH=PLAIN LOGIN")
         offers += ["8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"]
         return Reply(250, "", "\n".join(offers))

@@ -264,3 +264,18 @@ class TermsTests(SynchronousTestCase):
                 if tls == "starttls":
                     client.say("STARTTLS")
                 self.assertIs(client.wire.tls_with, expected)
+
+    def test_quirks_of_logins_are_for_named_networks(self) -> None:
+        """What one old device needs is not offered to everybody."""
+        listener = Listener(
+            name="t",
+            endpoint="tcp:0",
+            tls="none",
+            quirks=("plaintext-auth", "auth-equals"),
+            quirk_networks=("192.0.2.0/24",),
+        )
+        gateway = Gateway(self, listener=listener, limits=LIMITS)
+        for host, expected in ((HOST, True), ("203.0.113.9", False)):
+            offers = gateway.connect(host).say("EHLO x")
+            self.assertEqual("250-AUTH PLAIN LOGIN" in offers, expected)
+            self.assertEqual("250-AUTH=PLAIN LOGIN" in offers, expected)
