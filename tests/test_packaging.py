@@ -59,5 +59,5 @@ class WheelTests(SynchronousTestCase):
         service = run(empty / "bin" / "twistd", "-n", "m365gw", "--help", cwd=self.folder)
         self.assertIn("--config", service)
         command = run(empty / "bin" / "m365gw", "--help", cwd=self.folder)
-        for name in ("check", "client", "demo", "mailbox", "queue"):
+        for name in ("check", "client", "demo", "mailbox", "queue", "status"):
             self.assertIn(name, command)

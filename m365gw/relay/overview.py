@@ -61,7 +61,7 @@ class Overview:
 
     def _use(self, use: Use) -> dict[str, Any]:
         until = _time(self.at + use.seconds) if use.seconds else None
-        return {"used": use.used, "limit": use.limit, "until": until}
+        return {"used": use.used, "limit": _time(use.limit), "until": until}
 
 
 def overview(

@@ -43,7 +43,7 @@ from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Rejected, Reload
-from m365gw.service.status import Status
+from m365gw.service.status import Status, lack_of_space
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
 
@@ -118,6 +118,10 @@ class Gateway(Service):
         self._reload = Reload(settings, self._wanted, mail_in, mail_out, log)
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
         self._open_control(mail_in)
+        shortage = lack_of_space(self._spool, settings)
+        if shortage:
+            note = " ".join(shortage.values())
+            self.log.emit("service.disk_full", "master", level="warn", note=note)
         signals.listen(clock, self._hang_up, self._end)
 
     def _open_control(self, mail_in: MailIn) -> None:
@@ -135,7 +139,7 @@ class Gateway(Service):
         try:
             self._control.open()
         except ControlUnavailable as error:
-            note = f"{error} Until then m365gw status, reload and drain do not work."
+            note = f"{error} Until then m365gw status, reload, drain and queue cannot reach it."
             self.log.emit("control.unavailable", "master", level="error", note=note)
 
     def _wanted(self) -> Settings:

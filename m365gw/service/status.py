@@ -8,11 +8,13 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw import __version__
+from m365gw.config.settings import Settings
 from m365gw.relay.overview import overview
 from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Reload
+from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
 
 
@@ -63,13 +65,34 @@ class Status:
 
     def _troubles(self) -> list[dict[str, str]]:
         """Why no mail can be taken now, for each cause."""
-        if self._spool.health.closed:
-            cause = self._spool.health.cause
-            return [
+        troubles = []
+        health = self._spool.health
+        if health.closed:
+            troubles.append(
                 {
                     "what": "The disk of the spool failed; no mail is taken or sent.",
-                    "why": f"The system says: {cause}.",
+                    "why": f"The system says: {health.cause}.",
                     "fix": "Look at the disk (dmesg, smartctl, df -h).",
                 }
-            ]
-        return []
+            )
+        shortage = lack_of_space(self._spool, self._reload.settings)
+        if shortage:
+            troubles.append(shortage)
+        return troubles
+
+
+def lack_of_space(spool: Spool, settings: Settings) -> dict[str, str]:
+    """What is wrong when the spool has too little room to take mail; {} when it has enough."""
+    least = settings.limits.minimal_free_space
+    try:
+        free = spool.free_space()
+    except SpoolError:
+        return {}  # what is wrong then is told otherwise
+    if free > least:
+        return {}
+    return {
+        "what": "The disk of the spool is nearly full; no mail is taken (452), what is there goes.",
+        "why": f"{free:,} octets are free on {settings.spool_dir}, and minimal_free_space is"
+        f" {least:,}.",
+        "fix": "Make room, or lower [limits] minimal_free_space.",
+    }

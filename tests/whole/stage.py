@@ -219,6 +219,17 @@ class Gateway:
                 self._changed.wait(min(left, 1.0))
         return match
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `m365gw` for this gateway to its end."""
+        return subprocess.run(
+            [str(BIN / "m365gw"), "--config", str(self.config), *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            env={**os.environ, "M365GW_CONTROL_SOCKET": str(self.control)},
+        )
+
     @property
     def api(self) -> Control:
         """Its control socket."""
