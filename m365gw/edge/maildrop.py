@@ -114,18 +114,16 @@ class Maildrop:
             file.write(json.dumps(notice) + "\n")
         os.rename(NOTICE, NOTICE, src_dir_fd=self._taken, dst_dir_fd=self._root)
 
-    def take(self, now: float, most: int, left: set[str]) -> tuple[list[str], dict[str, str]]:
+    def take(self, most: int, left: set[str]) -> tuple[list[str], dict[str, str]]:
         """Move what waits out of its owners' reach: at most so many, in any order.
 
         Gives the names taken, and those that cannot be moved with the reason; names in `left` are
-        not tried. What was begun a day ago and never finished is swept.
+        not tried.
         """
         taken: list[str] = []
         failed: dict[str, str] = {}
         with os.scandir(self._root) as found:
             for item in found:
-                if _UNFINISHED.fullmatch(item.name):
-                    self._sweep(item.name, now)
                 if item.name in left or not _NAME.fullmatch(item.name):
                     continue
                 try:
@@ -139,6 +137,15 @@ class Maildrop:
                 if len(taken) >= most:
                     break
         return taken, failed
+
+    def sweep(self, now: float) -> None:
+        """Remove what was begun a day before `now`, in seconds since 1970, and never finished."""
+        with os.scandir(self._root) as found:
+            for item in found:
+                if _UNFINISHED.fullmatch(item.name):
+                    with contextlib.suppress(OSError):  # its writer was faster, or it is a folder
+                        if now - item.stat(follow_symlinks=False).st_mtime > STALE:
+                            os.unlink(item.name, dir_fd=self._root)
 
     def leftovers(self) -> list[tuple[str, str]]:
         """What an earlier run had taken and not finished: name, and queue id or ""."""
@@ -198,12 +205,6 @@ class Maildrop:
         except NotDropped as error:
             raise NotMail(str(error)) from None
         return Mail(fd, name, found.st_uid, envelope, HEAD_LENGTH + length, size)
-
-    def _sweep(self, name: str, now: float) -> None:
-        with contextlib.suppress(OSError):  # its writer was faster
-            found = os.stat(name, dir_fd=self._root, follow_symlinks=False)
-            if not stat.S_ISDIR(found.st_mode) and now - found.st_mtime > STALE:
-                os.unlink(name, dir_fd=self._root)
 
 
 def _open_or_make(path: str) -> int:

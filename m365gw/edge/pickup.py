@@ -101,9 +101,7 @@ class Pickup:
         try:
             names = await self._left_over() if self._looks % PATIENCE == 0 else []
             self._looks += 1
-            taken, failed = await self._in_thread(
-                self._maildrop.take, self._clock.seconds(), MOST, self._left
-            )
+            taken, failed = await self._in_thread(self._maildrop.take, MOST, self._left)
             for name, why in failed.items():
                 self._left.add(name)
                 self._warn("message.refused", f"it cannot be moved and stays: {why}", file=name)
@@ -119,6 +117,7 @@ class Pickup:
     async def _left_over(self) -> list[str]:
         """What was taken and not finished: by an earlier run, or when it could not be stored."""
         again = []
+        await self._in_thread(self._maildrop.sweep, self._clock.seconds())
         for name, queue_id in await self._in_thread(self._maildrop.leftovers):
             if queue_id in self._stored or (queue_id and self._spool.find(queue_id) is not None):
                 await self._in_thread(self._maildrop.done, name, queue_id)

@@ -31,7 +31,7 @@ class SendmailTests(SynchronousTestCase):
         """Envelope and content of the one message it put there."""
         done = self.sendmail(text, *arguments)
         self.assertEqual((done.code, done.stderr), (0, ""))
-        ((name,), _) = self.maildrop.take(0.0, 10, set())
+        ((name,), _) = self.maildrop.take(10, set())
         mail = self.maildrop.open(name)
         content = mail.read(0, mail.size)
         mail.close()
@@ -44,7 +44,7 @@ class SendmailTests(SynchronousTestCase):
         self.assertEqual((done.code, done.stdout), (code, ""), done.stderr)
         self.assertIn(words, done.stderr)
         self.assertTrue(done.stderr.startswith("sendmail: fatal: "), done.stderr)
-        self.assertEqual(self.maildrop.take(0.0, 10, set()), ([], {}))
+        self.assertEqual(self.maildrop.take(10, set()), ([], {}))
 
     def test_recipients_of_command_line_and_header(self) -> None:
         """-t adds those of To, Cc and Bcc; lists, names and groups are read."""

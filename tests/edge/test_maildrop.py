@@ -33,8 +33,8 @@ class MaildropTestCase(SynchronousTestCase):
         path.chmod(mode)
         return path
 
-    def take(self, now: float = 0.0) -> list[str]:
-        return self.maildrop.take(now, 100, set())[0]
+    def take(self) -> list[str]:
+        return self.maildrop.take(100, set())[0]
 
     def refused(self) -> str:
         """What is said of the one file that lies there."""
@@ -118,10 +118,21 @@ class BorderTests(MaildropTestCase):
     def test_what_is_still_being_written_is_left(self) -> None:
         """A hidden name is no message yet; after a day it never will be one."""
         path = self.put(MESSAGE[:10], name=f".{NAME}")
-        self.assertEqual(self.take(path.stat().st_mtime + 86000), [])
-        self.assertTrue(path.exists())
-        self.assertEqual(self.take(path.stat().st_mtime + 87000), [])
+        self.maildrop.sweep(path.stat().st_mtime + 86000)
+        self.assertEqual((self.take(), path.exists()), ([], True))
+        self.maildrop.sweep(path.stat().st_mtime + 87000)
         self.assertFalse(path.exists())
+
+    def test_no_more_is_taken_than_was_asked_for(self) -> None:
+        """Whatever one user piles up; what cannot be moved is not tried again and again."""
+        names = {f"1763000000.{number:032x}" for number in range(5)}
+        for name in names:
+            self.put(name=name)
+        left = {min(names)}
+        first, failed = self.maildrop.take(3, left)
+        second, _ = self.maildrop.take(3, left)
+        self.assertEqual((len(first), len(second), failed), (3, 1, {}))
+        self.assertEqual({*first, *second} | left, names)
 
     def test_once_taken_it_is_out_of_its_owners_reach(self) -> None:
         """The name its owner knows is gone, and the folder it is in is closed."""

@@ -268,7 +268,7 @@ class FailureTests(PickupTestCase):
     def test_a_crash_before_anything_was_stored(self) -> None:
         """What was taken and not noted is simply taken again."""
         self.drop()
-        self.maildrop.take(0.0, 100, set())
+        self.maildrop.take(100, set())
         self.crash()
         self.pickup = self.open()
         self.assertEqual((len(self.gateway.messages()), self.names("taken")), (1, []))
@@ -290,7 +290,7 @@ class FailureTests(PickupTestCase):
     def test_a_crash_when_it_may_have_been_delivered(self) -> None:
         """Noted and not in the spool: taken again, the same Message-ID, and never in silence."""
         self.drop()
-        self.maildrop.take(0.0, 100, set())
+        self.maildrop.take(100, set())
         (name,) = self.names("taken")
         self.maildrop.note(name, "4Q7BX2K9M3PDW")
         self.crash()
