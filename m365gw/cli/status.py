@@ -40,8 +40,8 @@ def _needs_somebody(mailbox: dict[str, Any]) -> bool:
 
 def _screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
     since = f"{moment(gateway['started_at'])} ({span(now - gateway['started_at'])})"
-    yield f"m365gw {gateway['version']} on {gateway['hostname']}, pid {gateway['pid']}, runs since"
-    yield f"  {since}"
+    yield f"m365gw {gateway['version']} on {gateway['hostname']}, pid {gateway['pid']}"
+    yield f"Since     {since}"
     if gateway["is_draining"]:
         left = span(max(0.0, gateway["drains_until"] - now))
         yield f"It drains: no more mail is taken. It stops in {left} at the latest."

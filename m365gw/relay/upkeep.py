@@ -52,6 +52,7 @@ class Upkeep:
     _synced_at: float = 0.0
     _looked_at: float = 0.0
     _probed_at: float = 0.0
+    _obstacle: str = ""  # why the spool could not be written, as was said
     _incident: Diagnosis | None = None
     _failed_at: float = 0.0
 
@@ -97,7 +98,17 @@ class Upkeep:
                 self.governor.ledger.note_time()
         except SpoolError as error:
             self.mailboxes.has_news = True
-            note = f"the spool cannot be written: {error.cause}"
+            self._say_unwritable(str(error.cause))
+        else:
+            if save and self._obstacle:
+                self._obstacle = ""
+                self.log.emit("spool.writable", "qmgr", note="the spool can be written again")
+
+    def _say_unwritable(self, obstacle: str) -> None:
+        """Once, as it is tried every few seconds."""
+        if obstacle != self._obstacle:
+            self._obstacle = obstacle
+            note = f"the spool cannot be written, and is tried again: {obstacle}"
             self.log.emit("spool.unwritable", "qmgr", level="error", note=note)
 
     async def _sync_budgets(self, now: float) -> None:
