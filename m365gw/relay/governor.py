@@ -165,13 +165,15 @@ class Governor:
         return Granted(count, external, now)
 
     def give_back(self, mailbox: str, granted: Granted) -> None:
-        """Undoes a grant whose transaction never came to be."""
+        """The transaction never came to be: its recipients may be sent to.
+
+        Its turn is gone. What it left room for may have been used since, so giving it to another
+        could let too many go in one minute.
+        """
         tenant = self._tenant(mailbox)
         names = (mailbox, tenant) if tenant else (mailbox,)
         with self.ledger.drawing(*names) as records:
             budget = Budget.of(records[0])
-            budget.paced -= self._pace.interval
-            budget.minute.undo(1, granted.at)
             budget.day.undo(granted.count, granted.at)
             budget.put(records[0])
             if tenant:
@@ -188,10 +190,9 @@ class Governor:
         if self.ledger.now() - granted.at <= PUNCTUAL:
             return 0.0
         with self.ledger.drawing(mailbox) as (record,):
-            now = self.ledger.now()
-            budget = Budget.of(record)
-            paced = budget.paced - self._pace.interval
-            budget.paced = self._pace.charged(paced, now)
+            now, budget = self.ledger.now(), Budget.of(record)
+            paced = self._paced(budget, now)
+            budget.paced, budget.pace = self._pace.charged(paced, now), self._pace
             budget.put(record)
         return min(self._pace.wait(paced, now), MINUTE)
 

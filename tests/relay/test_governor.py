@@ -125,12 +125,14 @@ class PaceTests(GovernorCase):
         self.machine.wait(quiet)
         self.assert_paced(self.send_all(governor, 200.0), rate)
 
-    @settings(deadline=None, max_examples=40)
+    @settings(deadline=None, max_examples=60)
     @given(
         st.lists(
             st.one_of(
                 st.tuples(st.just("send"), st.integers(0, 2)),
+                st.tuples(st.just("begin"), st.integers(0, 2)),
                 st.tuples(st.just("refused"), st.integers(0, 2)),
+                st.tuples(st.just("late"), st.integers(0, 2)),
                 st.tuples(st.just("wait"), st.floats(0, 30)),
                 st.tuples(st.just("set"), st.floats(-1e7, 1e7)),
                 st.tuples(st.just("kill"), st.integers(0, 2)),
@@ -151,19 +153,27 @@ class PaceTests(GovernorCase):
         told = limits(messages_per_minute=rate, burst=burst, recipients_per_day=40)
         sharing = [self.governor(told) for _ in range(3)]
         sent: list[tuple[float, int]] = []
+        under_way: list[Granted] = []
         true_time = 0.0
         for what, value in happenings:
-            if what in ("send", "refused"):
+            if what in ("send", "begin"):
                 granted = sharing[int(value)].grant(BOX, [TO] * 2)
-                if granted.count and what == "refused":
-                    sharing[int(value)].give_back(BOX, granted)
+                if granted.count and what == "begin":
+                    under_way.append(granted)
                 elif granted.count:
                     sent.append((true_time, granted.count))
+            elif what == "refused" and under_way:
+                sharing[int(value)].give_back(BOX, under_way.pop())
+            elif what == "late" and under_way:
+                wait = sharing[int(value)].late(BOX, granted := under_way.pop(0))
+                self.machine.wait(wait)
+                true_time += wait
+                sent.append((true_time, granted.count))
             elif what == "set":
                 self.machine.wall += value
             elif what == "kill":
                 sharing[int(value)] = self.governor(told)
-            else:
+            elif what in ("wait", "boot"):
                 if what == "boot":
                     sharing[0].ledger.note_time()
                 self.machine.wait(value)
@@ -245,12 +255,24 @@ class PaceTests(GovernorCase):
         self.assertEqual(self.send(governor, mailbox=OTHER), 1)
 
     def test_grant_given_back_may_be_used_again(self) -> None:
-        """A transaction that never came to be costs neither pace nor recipients."""
+        """A transaction that never came to be costs no recipients, however late that is known."""
         governor = self.governor(Limits(recipients_per_day=5))
         granted = governor.grant(BOX, [TO] * 5)
         self.machine.wait(3600.0)
         governor.give_back(BOX, granted)
         self.assertEqual(self.send(governor, 5), 5)
+
+    def test_turn_given_back_late_is_no_second_burst(self) -> None:
+        """What was let go an hour ago and never went adds nothing to the burst of now."""
+        governor = self.governor(Limits())
+        self.send(governor)
+        self.machine.wait(600.0)
+        granted = governor.grant(BOX, [TO])
+        self.machine.wait(3600.0)
+        burst = [self.send(governor) for _ in range(3)]
+        governor.give_back(BOX, granted)
+        self.assertEqual([*burst, self.send(governor)], [1, 1, 1, 0])
+        self.assertGreater(governor.late(BOX, granted), 2.0)
 
     @settings(deadline=None, max_examples=25)
     @given(st.lists(st.floats(0, 100), min_size=60, max_size=120), st.integers(1, 4))
