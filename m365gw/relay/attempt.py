@@ -12,7 +12,7 @@ each kind of answer. Failures: only what reading or marking the message raises (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
@@ -26,7 +26,6 @@ from m365gw.relay.connection import AttemptFailed
 from m365gw.relay.governor import Governor, Granted
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.stops import owner_of, place_of
-from m365gw.relay.threads import Calls
 from m365gw.relay.tokens import TokenUnavailable
 from m365gw.relay.transaction import Answer, Transaction
 from m365gw.smtp.replies import Reply
@@ -122,7 +121,7 @@ class Attempts:
     mailboxes: Mailboxes
     governor: Governor
     clock: IReactorTime
-    disk: Calls  # where blocking calls to the spool are made
+    mark: Callable[[Message, Sequence[int]], Awaitable[None]]  # durably, before the final dot
 
     async def send(self, message: Message, batch: Sequence[int], granted: Granted) -> Attempt:
         """One attempt for the recipients in `batch`; a finding for each of them."""
@@ -197,7 +196,7 @@ class Attempts:
             wait = self.governor.late(message.origin.mailbox, granted)
             if wait:
                 await deferLater(self.clock, wait)
-            await self.disk.call(self.spool.mark, message, batch)
+            await self.mark(message, batch)
 
         return Transaction(
             sender=envelope.sender,

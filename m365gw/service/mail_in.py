@@ -32,8 +32,10 @@ from m365gw.edge.usage import Usage
 from m365gw.events import EventLog
 from m365gw.service import listening
 from m365gw.service.listening import Listening
+from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
+from m365gw.syncing import Syncing
 
 
 @frozen
@@ -76,8 +78,8 @@ class MailIn:
         maildrop = _maildrop(settings)
         self._pools: list[ThreadPool] = []
         self.certificates = CertificateWatch(certificate, reactor, log)
-        self._disk = Disk(spool, reactor, self._in_threads(1, "sync"))
-        self._commit = GroupCommit(self._disk.commit, accepted)
+        self._syncing = Syncing(reactor, GroupSync(), self._in_threads(1, "sync"))
+        self._commit = GroupCommit(Disk(spool, self._syncing).commit, accepted)
         self._repairs = self._in_threads(1, "repairs")
         self._admission = Admission(settings.client, settings.network)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
@@ -137,7 +139,7 @@ class MailIn:
         self.certificates.stop()
         await self.listening.close()
         await self._commit.settled()
-        self._disk.close()
+        self._syncing.close()
         await self._usage.settle()
 
     def let_go(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,16 +24,19 @@ from m365gw.relay.delivery import Delivery
 from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
+from m365gw.relay.marks import Marks
 from m365gw.relay.operations import Operations
 from m365gw.relay.pool import Pool
 from m365gw.relay.stops import Account
 from m365gw.relay.summaries import Summaries
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens import Tokens
+from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.ledger import LEDGER, Ledger
 from m365gw.spool.names import Entry, tag
 from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
+from m365gw.syncing import Syncing
 
 _diagnostics = Logger()
 
@@ -54,6 +57,7 @@ class MailOut:
         # Not forgotten when they are removed, as deliveries may be under way.
         self._accounts = accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
         self._disk = Threads(reactor, 2, "disk")
+        self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
         self._tokens = tokens = Tokens(clouds, Vault(settings.state_dir), log, self._sign_in)
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
@@ -81,7 +85,7 @@ class MailOut:
                 mailboxes=self.mailboxes,
                 governor=self.governor,
                 clock=reactor,
-                disk=self._disk,
+                mark=Marks(spool, self._syncing).mark,
             ),
             governor=self.governor,
             mailboxes=self.mailboxes,
@@ -157,6 +161,9 @@ class MailOut:
         )
         self._log.emit("mailbox.removed", "qmgr", level="warn", mailbox=address, note=note)
 
+    def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._disk.call(function, *arguments))
+
     def accepted(self, entry: Entry) -> None:
         """A message has become durable, and may go."""
         self.dispatch.accepted(entry)
@@ -185,6 +192,7 @@ class MailOut:
         with suppress(TimeoutError):
             farewell = Deferred.fromCoroutine(self._connections.close())
             await farewell.addTimeout(FAREWELL, self._reactor)
+        self._syncing.close()
         for threads in (self._disk, self._sign_in):
             await threads.stop()
         self.governor.ledger.close()

@@ -14,8 +14,6 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
-from m365gw.spool.group_sync import GroupSync
-
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that somebody put among the messages must not hang the open.
@@ -34,12 +32,9 @@ class Files:
     fstat = staticmethod(os.fstat)
     close = staticmethod(os.close)
 
-    group_sync: GroupSync | None = None  # without it nothing is synced but by waiting
-
     def __init__(self, path: str) -> None:
         """Opens the folder. Raises OSError when it is not there or is not a folder."""
         self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.group_sync = GroupSync()
 
     def write_all(self, fd: int, buffers: Sequence[bytes], offset: int) -> None:
         """Write buffers one behind the other from an offset, in one call where it will."""

@@ -22,9 +22,12 @@ from typing import Final
 
 from attrs import frozen
 
+Results = list[OSError | None]  # of each file: why it could not be synced, if so
+
 MOST_FILES: Final = 257  # of one group: 256 messages and their folder
 
 _FSYNC: Final = 2  # IOCB_CMD_FSYNC, linux/aio_abi.h
+_FDSYNC: Final = 3  # IOCB_CMD_FDSYNC
 _TELL: Final = 1  # IOCB_FLAG_RESFD: by the descriptor named in the request
 
 
@@ -87,31 +90,30 @@ _AT_ONCE: Final = ctypes.byref(_Time(0, 0))
 
 
 class GroupSync:
-    """Syncs files together, one group at a time. For one thread."""
+    """Syncs files together, one group at a time. For one thread.
 
-    def __init__(self) -> None:
+    `data_only`: as fdatasync(2) does, for files that were only overwritten.
+    """
+
+    def __init__(self, *, data_only: bool = False) -> None:
         self._calls = _calls_here()
         self._context = ctypes.c_ulong(0)  # none before it is needed
         self._requests = (_Request * MOST_FILES)()
         self._places = (ctypes.c_void_p * MOST_FILES)()
         self._events = (_Event * MOST_FILES)()
-        self._results: list[OSError | None] = []
+        self._results: Results = []
         self._missing = 0  # files of the group whose results were not taken yet
         self._told = 0  # how many are told to have come back
         self.event_fd = -1  # readable when files have come back; none before it is needed
         for place, request in enumerate(self._requests):
-            request.data, request.opcode, request.flags = place, _FSYNC, _TELL
+            request.data, request.flags = place, _TELL
+            request.opcode = _FDSYNC if data_only else _FSYNC
             self._places[place] = ctypes.addressof(request)
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether the system has what it takes. No more, once it has refused."""
-        return self._calls is not None and self._is_ready(self._calls)
 
     def begin(self, descriptors: Sequence[int]) -> bool:
         """Begin to sync these files. False: not at all, as they are too many or it cannot be."""
         assert not self._missing
-        if self._calls is None or len(descriptors) > MOST_FILES or not self.is_possible:
+        if len(descriptors) > MOST_FILES or self._calls is None or not self._is_ready(self._calls):
             return False
         for request, fd in zip(self._requests, descriptors, strict=False):
             request.fd = fd
@@ -122,10 +124,10 @@ class GroupSync:
         self._missing, self._told = taken, 0
         self._results = [None] * taken
         # A file that is not taken cannot be synced this way, if at all: that is seldom.
-        self._results += [_fsync(fd) for fd in descriptors[taken:]]
+        self._results += one_by_one(descriptors[taken:])
         return True
 
-    def results(self) -> list[OSError | None] | None:
+    def results(self) -> Results | None:
         """What it came to, file by file; None while some have not come back. Never waits.
 
         To be asked when `event_fd` is readable.
@@ -165,19 +167,23 @@ class GroupSync:
                 request.event_fd = self.event_fd
         return True
 
-    def _give_up(self) -> list[OSError | None]:
+    def _give_up(self) -> Results:
         """Nothing is told any more: all have failed, and what comes late is not taken."""
         self._calls = None
         self._missing = 0
         return [_error(errno.EIO) for _ in self._results]
 
 
-def _fsync(fd: int) -> OSError | None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        return error
-    return None
+def one_by_one(descriptors: Sequence[int]) -> Results:
+    """BLOCKING. Sync files as any system can."""
+    results: Results = []
+    for fd in descriptors:
+        try:
+            os.fsync(fd)
+            results.append(None)
+        except OSError as error:
+            results.append(error)
+    return results
 
 
 def _calls_here() -> _Calls | None:

@@ -25,7 +25,7 @@ Result = Entry | SpoolError
 
 
 class Round:
-    """Some drafts on their way. Either `run` is called, or `begin` and then `go_on`."""
+    """Some drafts on their way."""
 
     def __init__(self, files: Files, folder: int, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
@@ -38,40 +38,26 @@ class Round:
         self._errors: list[OSError | None] = []  # of the files and the folder, as far as synced
 
     def run(self) -> list[Result]:
-        """BLOCKING. The whole round: the entry or the error of each draft, in order."""
-        if self._written:
-            self._errors = self._files.sync_all([draft.fd for draft in self._written])
-            self._errors += self._files.sync_all([self._folder])
-        return self._conclude()
+        """BLOCKING. The whole round."""
+        while descriptors := self.unsynced():
+            self.synced(self._files.sync_all(descriptors))
+        return self.conclude()
 
-    @property
-    def told_by(self) -> int:
-        """The descriptor that is readable when a round that has begun can go on; -1 for none."""
-        group = self._files.group_sync
-        return -1 if group is None else group.event_fd
+    def unsynced(self) -> list[int]:
+        """Descriptors to be synced next, all together; none when the round can be concluded."""
+        if not self._written or len(self._errors) > len(self._written):
+            return []
+        if self._errors:
+            return [self._folder]
+        files = [draft.fd for draft in self._written]
+        return files if len(files) == 1 else [*files, self._folder]
 
-    def begin(self) -> bool:
-        """Begin, without waiting. False when that cannot be done here: then `run` can."""
-        group = self._files.group_sync
-        if group is None or not self._written:
-            return False
-        descriptors = [draft.fd for draft in self._written]
-        return group.begin(descriptors if len(descriptors) == 1 else [*descriptors, self._folder])
-
-    def go_on(self) -> list[Result] | None:
-        """Take what was synced meanwhile; the results as of `run`, or None before the end."""
-        group = self._files.group_sync
-        errors = group.results() if group is not None else None
-        if group is None or errors is None:
-            return None
+    def synced(self, errors: Sequence[OSError | None]) -> None:
+        """What their sync came to, in order."""
         self._errors += errors
-        if len(self._errors) == len(self._written):  # the folder is missing
-            if group.begin([self._folder]):
-                return None
-            self._errors += self._files.sync_all([self._folder])
-        return self._conclude()
 
-    def _conclude(self) -> list[Result]:
+    def conclude(self) -> list[Result]:
+        """The entry of each draft, or its error, in order; entries are visible now."""
         if self._written:
             *errors, of_folder = self._errors
             for draft, error in zip(self._written, errors, strict=True):

@@ -90,8 +90,6 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the spool and its lock."""
-        if self._files.group_sync is not None:
-            self._files.group_sync.close()
         self._unsynced.close()
         for fd in (self._new, self._lock, self._files.root):
             self._close(fd)
@@ -112,16 +110,10 @@ class Spool:
         self._note_newest_id(drafts)
         return results
 
-    def begin_commit(self, drafts: Sequence[Draft]) -> Round | None:
-        """Begin what `commit` does, without waiting: one round at a time, which then goes on.
-
-        None when the system has no way to do so: then there is `commit`, in a thread.
-        """
-        begun = Round(self._files, self._new, drafts)
-        if not begun.begin():
-            return None
+    def round(self, drafts: Sequence[Draft]) -> Round:
+        """What `commit` does, step by step, for who has another way to sync files."""
         self._note_newest_id(drafts)
-        return begun
+        return Round(self._files, self._new, drafts)
 
     # Looking
 

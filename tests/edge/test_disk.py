@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import errno
 from typing import Any
 from unittest import mock
 
@@ -12,20 +12,24 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.edge.disk import Disk
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.spool.draft import Draft
-from m365gw.spool.round import Round
+from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
+from m365gw.syncing import Syncing
 from tests.edge.conversation import MESSAGE, Thread
+from tests.syncing_by_hand import ByHand
+
+BROKEN = OSError(errno.EIO, "broken")
 
 
 class DiskTests(SynchronousTestCase):
-    """Rounds, in the reactor or in a thread."""
+    """What is synced in which order, and what may be seen when."""
 
     def setUp(self) -> None:
         self.spool = Spool.open(self.mktemp(), hostname="gw")
         self.addCleanup(self.spool.close)
-        self.reactor = mock.Mock()
-        self.thread = Thread()
-        self.disk = Disk(self.spool, self.reactor, self.thread)
+        self.kernel = ByHand()
+        self.syncing = Syncing(mock.Mock(), self.kernel, Thread())
+        self.disk = Disk(self.spool, self.syncing)
 
     def draft(self) -> Draft:
         envelope = Envelope("me@example.com", (Recipient("you@example.net"),))
@@ -34,53 +38,78 @@ class DiskTests(SynchronousTestCase):
         draft.finish()
         return draft
 
-    def committed(self, count: int) -> list[Any]:
-        """So many drafts, by whichever way this system has."""
-        promise = self.disk.commit([self.draft() for _ in range(count)])
-        while not promise.called:
-            select.select([self.disk], [], [])
-            self.disk.doRead()
-        results: list[Any] = self.successResultOf(promise)
-        return results
+    def commit(self, count: int) -> Deferred[Any]:
+        return self.disk.commit([self.draft() for _ in range(count)])
 
-    def test_rounds_follow_one_another(self) -> None:
-        """What was promised is in the spool, and the reactor was asked to look but once."""
-        results = [entry for count in (1, 3, 1, 2) for entry in self.committed(count)]
-        self.assertEqual(set(results), set(self.spool.entries()))
-        self.assertEqual(7, len(results))
-        self.assertLessEqual(self.reactor.addReader.call_count, 1)
+    def come_back(self, *results: OSError | None) -> None:
+        self.kernel.come_back(*results)
+        self.syncing.doRead()
 
-    def test_rest_of_a_round_is_read_over(self) -> None:
-        """The reactor may say twice what was taken at once."""
-        self.committed(2)
-        if self.reactor.addReader.called:
-            self.disk.doRead()
-        self.assertEqual(2, len(list(self.spool.entries())))
-
-    def test_system_without_it_commits_in_the_thread(self) -> None:
-        """Nothing is done before the thread has its turn."""
-        self.thread.is_stalled = True
-        with mock.patch.object(self.spool, "begin_commit", return_value=None):
-            promise = self.disk.commit([self.draft()])
-        self.assertEqual([], list(self.spool.entries()))
-        self.thread.run()
+    def test_one_file_is_synced_before_its_folder(self) -> None:
+        """Only behind both the message can be seen, and may be acknowledged."""
+        promise = self.commit(1)
+        for _ in range(2):
+            self.assertNoResult(promise)
+            self.assertEqual([], list(self.spool.entries()))
+            self.come_back(None)
+        self.assertEqual([1, 1], [len(group) for group in self.kernel.begun])
+        self.assertNotEqual(*self.kernel.begun)
         self.assertEqual(self.successResultOf(promise), list(self.spool.entries()))
-        self.assertFalse(self.reactor.addReader.called)
 
-    def test_round_that_raises_fails_its_promise(self) -> None:
-        """The reactor would never ask again for one that raised into its face."""
-        begun = mock.Mock(Round, told_by=7)
-        begun.go_on.side_effect = RuntimeError
-        with mock.patch.object(self.spool, "begin_commit", return_value=begun):
-            promise: Deferred[Any] = self.disk.commit([self.draft()])
-        self.disk.doRead()
-        self.failureResultOf(promise, RuntimeError)
+    def test_many_are_synced_with_their_folder(self) -> None:
+        """One wait for the disk, and nothing can be seen before it is over."""
+        promise = self.commit(3)
+        self.assertEqual([4], [len(group) for group in self.kernel.begun])
+        self.assertEqual([], list(self.spool.entries()))
+        self.come_back()
+        self.assertEqual(set(self.successResultOf(promise)), set(self.spool.entries()))
 
-    def test_closed_disk_is_not_looked_at(self) -> None:
-        """A stop takes it out of the reactor, if it was ever there."""
-        self.disk.close()
-        self.assertFalse(self.reactor.removeReader.called)
-        with mock.patch.object(self.spool, "begin_commit", return_value=mock.Mock(told_by=7)):
-            self.disk.commit([self.draft()])
-        self.disk.close()
-        self.reactor.removeReader.assert_called_once_with(self.disk)
+    def test_failed_file_fails_alone(self) -> None:
+        """Its message is refused and gone; the others are taken."""
+        promise = self.commit(3)
+        self.come_back(None, BROKEN, None, None)
+        first, second, third = self.successResultOf(promise)
+        self.assertIsInstance(second, SpoolError)
+        self.assertEqual({first, third}, set(self.spool.entries()))
+        self.assertTrue(self.spool.health.closed)
+
+    def test_failed_folder_refuses_all(self) -> None:
+        """No name in it may be counted on, be it one message or many."""
+        for count in (1, 2):
+            promise = self.commit(count)
+            if count == 1:
+                self.come_back(None)
+                self.come_back(BROKEN)
+            else:
+                self.come_back(None, None, BROKEN)
+            for result in self.successResultOf(promise):
+                self.assertEqual(451, result.reply.code)
+            self.assertEqual([], list(self.spool.entries()))
+
+    def test_half_a_message_is_none(self) -> None:
+        """A draft that was given up meanwhile is not synced and does not cost the others."""
+        drafts = [self.draft() for _ in range(3)]
+        drafts[1].discard()
+        promise = self.disk.commit(drafts)
+        self.assertEqual([3], [len(group) for group in self.kernel.begun])
+        self.come_back()
+        first, second, third = self.successResultOf(promise)
+        self.assertIsInstance(second, SpoolError)
+        self.assertEqual({first, third}, set(self.spool.entries()))
+
+    def test_round_of_nothing_needs_no_disk(self) -> None:
+        """All drafts of it were given up."""
+        draft = self.draft()
+        draft.discard()
+        [result] = self.successResultOf(self.disk.commit([draft]))
+        self.assertIsInstance(result, SpoolError)
+        self.assertEqual([], self.kernel.begun)
+
+    def test_system_without_it_commits_all_the_same(self) -> None:
+        """The files are synced in a thread then."""
+        self.kernel.refuses = True
+        for count in (1, 3):
+            before = set(self.spool.entries())
+            entries = self.successResultOf(self.commit(count))
+            self.assertEqual(set(entries), set(self.spool.entries()) - before)
+            self.assertEqual(count, len(entries))

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
@@ -218,7 +219,7 @@ class Stage:
             mailboxes=self.mailboxes,
             governor=self.governor,
             clock=self.clock,
-            disk=disk,
+            mark=partial(disk.call, self.spool.mark),
         )
         self.bounces = Bounces(
             spool=self.spool,

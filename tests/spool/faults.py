@@ -7,7 +7,7 @@ from typing import Any
 
 from m365gw.spool.files import Files
 
-COMPOUND = {"write_all", "sync_all", "group_sync"}  # made of other calls, or none
+COMPOUND = {"write_all", "sync_all"}  # made of other calls
 CALLS = frozenset(name for name in vars(Files) if not name.startswith("_")) - COMPOUND
 
 
