@@ -174,7 +174,7 @@ def _acting(place: Place) -> Iterator[Acting]:
 
 def _numbers(place: Place, chosen: Filters, acting: Acting) -> array[int]:
     """The numbers of the messages chosen, the oldest first."""
-    active = acting.active() if chosen.only_active else frozenset()
+    active = acting.active() if chosen.wants_active else frozenset()
     with looking(place) as spool:
         entries = counting(chosen.entries(spool, active), "found")
         return array("Q", sorted({entry.id for entry in entries}))
@@ -196,7 +196,7 @@ class _Rendered(Sequence[str]):
 def _show(action: Action, place: Place, chosen: Filters, as_json: bool) -> None:
     with looking(place) as spool:
         running = running_now(place.control_socket)
-        messages = chosen.messages(spool, running.active)
+        messages = chosen.touched(spool, running.active)
         if as_json:
             printed(json.dumps(message_object(queued, running)) for queued in messages)
         else:

@@ -27,46 +27,70 @@ ACTIVE = "active"  # a state that only the running service knows
 
 @frozen
 class Filters:
-    """What was asked for. `is_all`: no filter was given, but everything was named as such."""
+    """What was asked for. `is_all`: no filter was given, but everything was named as such.
+
+    `beside_active` is None unless active messages were asked for; then it is the other states that
+    were.
+    """
 
     wishes: Wanted
     queue_ids: tuple[str, ...] = ()
     reason: str = ""
-    only_active: bool = False
+    beside_active: tuple[State, ...] | None = None
     is_all: bool = False
+
+    @property
+    def wants_active(self) -> bool:
+        """Whether it has to be known what is being delivered."""
+        return self.beside_active is not None
 
     @property
     def are_ids_alone(self) -> bool:
         """Whether each message was named, and nothing else was asked of it."""
         asked = evolve(self.wishes, numbers=None)
-        return bool(self.queue_ids) and not (self.reason or self.only_active) and asked == Wanted()
+        return bool(self.queue_ids) and not (self.reason or self.wants_active) and asked == Wanted()
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing narrows the choice down, and nobody said that it shall be all."""
-        is_narrow = self.wishes != Wanted() or self.reason or self.only_active
+        is_narrow = self.wishes != Wanted() or self.reason or self.wants_active
         return not (is_narrow or self.is_all)
 
     def within(self, *states: State) -> Filters:
         """The same among messages of these states, unless states were asked for."""
-        wishes = self.wishes if self.wishes.states else evolve(self.wishes, states=states)
-        return evolve(self, wishes=wishes)
+        if self.wishes.states or self.wants_active:
+            return self
+        return evolve(self, wishes=evolve(self.wishes, states=states))
 
     def messages(self, spool: Spool, active: Container[str] = ()) -> Iterator[Queued]:
-        """The messages, each as soon as it is read."""
+        """The messages, each as soon as it is read. What cannot be read is among them."""
         for queued in browse(spool, self.wishes):
-            if self.only_active and queued.entry.queue_id not in active:
-                continue
-            if not self.reason or self.reason.casefold() in _why(queued).casefold():
+            if self._has_state(queued.entry, active) and self._has_reason(queued):
+                yield queued
+
+    def touched(self, spool: Spool, active: Container[str] = ()) -> Iterator[Queued]:
+        """The messages a command may change: of those that cannot be read only those it names."""
+        for queued in self.messages(spool, active):
+            if not (queued.damage and self._asks_content):
                 yield queued
 
     def entries(self, spool: Spool, active: Container[str] = ()) -> Iterator[Entry]:
-        """The entries of the same messages. Damaged ones only where a name tells enough."""
-        if self.reason or self.wishes.needs_file:
-            messages = self.messages(spool, active)
-            return (queued.entry for queued in messages if not queued.damage)
-        found = select(spool, self.wishes)
-        return (e for e in found if not self.only_active or e.queue_id in active)
+        """The entries of the same messages; no file is opened if their names tell enough."""
+        if self._asks_content:
+            return (queued.entry for queued in self.touched(spool, active))
+        return (one for one in select(spool, self.wishes) if self._has_state(one, active))
+
+    @property
+    def _asks_content(self) -> bool:
+        return bool(self.reason) or self.wishes.needs_file
+
+    def _has_state(self, entry: Entry, active: Container[str]) -> bool:
+        if self.beside_active is None:
+            return True
+        return entry.queue_id in active or entry.state in self.beside_active
+
+    def _has_reason(self, queued: Queued) -> bool:
+        return not self.reason or self.reason.casefold() in _why(queued).casefold()
 
 
 def _why(queued: Queued) -> str:
@@ -100,10 +124,11 @@ def _filters(
     reason: str,
 ) -> Filters:
     now = time.time()
+    known = tuple(State(state) for state in states if state != ACTIVE)
     numbers = frozenset(map(parse_id, queue_ids))
     try:
         wishes = wanted(
-            tuple(State(state) for state in states if state != ACTIVE),
+            () if ACTIVE in states else known,
             mailbox,
             sender,
             recipient,
@@ -114,7 +139,7 @@ def _filters(
         )
     except Refused as error:
         raise click.BadParameter(error.reply.text) from None
-    return Filters(wishes, queue_ids, reason, only_active=ACTIVE in states)
+    return Filters(wishes, queue_ids, reason, known if ACTIVE in states else None)
 
 
 def _ids(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:

@@ -157,6 +157,7 @@ class ManyTests(ChangesCase):
             (["--client", "Printer3"], {plain.queue_id, held.queue_id}),
             (["--state", "hold"], {held.queue_id}),
             (["--state", "active"], set()),
+            (["--state", "active", "--state", "hold"], {held.queue_id}),
             (["--reason", "LOOKS odd"], {held.queue_id}),
             (["--reason", "short of resources"], {other.queue_id}),
             (["--reason", "451 4.3.2"], {other.queue_id}),
@@ -212,6 +213,8 @@ class ManyTests(ChangesCase):
         entry = put(self.spool)
         (found,) = Path(self.path).rglob(f"*Q{entry.queue_id}.*")
         found.write_bytes(b"rubbish\r\n")
+        shown = self.succeed("remove", "--dry-run", "--sender", "x@contoso.com")
+        self.assertIn("No messages.", shown)
         self.assertIn("0 messages", self.succeed("remove", "--sender", "x@contoso.com"))
         self.assertTrue(found.exists())
 

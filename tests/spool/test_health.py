@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from m365gw.spool.health import SpoolError
+from m365gw.spool.health import SpoolError, Unreadable
 from m365gw.spool.spool import Spool
 from tests.spool.cases import ENVELOPE, ORIGIN, SpoolCase
 
@@ -45,8 +45,17 @@ class GateTests(SpoolCase):
         """A file put there by another user is its own trouble."""
         entry = self.accept()
         self.faulty(fails_at=1, error=errno.EACCES, only=frozenset({"open"}))
-        self.assertRaises(SpoolError, self.spool.claim, entry)
+        self.assertRaises(Unreadable, self.spool.claim, entry)
         self.assertFalse(self.spool.health.closed)
+
+    def test_a_bad_sector_is_told_from_a_shortage(self) -> None:
+        """What concerns one file alone is *unreadable*; what passes by itself is not."""
+        entry = self.accept()
+        for error, is_its_own in ((errno.EIO, True), (errno.EMFILE, False)):
+            self.faulty(fails_at=1, error=error, only=frozenset({"pread"}))
+            refused = self.assertRaises(SpoolError, self.spool.claim, entry)
+            self.assertEqual(isinstance(refused, Unreadable), is_its_own)
+            self.assertFalse(self.spool.health.closed)
 
     def test_file_system_gone_read_only_closes_the_gate(self) -> None:
         """Delivery has to stop as well: what it sends could not be removed."""

@@ -27,6 +27,7 @@ ENTRIES = st.builds(
     attempts=st.integers(0, 10**6),
     mailbox=st.integers(0, 2**32 - 1),
     source=st.integers(0, 2**32 - 1),
+    is_expired=st.booleans(),
 )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.spool.names import Entry, State
-from m365gw.spool.schedule import RIPEN_AT_ONCE, Schedule
+from m365gw.spool.schedule import RETURNS, RIPEN_AT_ONCE, Schedule
 from tests.spool.schedule_model import OTHER, RELAY, START, Model, drain, entry
 
 
@@ -71,6 +72,28 @@ class ScheduleTests(SynchronousTestCase):
         self.assertFalse(self.schedule.remove(2))
         self.assertFalse(self.schedule.remove(99))
         self.assertEqual(drain(self.schedule, RELAY, START + 60), [entry(3)])
+
+    def test_mail_to_be_returned_has_a_lane_of_its_own(self) -> None:
+        """No pause of its mailbox concerns it, and it comes out as it went in."""
+        given_up = [
+            evolve(entry(n, mailbox=m), is_expired=True) for n, m in ((1, RELAY), (2, OTHER))
+        ]
+        for one in (*given_up, entry(3)):
+            self.schedule.add(one)
+        self.schedule.pause(RELAY)
+        self.assertEqual(self.schedule.mailboxes_ready(START), (RETURNS,))
+        self.assertEqual(drain(self.schedule, RETURNS, START), given_up)
+        self.assertEqual(self.schedule.backlog(RELAY), 1)
+
+    def test_what_waits_is_known(self) -> None:
+        """Single messages by their id, and the ids of those that are not due, oldest first."""
+        late = [entry(n, due=START + 100 - n, mailbox=m) for n, m in ((9, RELAY), (3, OTHER))]
+        for one in (*late, entry(5)):
+            self.schedule.add(one)
+        self.assertEqual([self.schedule.entry(one.id) for one in late], late)
+        self.assertIsNone(self.schedule.entry(7))
+        self.assertEqual(list(self.schedule.waiting()), [3, 9])
+        self.assertEqual(list(self.schedule.waiting(RELAY)), [9])
 
     def test_held_and_corrupt_mail_is_refused(self) -> None:
         """What must not be sent cannot get into the schedule by mistake."""
