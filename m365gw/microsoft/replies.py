@@ -56,6 +56,13 @@ DEFAULTS: Final[dict[Phase, Defaults]] = {
     **rows_message.DEFAULTS,
 }
 
+# What is said of any answer no row knows; it says something only of the phase it came in.
+_USUAL = [
+    reaction.diagnosis
+    for phase in DEFAULTS.values()
+    for reaction in (phase.temporary, phase.permanent)
+]
+
 _accepted = done(
     Diagnosis("accepted", "Microsoft accepted it.", "The answer is positive.", "Nothing.", "nobody")
 )
@@ -97,7 +104,7 @@ def diagnose(reply: Reply, *, was_sent: bool = False) -> Diagnosis:
         return react(Phase.DATA if was_sent else Phase.CONNECT, reply).diagnosis
     phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)
     found = [react(phase, reply).diagnosis for phase in phases]
-    return next((one for one in found if not one.is_unknown), found[0])
+    return next((one for one in found if one not in _USUAL and not one.is_unknown), found[0])
 
 
 def strip_tag(text: str) -> str:

@@ -276,6 +276,7 @@ class Stage:
         mailbox: str = BOX,
         content: bytes = CONTENT,
         login: str = "printer",
+        ret: str = "",
     ) -> Entry:
         """A message in the spool, durable, as a session leaves it there."""
         known = tuple(
@@ -283,7 +284,7 @@ class Stage:
             for recipient in recipients or ("to@example.net",)
         )
         origin = Origin("192.0.2.7", protocol="ESMTPSA", login=login, mailbox=mailbox)
-        draft = self.spool.draft(Envelope(sender, known), origin)
+        draft = self.spool.draft(Envelope(sender, known, ret=ret), origin)
         draft.write(content)
         draft.finish()
         (entry,) = self.spool.commit([draft])
