@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from typing import Any
 
-from tests.whole.stage import BIN, SENDER, Event, Gateway, WholeTestCase, await_
+from tests.whole.stage import BIN, RELAY, SENDER, Event, Gateway, WholeTestCase, await_
 
 QUICK = '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n'
 MESSAGES = 200
@@ -139,6 +139,20 @@ class RunningTests(QueueCase):
         microsoft.mend()
         self.queue(gateway, "release", queue_id)
         microsoft.wait_for(1)
+
+    def test_a_file_is_taken_in(self) -> None:
+        """What an operator puts down is sent by the running service, and the file is gone."""
+        microsoft = self.microsoft("--no-limits")
+        gateway = self.gateway(microsoft, QUICK)
+        file = self.folder / "message.eml"
+        file.write_text(f"From: {SENDER}\nSubject: by hand\n\nHello\n")
+        envelope = ("--sender", SENDER, "--recipient", "you@elsewhere.example", "--mailbox", RELAY)
+        self.queue(gateway, "adopt", str(file), *envelope)
+        (received,) = microsoft.wait_for(1)
+        self.assertEqual(received["recipients"], ["you@elsewhere.example"])
+        self.assertIn(b"Subject: by hand\r\n\r\nHello\r\n", microsoft.content(received["number"]))
+        self.assertFalse(file.exists())
+        await_(lambda: gateway.spooled() == [], "something is left")
 
     def test_a_wish_outlives_kill_9(self) -> None:
         """What was to be removed when it lands is removed by the next process."""
