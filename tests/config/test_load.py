@@ -244,6 +244,8 @@ class BadConfigurationTests(LoadingTestCase):
             ("[limits]\nconnection_limit = 0\n", "limits.connection_limit  must be more than 0"),
             ("[governor]\nburst = -1\n", "governor.burst  must be more than 0"),
             ('[queue]\npostmaster = "nobody"\n', 'queue.postmaster  "nobody" is not a mail'),
+            ('[queue]\nreport_from = "a@b.c"\n', 'queue.report_from  there is no mailbox "a@b.c"'),
+            ("[queue]\nreport_limit = 0\n", "queue.report_limit  must be at least 1"),
         ):
             with self.subTest(key=key):
                 self.assertIn(key, self.problems(GOOD + text))

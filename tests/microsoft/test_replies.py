@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.microsoft.reactions import Action, Reaction, Scope
-from m365gw.microsoft.replies import DEFAULTS, ROWS, Phase, gist, react, strip_tag
+from m365gw.microsoft.replies import DEFAULTS, ROWS, Phase, diagnose, gist, react, strip_tag
 from m365gw.microsoft.rows import BEFORE_MAIL
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.reply_reader import ReplyReader
@@ -580,6 +580,29 @@ class OrderTests(SynchronousTestCase):
         """The text of code 0 is ours and may quote anything."""
         reply = Reply(0, "", "lost after 554 5.7.1 TRANSPORT.RULES.RejectMessage")
         self.assertEqual(react(Phase.DATA, reply).diagnosis.key, "connection-lost")
+
+
+class DiagnoseTests(SynchronousTestCase):
+    """What a reply means whose phase nobody remembers."""
+
+    def test_a_known_answer_is_found_whatever_its_phase(self) -> None:
+        """Rows of any phase are asked; a name of ours for no answer stays one of the network."""
+        for wire, key in (
+            ("550 5.7.60 SMTP; Client does not have permissions to send as this sender", "send-as"),
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for"
+                " the Tenant.",
+                "smtp-auth-disabled-tenant",
+            ),
+        ):
+            with self.subTest(wire=wire):
+                self.assertIn(key, diagnose(answer(wire)).key)
+
+    def test_what_no_row_knows_is_not_blamed_on_the_sign_in(self) -> None:
+        """The usual words of a phase say nothing of an answer that came in another one."""
+        usual = react(Phase.AUTH, answer("450 4.2.0 mailbox busy")).diagnosis
+        self.assertNotEqual(diagnose(answer("450 4.2.0 mailbox busy")), usual)
+        self.assertTrue(diagnose(answer("450 4.2.0 mailbox busy")).is_unknown)
 
 
 class TagTests(SynchronousTestCase):
