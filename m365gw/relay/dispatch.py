@@ -130,6 +130,12 @@ class Dispatch:
         if rests is not None and rests.state in _GOING:
             self._schedule.add(rests)
 
+    def clock_was_set(self, shift: float) -> None:
+        """The clock of the machine was set by so many seconds: nobody sleeps longer for it."""
+        self._mailboxes.clock_was_set(shift)
+        self._naps.end_all()
+        self.turn()
+
     def probe(self, mailbox: str) -> None:
         """What stops this mailbox, or ("") any, may be mended: the next message finds out."""
         now = self._clock.seconds()

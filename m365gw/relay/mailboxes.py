@@ -166,6 +166,13 @@ class Mailboxes:
             if (key in keys or is_of_sender) and stop.state is not State.PAUSED:
                 stop.until = min(stop.until, now)
 
+    def clock_was_set(self, shift: float) -> None:
+        """What stops mail stops it for as long as it would have, by the clock as it is now."""
+        for stop in self._stops.values():
+            stop.until += shift
+            stop.since += shift
+            stop.probed_at = None if stop.probed_at is None else stop.probed_at + shift
+
     def standing(self, mailbox: str) -> Standing:
         """The state of a mailbox in words: of all that stops it, what lasts longest."""
         stops = [self._stops[key] for key in self._roster.keys(mailbox) if key in self._stops]

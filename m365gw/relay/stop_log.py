@@ -44,16 +44,21 @@ class StopLog:
         """Somebody has to know, and is told once."""
         if not stop.has_incident:
             stop.has_incident = True
-            tell_opened(self._log, _told(stop), **{key[0]: key[1]}, state=stop.state.value)
+            tell_opened(self._log, _told(stop), **_subject(key), state=stop.state.value)
 
     def incident_over(self, key: Key, stop: Stop, now: float) -> None:
         """The incident is over; the stop may go on for another cause."""
         if stop.has_incident:
             stop.has_incident = False
-            tell_closed(self._log, _told(stop), now - stop.since, **{key[0]: key[1]})
+            tell_closed(self._log, _told(stop), now - stop.since, **_subject(key))
 
     def _say(self, event: str, key: Key, note: str, level: str = "info") -> None:
-        self._log.emit(event, "qmgr", level=level, note=note, **{key[0]: key[1]})
+        self._log.emit(event, "qmgr", level=level, note=note, **_subject(key))
+
+
+def _subject(key: Key) -> dict[str, str]:
+    kind, name = key
+    return {"mailbox" if kind == "paused" else kind: name}
 
 
 def _told(stop: Stop) -> Diagnosis:

@@ -18,6 +18,7 @@ from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.attempt import Attempts
 from m365gw.relay.bounces import Bounces
+from m365gw.relay.clock_watch import ClockWatch
 from m365gw.relay.connector import Connector
 from m365gw.relay.delays import Delays
 from m365gw.relay.delivery import Delivery
@@ -111,6 +112,7 @@ class MailOut:
             log=log,
             has_new_sign_in=lambda address: tokens.has_new_sign_in(accounts[address]),
         )
+        self._clock_watch = ClockWatch(reactor, log, self.dispatch.clock_was_set)
         self.operations = Operations(
             spool=spool,
             schedule=self.schedule,
@@ -172,6 +174,7 @@ class MailOut:
         """Take up the queue, and begin to look for what waits too long in it."""
         self.dispatch.start()
         self._delays.start()
+        self._clock_watch.start()
 
     def is_drained(self, until: float) -> bool:
         """Whether nothing is in flight, and nothing that is due now could go before `until`."""
@@ -187,6 +190,7 @@ class MailOut:
 
     async def stop(self, seconds: float) -> None:
         """Wait so long for the deliveries in flight, then let go of connections and threads."""
+        self._clock_watch.stop()
         await self._delays.stop()
         await self.dispatch.stop(seconds)
         with suppress(TimeoutError):

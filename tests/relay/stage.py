@@ -196,7 +196,8 @@ class Stage:
             Account(address, "contoso", "smtp.office365.com:587", client_id)
             for address in addresses
         ]
-        clocks = Clocks(self.clock.seconds, self.clock.seconds, "boot")
+        self._set_by = 0.0  # seconds
+        clocks = Clocks(self.clock.seconds, lambda: self.clock.seconds() - self._set_by, "boot")
         ledger = Ledger(os.path.join(path, LEDGER), self.spool.health, clocks)
         self.governor = Governor(limits, ledger, accounts)
         self.accounts = {
@@ -316,6 +317,14 @@ class Stage:
         while self.clock.seconds() < end:
             self.clock.advance(min(step, end - self.clock.seconds()))
             self.turn(5)
+
+    def set_clock(self, shift: float) -> None:
+        """Somebody sets the clock of the machine, and it is noticed."""
+        self._set_by += shift
+        for call in self.clock.getDelayedCalls():
+            call.delay(shift)
+        self.clock.rightNow += shift
+        self.dispatch.clock_was_set(shift)
 
     def until(self, done: Callable[[], bool], most: float = 200_000.0, step: float = 5.0) -> float:
         """Time passes until something is so; the seconds it took."""

@@ -114,6 +114,17 @@ class ScopeTests(MailboxesCase):
         ]
         self.assertEqual(blocked, [True, False, False])
 
+    def test_what_stops_a_tenant_names_no_single_mailbox(self) -> None:
+        """The mailbox that met it first is not the one to blame; each shows its own name."""
+        words = Diagnosis("t", "<tenant> is off.", "So.", "Set-It <mailbox>", "exchange-admin")
+        due = self.answer(hold(Scope.TENANT, words), START)
+        self.assertEqual(due.diagnosis.fix, f"Set-It {BOX}")
+        (opened,) = self.events("incident.opened")
+        self.assertEqual((opened["what"], opened["fix"]), ("contoso is off.", "Set-It ADDRESS"))
+        shown = self.mailboxes.standing(TWIN).diagnosis
+        assert shown is not None
+        self.assertEqual(shown.fix, f"Set-It {TWIN}")
+
     def test_message_reactions_stop_nothing(self) -> None:
         """What only concerns a message leaves every mailbox ready."""
         for reaction in (retry(diagnosis("r")), bounce_if_repeated(diagnosis("b2"))):
@@ -397,6 +408,25 @@ class MemoryTests(MailboxesCase):
         self.answer(QUOTA, START)
         self.restart(START + 10, START + 20)
         self.assertEqual(self.mailboxes.may_send(BOX, START + 20), START + 3600)
+
+    def test_what_is_remembered_is_said(self) -> None:
+        """Who reads the log of a new process learns what still stops mail, why and until when."""
+        self.answer(BUSY, START)
+        self.mailboxes.pause(TWIN, diagnosis("paused", "operator"), START)
+        self.restart(START + 10, START + 20)
+        notes = {
+            record.get("host") or record["mailbox"]: record["note"]
+            for record in self.events("mailbox.stopped")[1:]
+        }
+        self.assertEqual(
+            notes,
+            {
+                "smtp.office365.com:587": "stopped since before this start; it waits 40 s more:"
+                " busy happened. Because. To do (nobody): Mend it.",
+                TWIN: "stopped since before this start; it waits until it is resumed:"
+                " paused happened. Because. To do (operator): Mend it.",
+            },
+        )
 
     def test_held_mailbox_is_probed_after_a_restart(self) -> None:
         """After a restart what is held is tried at once, and its incident is not opened again."""
