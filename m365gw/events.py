@@ -144,13 +144,10 @@ class EventLog:
         note: str,
         fields: list[tuple[str, object]],
     ) -> str:
-        parts = [
-            f"{key}=<{cleaned(value)}>" if key in _ADDRESS_FIELDS else f"{key}={cleaned(value)}"
-            for key, value in fields
-        ]
-        said = ", ".join(parts)
-        if note:
-            said = f"{said} ({cleaned(note)})" if said else cleaned(note)
+        said = _said(fields, note)
+        if len(said) > LONGEST_VALUE or not said.isprintable():  # seldom: then value by value
+            fields = [(key, cleaned(value)) for key, value in fields]
+            said = _said(fields, cleaned(note))
         if event.startswith("incident."):
             said = f"{event}: {said}"
         if level in ("warn", "error"):
@@ -198,6 +195,17 @@ class EventLog:
             self.flush()
         elif len(self._lines) == 1:
             self._flush_soon(self.flush)
+
+
+def _said(fields: list[tuple[str, object]], note: str) -> str:
+    """What a plain line says: the fields, and the note behind them in brackets."""
+    parts = [
+        f"{key}=<{value}>" if key in _ADDRESS_FIELDS else f"{key}={value}" for key, value in fields
+    ]
+    said = ", ".join(parts)
+    if not note:
+        return said
+    return f"{said} ({note})" if said else note
 
 
 def _text_of(event: LogEvent) -> str:

@@ -23,7 +23,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -246,5 +246,6 @@ class Ledger:
         return True
 
 
+@lru_cache(maxsize=4096)
 def _key(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=16).digest()
