@@ -17,11 +17,10 @@ from m365gw.config import files
 from m365gw.config.client_checks import client_faults, network_fault
 from m365gw.config.endpoints import is_fixed
 from m365gw.config.listener_checks import listener_faults
+from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
 from m365gw.config.settings import CustomCloud, Mailbox, Settings
 from m365gw.config.sources import Fault, KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
-from m365gw.smtp.addresses import parse_mailbox, parse_pattern
-from m365gw.smtp.replies import Refused
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
 _USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
@@ -52,7 +51,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
             'Name a place higher up, as "/run/m365gw/control.sock".',
         )
     if settings.queue.postmaster:
-        yield from _address(("queue", "postmaster"), settings.queue.postmaster)
+        yield from address_fault(("queue", "postmaster"), settings.queue.postmaster)
     yield from _reports(settings)
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
@@ -67,7 +66,9 @@ def faults(settings: Settings) -> Iterator[Fault]:
 def _reports(settings: Settings) -> Iterator[Fault]:
     """Reports leave by a mailbox that is there, and not none of them at all."""
     if settings.queue.report_from:
-        yield from _known_mailbox(("queue", "report_from"), settings.queue.report_from, settings)
+        yield from mailbox_fault(
+            ("queue", "report_from"), settings.queue.report_from, _addresses(settings)
+        )
     if settings.queue.report_limit < 1:
         yield ("queue", "report_limit"), "must be at least 1", "Take it out to get the default."
 
@@ -97,7 +98,7 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
     )
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number)
-        yield from _address((*here, "address"), mailbox.address)
+        yield from address_fault((*here, "address"), mailbox.address)
         if mailbox.cloud not in PRESETS and mailbox.cloud not in settings.cloud:
             known = ", ".join([*PRESETS, *settings.cloud])
             yield (
@@ -165,63 +166,37 @@ def _rehearsal(here: KeyPath, cloud: CustomCloud, host: str) -> Iterator[Fault]:
 
 
 def _clients(settings: Settings) -> Iterator[Fault]:
+    mailboxes = _addresses(settings)
     yield from _duplicates("client", "login", [each.login for each in settings.client])
     for number, client in enumerate(settings.client):
         here: KeyPath = ("client", number)
         yield from client_faults(here, client)
-        yield from _rule(here, client.senders, client.mailbox, settings)
+        yield from rule_faults(here, client, mailboxes)
 
 
 def _networks(settings: Settings) -> Iterator[Fault]:
+    mailboxes = _addresses(settings)
     yield from _duplicates("network", "cidr", [each.cidr for each in settings.network])
     for number, network in enumerate(settings.network):
         here: KeyPath = ("network", number)
         yield from network_fault((*here, "cidr"), network.cidr)
-        yield from _rule(here, network.senders, network.mailbox, settings)
+        yield from rule_faults(here, network, mailboxes)
 
 
 def _local_users(settings: Settings) -> Iterator[Fault]:
+    mailboxes = _addresses(settings)
     yield from _duplicates("local", "user", [each.user for each in settings.local])
     for number, local in enumerate(settings.local):
         here: KeyPath = ("local", number)
         if not _USER.fullmatch(local.user):
             yield (*here, "user"), f"{local.user!r} is not a user", 'As "www-data", "1000", "*".'
-        for name in ("sender", "recipient"):
-            if getattr(local, name):
-                yield from _address((*here, name), getattr(local, name))
-        yield from _rule(here, local.senders, local.mailbox, settings)
+        if local.recipient:
+            yield from address_fault((*here, "recipient"), local.recipient)
+        yield from rule_faults(here, local, mailboxes)
 
 
-def _rule(
-    here: KeyPath, senders: tuple[str, ...], mailbox: str, settings: Settings
-) -> Iterator[Fault]:
-    """A client's or network's rule: who it may send as, and by which mailbox."""
-    yield from _known_mailbox((*here, "mailbox"), mailbox, settings)
-    if not senders:
-        yield (*here, "senders"), "is empty, so nothing may be sent", f'For example ["{mailbox}"].'
-    for sender in senders:
-        try:
-            parse_pattern(sender)
-        except Refused as refused:
-            remedy = 'Write user@example.com, "*@example.com", "*@*.example.com" or "*".'
-            yield (*here, "senders"), f'"{sender}": {refused.reply.text}', remedy
-
-
-def _known_mailbox(path: KeyPath, mailbox: str, settings: Settings) -> Iterator[Fault]:
-    addresses = [each.address.lower() for each in settings.mailbox]
-    if mailbox.lower() not in addresses:
-        yield (
-            path,
-            f'there is no mailbox "{mailbox}"',
-            f"Known: {', '.join(addresses) or 'none'}. Add a [[mailbox]].",
-        )
-
-
-def _address(path: KeyPath, address: str) -> Iterator[Fault]:
-    try:
-        parse_mailbox(address)
-    except Refused:
-        yield path, f'"{address}" is not a mail address', "Write user@example.com."
+def _addresses(settings: Settings) -> list[str]:
+    return [mailbox.address for mailbox in settings.mailbox]
 
 
 def _duplicates(table: str, key: str, names: list[str]) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from attrs import field, fields, frozen
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
+from m365gw.config.permissions import Permissions
 
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
@@ -123,7 +124,7 @@ class CustomCloud:
 
 
 @frozen(kw_only=True)
-class Client:
+class Client(Permissions):
     login: str = required("SMTP login name.")
     password_hash: str = secret("As printed by: m365gw client add --print LOGIN")
     password: tuple[Password, ...] = setting(
@@ -137,19 +138,11 @@ class Client:
         "What a device may put around the login: LOGIN@REALM or REALM\\LOGIN. "
         '"*": anything. Letter case does not count.',
     )
-    senders: tuple[str, ...] = required(
-        'Addresses it may send as; "*@example.com" and "*" are allowed.'
-    )
-    mailbox: str = required("The mailbox its mail leaves by.")
 
 
 @frozen(kw_only=True)
-class Network:
+class Network(Permissions):
     cidr: str = required('The network: "10.1.0.0/16", "2001:db8::/48", "127.0.0.1".')
-    senders: tuple[str, ...] = required(
-        'Addresses it may send as; "*@example.com" and "*" are allowed.'
-    )
-    mailbox: str = required("The mailbox its mail leaves by.")
 
 
 @frozen(kw_only=True)

@@ -5,21 +5,23 @@ Pure decisions, closed by default: what no rule allows is denied. A rule belongs
 answer is a value with words, so that a session and `m365gw explain` decide and say the same.
 
 Denials are values too: 421 4.7.0 for a connection too many, 530 5.7.0 where a login would help,
-550 5.7.1 where none would, 553 5.7.1 for a sender the rule does not list. Nothing is raised.
+550 5.7.1 where none would, and what the rule says (`rules`). Nothing is raised.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from time import monotonic
 
 from attrs import frozen
 
 from m365gw.config.settings import Client, Limits, Listener, Network, Quirk
+from m365gw.edge.allowances import Allowances
 from m365gw.edge.mending import LINE_ENDS
-from m365gw.smtp.addresses import matches
-from m365gw.smtp.replies import Refused, Reply
+from m365gw.edge.rules import Allowed, Denied, Rule, client_rule, network_rule
+from m365gw.smtp.replies import Reply
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -51,63 +53,25 @@ class Visitor:
         return address is not None and any(address in ip_network(each) for each in networks)
 
 
-@frozen
-class Allowed:
-    """Yes: the message may enter, and leaves by this mailbox, because of this rule."""
-
-    mailbox: str
-    rule: str
-
-
-@frozen
-class Denied:
-    """No, with the reply that says why and what to change."""
-
-    reply: Reply
-
-
-@frozen(cache_hash=True)
-class Rule:
-    """What a login or a network may send, and by which mailbox."""
-
-    name: str  # as replies show it: 'login "printer3"', "network 10.1.0.0/16"
-    place: str  # where an operator changes it: '[[client]] login = "printer3"'
-    senders: tuple[str, ...]
-    mailbox: str
-
-    def decide(self, sender: str) -> Allowed | Denied:
-        """Whether this envelope sender ("" is the null sender) is one of the rule's."""
-        return _decide(self, sender)
-
-
 class Admission:
     """The rules of the configuration, ready to be asked."""
 
-    def __init__(self, clients: Iterable[Client], networks: Iterable[Network]) -> None:
+    def __init__(
+        self,
+        clients: Iterable[Client],
+        networks: Iterable[Network],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`clock` gives seconds that only go forward."""
+        self.allowances = Allowances(clock)
         self.edition = 0  # counts the replacements: a rule that was looked up is of one edition
         self.replace(clients, networks)
 
     def replace(self, clients: Iterable[Client], networks: Iterable[Network]) -> None:
         """Take the rules of a new configuration; sessions in progress stand under them at once."""
         self.edition += 1
-        self._logins = {
-            client.login: Rule(
-                f'login "{client.login}"',
-                f'[[client]] login = "{client.login}"',
-                client.senders,
-                client.mailbox,
-            )
-            for client in clients
-        }
-        self._networks = {
-            ip_network(network.cidr): Rule(
-                f"network {network.cidr}",
-                f'[[network]] cidr = "{network.cidr}"',
-                network.senders,
-                network.mailbox,
-            )
-            for network in networks
-        }
+        self._logins = {client.login: client_rule(client) for client in clients}
+        self._networks = {ip_network(each.cidr): network_rule(each) for each in networks}
 
     def rule_for(self, visitor: Visitor) -> Rule | Denied:
         """The rule a visitor stands under: that of its login, else of the narrowest network.
@@ -162,21 +126,6 @@ def ip_address(host: str) -> IpAddress | None:
 def ip_network(cidr: str) -> IpNetwork:
     """A network as configured; raises ValueError for host bits and for what is no network."""
     return ipaddress.ip_network(cidr)
-
-
-@lru_cache(maxsize=4096)
-def _decide(rule: Rule, sender: str) -> Allowed | Denied:
-    try:
-        is_listed = any(matches(pattern, sender) for pattern in rule.senders)
-    except Refused as refused:  # no address at all: a domain that does not exist in ASCII, say
-        return Denied(refused.reply)
-    if is_listed:
-        return Allowed(rule.mailbox, rule.name)
-    words = (
-        f"{rule.name} may not send as <{sender}>. "
-        f"To allow it, the gateway's operator adds it to senders of {rule.place}"
-    )
-    return Denied(Reply(553, "5.7.1", words))
 
 
 def _unknown(visitor: Visitor) -> Reply:

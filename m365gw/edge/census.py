@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from m365gw.config.settings import Limits
-from m365gw.edge.admission import Denied, IpAddress, may_connect
+from m365gw.edge.admission import IpAddress, may_connect
 from m365gw.edge.failures import neighbourhood
+from m365gw.edge.rules import Denied
 
 
 class Census:

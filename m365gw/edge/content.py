@@ -6,7 +6,8 @@ discarded and the rest is read over, so that the session stays in step: the repl
 the true end.
 
 Refused, at the end: 552 5.3.4 over the size limit, 552 5.3.4 header too large, 554 5.4.6 too many
-hops, 550 5.6.0 bare CR, bare LF or NUL, and what the spool says (452 4.3.1, 451 4.3.0).
+hops, 550 5.7.1 from somebody its rule does not allow (`authorship`), 550 5.6.0 bare CR, bare LF or
+NUL, and what the spool says (452 4.3.1, 451 4.3.0).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from twisted.logger import Logger
 
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
+from m365gw.edge.authorship import STRAY_FROM, foreign
 from m365gw.edge.mending import Mending
+from m365gw.edge.rules import Rule
 from m365gw.edge.speaker import Answer
 from m365gw.smtp.content import ChunkReader, ContentScanner, DataReader, Faults
 from m365gw.smtp.headers import HeaderScan
 from m365gw.smtp.replies import Refused, Reply
+from m365gw.smtp.stragglers import Stragglers
 from m365gw.spool.draft import Draft
 
 _log = Logger()
@@ -35,7 +39,12 @@ class Content:
     """One message being received. `refusal` is the first thing found wrong with it, if any."""
 
     def __init__(
-        self, draft: Draft, trace: bytes, limits: Limits, mending: Mending | None = None
+        self,
+        draft: Draft,
+        trace: bytes,
+        limits: Limits,
+        rule: Rule,
+        mending: Mending | None = None,
     ) -> None:
         """Raises SpoolError."""
         self.queue_id = draft.queue_id
@@ -44,6 +53,9 @@ class Content:
         self._draft = draft
         self._limits = limits
         self._header: HeaderScan | None = HeaderScan()
+        # What is mended has its authors judged in its mended form.
+        self._rule = rule if rule.judges_from and mending is None else None
+        self._stragglers: Stragglers | None = None
         self.mending = mending  # what is mended while it passes, if anything is
         self._small = bytearray()  # pieces that wait for more
         draft.write(trace)
@@ -64,6 +76,8 @@ class Content:
         try:
             if self._header is not None:
                 self._scan(self._header, octets)
+            elif self._stragglers is not None:
+                self._stragglers.feed(octets)
             if self.mending is not None:
                 octets = self.mending.feed(octets, is_header=self._header is not None)
             self._pass_on(octets)
@@ -83,6 +97,7 @@ class Content:
                 self._small += self.mending.finish()
             if faults.any:
                 raise Refused(_faulty(faults))
+            self._judge_end()
             if self._small:
                 self._draft.write(bytes(self._small))
         except Exception:
@@ -145,6 +160,31 @@ class Content:
             raise Refused(Reply(554, "5.4.6", words))
         if header.finished:
             self._header = None
+            if self._rule is not None:
+                self._judge(self._rule, header, octets)
+
+    def _judge(self, rule: Rule, header: HeaderScan, octets: bytes = b"") -> None:
+        """Whether it may be from whom it says, by its whole header, which ended in these octets.
+
+        Raises Refused.
+        """
+        reply = foreign(rule, header)
+        if reply is not None:
+            raise Refused(reply)
+        if header.stray:
+            self._stragglers = Stragglers(header.stray)
+            begin = len(octets) - (self.size - header.size)  # of the stray line, maybe before these
+            self._stragglers.feed(octets[octets.find(b"\n", max(0, begin)) + 1 :])
+
+    def _judge_end(self) -> None:
+        """The same at the end of a message that is all header, or whose header is broken off."""
+        if self._rule is not None and self._header is not None:
+            self._header.finish()
+            self._judge(self._rule, self._header)
+        if self._stragglers is not None:
+            self._stragglers.finish()
+            if self._stragglers.found:
+                raise Refused(STRAY_FROM)
 
 
 class Dotted:

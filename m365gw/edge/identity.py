@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from m365gw.edge.admission import Admission, Allowed, Denied, Rule, Visitor
+from m365gw.edge.admission import Admission, Visitor
+from m365gw.edge.allowances import Allowance
 from m365gw.edge.doorway import Peer
+from m365gw.edge.failures import neighbourhood
+from m365gw.edge.rules import Allowed, Denied, Rule
 from m365gw.smtp.envelope import Origin
 
 
@@ -27,6 +30,7 @@ class Identity:
         self.repairs = visitor.repairs  # what is mended of its messages
         self._rule: Rule | Denied | None = None  # it stands under, once that was asked
         self._edition = 0  # of the rules, when it was asked
+        self._neighbourhood = neighbourhood(visitor.address)
 
     @property
     def login(self) -> str:
@@ -61,6 +65,11 @@ class Identity:
         if isinstance(decision, Allowed):
             self.is_newcomer = False
         return decision
+
+    def allowance(self, rule: Rule) -> Allowance:
+        """What is left to it of the rates of its rule, for one message."""
+        client = "" if self.login else self._neighbourhood
+        return self._admission.allowances.of(rule, client)
 
     def protocol(self, *, smtputf8: bool) -> str:
         """The "with" word of the trace field (RFC 3848, RFC 6531 4.3)."""

@@ -17,6 +17,7 @@ from m365gw.config.settings import Limits
 from m365gw.edge.commit import GroupCommit
 from m365gw.edge.content import Content
 from m365gw.edge.mending import Mending
+from m365gw.edge.rules import Rule
 from m365gw.edge.space import BROKEN, Space
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Envelope, Origin
@@ -58,15 +59,20 @@ class Intake:
         self._space.check(size)
 
     def begin(
-        self, envelope: Envelope, origin: Origin, repairs: frozenset[str] = NO_REPAIRS
+        self, envelope: Envelope, origin: Origin, rule: Rule, repairs: frozenset[str] = NO_REPAIRS
     ) -> Content:
-        """A content to write to, with its trace field in place. Raises SpoolError."""
+        """A content to write to, with its trace field in place. Raises SpoolError.
+
+        `rule` is the one that let the envelope in; it also says whom the message may be from.
+        """
         draft = self._spool.draft(envelope, origin)
         # Named only when there is one: a trace field must not tell one recipient of another.
         alone = envelope.recipients[0].address if len(envelope.recipients) == 1 else ""
         trace = received(origin, self._hostname, draft.queue_id, alone, self._clock.seconds())
-        mending = self._mending(envelope, draft.queue_id, repairs) if repairs else None
-        return Content(draft, trace, self._limits, mending)
+        mending = None
+        if repairs or rule.rewrites_from:
+            mending = self._mending(envelope, draft.queue_id, repairs, rule)
+        return Content(draft, trace, self._limits, rule, mending)
 
     def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:
         """Make a complete message durable. Raises, or fails with, Refused."""
@@ -78,11 +84,12 @@ class Intake:
             return mended.addCallback(lambda _: self._commit.commit(content.finish()))
         return self._commit.commit(content.finish())
 
-    def _mending(self, envelope: Envelope, queue_id: str, repairs: frozenset[str]) -> Mending:
+    def _mending(
+        self, envelope: Envelope, queue_id: str, repairs: frozenset[str], rule: Rule
+    ) -> Mending:
         facts = Facts(
-            sender=envelope.sender,
             message_id=f"{queue_id}@{self._hostname}",
             at=datetime.fromtimestamp(self._clock.seconds(), UTC),
             smtputf8=envelope.smtputf8,
         )
-        return Mending(repairs, facts)
+        return Mending(repairs, facts, rule, envelope.sender)

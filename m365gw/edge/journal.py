@@ -33,10 +33,12 @@ class Journal:
         sasl: dict[str, Any] = {}
         if identity.login:
             sasl = {"sasl_method": identity.mechanism, "sasl_username": identity.login}
-        repairs: dict[str, str] = {}
+        changes: dict[str, str] = {}
+        if transaction.sender != mail.sender:
+            changes["sender_was"] = f"<{mail.sender}>"
         if content.mending is not None:
             done, left = content.mending.done, content.mending.left
-            repairs = {"repaired": ",".join(done), "not_repaired_as_signed": ",".join(left)}
+            changes |= {"repaired": ",".join(done), "not_repaired_as_signed": ",".join(left)}
         self._log.emit(
             "message.queued",
             "smtpd",
@@ -44,13 +46,13 @@ class Journal:
             note=LEFT_EARLY if has_left else "",
             **self._facts,
             **sasl,
-            from_=mail.sender,
+            from_=transaction.sender,
             size=content.size,
             nrcpt=len(transaction.recipients),
             mailbox=transaction.mailbox,
             proto=identity.protocol(smtputf8=mail.smtputf8),
             helo=identity.helo,
-            **{name: value for name, value in repairs.items() if value},
+            **{name: value for name, value in changes.items() if value},
         )
 
     def message_refused(self, reply: Reply, sender: str, queue_id: str) -> None:

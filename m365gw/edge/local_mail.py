@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final
 
 from m365gw.config.settings import Limits
-from m365gw.edge.admission import Denied
 from m365gw.edge.content import Content, too_large
 from m365gw.edge.local_users import LocalUser
 from m365gw.edge.maildrop import Mail
+from m365gw.edge.rules import Allowed, Denied
 from m365gw.smtp.addresses import parse_mailbox
 from m365gw.smtp.content import ContentScanner, Faults
 from m365gw.smtp.envelope import Envelope, Recipient
@@ -25,15 +25,17 @@ NO_RECIPIENT: Final = Reply(554, "5.5.1", "The message has no recipients")
 TOO_MANY: Final = Reply(552, "5.5.3", "The message has more recipients than are allowed here")
 
 
-def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[Envelope, str]:
-    """The checked envelope, and the mailbox it leaves by. Raises Refused."""
+def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[Envelope, Allowed]:
+    """The checked envelope, and by which rule it is allowed. Raises Refused."""
     given, rule = mail.envelope, user.rule
+    if isinstance(rule, Denied):
+        raise Refused(rule.reply)
     sender = given.sender
     if sender is None:
-        sender = (rule.sender if rule else "") or user.name
+        sender = rule.permissions.default_from or user.name
     if sender:
         sender = str(parse_mailbox(_with_domain(sender, hostname), "5.1.7"))
-    decision = user.may_send(sender)
+    decision = rule.decide(sender)
     if isinstance(decision, Denied):
         raise Refused(decision.reply)
     if mail.size > limits.message_size_limit:
@@ -42,8 +44,13 @@ def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[E
         raise Refused(NO_RECIPIENT)
     if len(given.recipients) > limits.recipient_limit:
         raise Refused(TOO_MANY)
-    unnamed = rule.recipient if rule else ""
+    unnamed = user.settings.recipient if user.settings else ""
     addresses = dict.fromkeys(_recipient(address, unnamed) for address in given.recipients)
+    for address in addresses:
+        denied = rule.may_receive(address)
+        if denied is not None:
+            raise Refused(denied.reply)
+    sender = decision.sender
     envelope = Envelope(
         sender=sender,
         recipients=tuple(Recipient(address, given.notify) for address in addresses),
@@ -52,7 +59,7 @@ def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[E
         ret=given.ret,
         envid=given.envid,
     )
-    return envelope, decision.mailbox
+    return envelope, decision
 
 
 def fill(

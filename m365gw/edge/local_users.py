@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from m365gw.config.local import Local
-from m365gw.edge.admission import Allowed, Denied, Rule
+from m365gw.edge.rules import Denied, Rule, local_rule
 from m365gw.smtp.replies import Reply
 
 ANYBODY = "*"
@@ -21,23 +21,22 @@ ANYBODY = "*"
 
 @frozen
 class LocalUser:
-    """A user and the rule it stands under. `name` is its number when it has no name."""
+    """A user and what it stands under. `name` is its number when it has no name."""
 
     uid: int
     name: str
-    rule: Local | None
+    settings: Local | None
 
-    def may_send(self, sender: str) -> Allowed | Denied:
-        """Whether it may send as this envelope sender, and by which mailbox."""
-        if self.rule is None:
-            words = (
-                f"No rule says what the local user {self.name} may send. To allow it, the "
-                f'gateway\'s operator adds [[local]] with user = "{self.name}"'
-            )
-            return Denied(Reply(550, "5.7.1", words))
-        place = f'[[local]] user = "{self.rule.user}"'
-        name = f"local user {self.name}"
-        return Rule(name, place, self.rule.senders, self.rule.mailbox).decide(sender)
+    @property
+    def rule(self) -> Rule | Denied:
+        """The rule it stands under, or why it may send nothing."""
+        if self.settings is not None:
+            return local_rule(self.name, self.settings)
+        words = (
+            f"No rule says what the local user {self.name} may send. To allow it, the "
+            f'gateway\'s operator adds [[local]] with user = "{self.name}"'
+        )
+        return Denied(Reply(550, "5.7.1", words))
 
 
 class LocalUsers:

@@ -2,13 +2,18 @@
 
 The header is held until it is complete (it is bounded by `header_size_limit`), mended and passed
 on; line ends are mended as they come; over-long lines are looked for, and mended in a second pass
-over the draft when there are some. Messages of listeners without repairs never get here.
+over the draft when there are some. A message where nothing of this is asked for never gets here.
 
-Failures: none but those of the spool, in the second pass.
+Failures: Refused for an author the rule does not allow (`authorship`), and those of the spool in
+the second pass.
 """
 
 from __future__ import annotations
 
+from attrs import evolve
+
+from m365gw.edge.authorship import settle
+from m365gw.edge.rules import Rule
 from m365gw.smtp.content import Faults
 from m365gw.smtp.header_fields import HeaderFields
 from m365gw.smtp.header_repair import Facts, mend
@@ -18,17 +23,23 @@ from m365gw.spool.draft import Draft
 
 LINE_ENDS = "line-ends"  # what the quirk bare-lf asks for
 LONG_LINES = "long-lines"
+FROM = "from"
 
 
 class Mending:
     """One message being mended. `done` and `left` name repairs for the log."""
 
-    def __init__(self, wanted: frozenset[str], facts: Facts) -> None:
-        """`left` is what was broken and left alone for a signature's sake."""
+    def __init__(self, wanted: frozenset[str], facts: Facts, rule: Rule, sender: str) -> None:
+        """`left` is what was broken and left alone for a signature's sake.
+
+        `rule` says whom the message may be from; `sender` is that of its envelope.
+        """
         self.done: list[str] = []
         self.left: list[str] = []
         self._wanted = wanted
         self._facts = facts
+        self._rule = rule
+        self._sender = sender
         self._held: bytearray | None = bytearray()  # the header, until it is complete
         self._line_ends = LineEnds() if LINE_ENDS in wanted else None
         self._long_lines = LongLines() if LONG_LINES in wanted else None
@@ -39,7 +50,10 @@ class Mending:
         return self._long_lines is not None and self._long_lines.found
 
     def feed(self, octets: bytes, *, is_header: bool) -> bytes:
-        """The octets to store instead of these; `is_header`: the header goes on behind them."""
+        """The octets to store instead of these; `is_header`: the header goes on behind them.
+
+        Raises Refused.
+        """
         if self._line_ends is not None:
             octets = self._line_ends.feed(octets)
         if self._held is None:
@@ -48,7 +62,7 @@ class Mending:
         return b"" if is_header else self._pass_header()
 
     def finish(self) -> bytes:
-        """What is left to store at the end of the message."""
+        """What is left to store at the end of the message. Raises Refused."""
         last = self._line_ends.finish() if self._line_ends is not None else b""
         if self._held is None:
             octets = self._watched(last)
@@ -85,11 +99,16 @@ class Mending:
     def _pass_header(self) -> bytes:
         octets, self._held = bytes(self._held or b""), None
         header, length = HeaderFields.parse(octets)
-        mended = mend(header, self._wanted, self._facts)
-        self.done += mended.done
-        self.left += mended.left
         body = octets[length:]
-        return mended.header.octets() + self._watched(body)
+        if body and not header.blank_line and self._rule.judges_from:
+            # Else some readers would look behind the line that broke it off for another From.
+            header = evolve(header, blank_line=b"\r\n")
+        mended = mend(header, self._wanted, self._facts)
+        may_add = FROM in self._wanted
+        header, done, left = settle(self._rule, mended.header, self._sender, may_add=may_add)
+        self.done += (*mended.done, *done)
+        self.left += (*mended.left, *left)
+        return header.octets() + self._watched(body)
 
     def _watched(self, octets: bytes) -> bytes:
         if self._long_lines is not None:

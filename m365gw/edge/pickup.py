@@ -23,6 +23,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from m365gw.config.settings import Settings
+from m365gw.edge.allowances import Allowances
 from m365gw.edge.intake import Intake
 from m365gw.edge.local_mail import fill, judge
 from m365gw.edge.local_users import LocalUser, LocalUsers
@@ -55,12 +56,14 @@ class Pickup:
         settings: Settings,
         spool: Spool,
         intake: Intake,
+        allowances: Allowances,
         clock: IReactorTime,
         in_thread: Callable[..., Deferred[Any]],
         log: EventLog,
     ) -> None:
         self._maildrop = maildrop
         self._spool = spool
+        self._allowances = allowances
         self._clock = clock
         self._in_thread = in_thread
         self._log = log
@@ -151,10 +154,13 @@ class Pickup:
     async def _store(self, mail: Mail, user: LocalUser) -> None:
         """Raises Refused and NotMail; after a 4xx the message is to be tried again."""
         settings = self._settings
-        envelope, mailbox = judge(mail, user, settings.limits, settings.hostname)
+        envelope, admitted = judge(mail, user, settings.limits, settings.hostname)
+        allowance = self._allowances.of(admitted.rule)
         self._intake.check_space(mail.size)
-        origin = Origin("", protocol="", login=user.name, listener=LISTENER, mailbox=mailbox)
-        content = self._intake.begin(envelope, origin)
+        origin = Origin(
+            "", protocol="", login=user.name, listener=LISTENER, mailbox=admitted.mailbox
+        )
+        content = self._intake.begin(envelope, origin, admitted.rule)
         noted = False
         try:
             at = datetime.fromtimestamp(self._clock.seconds(), UTC)
@@ -165,8 +171,10 @@ class Pickup:
                 raise Refused(content.refusal)
             await self._in_thread(self._maildrop.note, mail.name, content.queue_id)
             noted = True
+            allowance.spend(len(envelope.recipients))
             entry: Entry = await self._intake.accept(content, faults)
         except Exception:
+            allowance.recover()
             content.abandon()
             if noted:
                 await self._in_thread(self._maildrop.forget_note, mail.name, content.queue_id)
@@ -179,7 +187,7 @@ class Pickup:
             from_=envelope.sender,
             size=content.size,
             nrcpt=len(envelope.recipients),
-            mailbox=mailbox,
+            mailbox=admitted.mailbox,
         )
         self._stored.add(entry.queue_id)
         await self._in_thread(self._maildrop.done, mail.name, entry.queue_id)

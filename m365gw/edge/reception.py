@@ -17,13 +17,13 @@ from attrs import evolve
 from twisted.python.failure import Failure
 
 from m365gw.edge import answers
-from m365gw.edge.admission import Denied
 from m365gw.edge.conduct import Conduct
 from m365gw.edge.content import PATIENCE, Chunk, Content, Dotted, too_large
 from m365gw.edge.doorway import Doorway
 from m365gw.edge.identity import Identity
 from m365gw.edge.journal import NO_QUEUE, Journal
 from m365gw.edge.pump import Pump
+from m365gw.edge.rules import Denied
 from m365gw.edge.speaker import Answer
 from m365gw.edge.transaction import Transaction
 from m365gw.smtp import commands
@@ -80,11 +80,13 @@ class Reception:
         size = mail.size or 0
         if size > self._limits.message_size_limit:
             return self._refuse(too_large(self._limits), mail.sender)
+        allowance = self._identity.allowance(decision.rule)
         try:
+            allowance.check(1)
             self._door.intake.check_space(size)
         except Refused as refused:
             return self._refuse(refused.reply, mail.sender)
-        self._transaction = Transaction(mail, decision.mailbox)
+        self._transaction = Transaction(mail, decision, allowance)
         return answers.SENDER_OK
 
     def rcpt(self, command: commands.Rcpt) -> Answer:
@@ -101,7 +103,10 @@ class Reception:
             # <Postmaster>, which we must take (RFC 5321 4.5.1) and Exchange would not: whoever
             # reads the mailbox is the one in charge here.
             recipient = evolve(recipient, address=transaction.mailbox)
-        transaction.recipients.append(recipient)
+        try:
+            transaction.add(recipient)
+        except Refused as refused:
+            return self._refuse(refused.reply, transaction.mail.sender)
         self._conduct.part_of_message()
         return answers.RECIPIENT_OK
 
@@ -151,7 +156,10 @@ class Reception:
             origin = self._identity.origin(transaction.mailbox, smtputf8=mail.smtputf8)
             try:
                 transaction.content = self._door.intake.begin(
-                    transaction.envelope(), origin, self._identity.repairs
+                    transaction.envelope(),
+                    origin,
+                    transaction.admitted.rule,
+                    self._identity.repairs,
                 )
             except Refused as refused:
                 self._refuse(refused.reply, mail.sender)
@@ -173,8 +181,13 @@ class Reception:
     def _accept(self, transaction: Transaction, content: Content, faults: Faults) -> Answer:
         self._transaction = None
         try:
+            transaction.allowance.spend(len(transaction.recipients))
+        except Refused as refused:
+            content.refuse(refused.reply)
+        try:
             stored = self._door.intake.accept(content, faults)
         except Refused as refused:
+            transaction.allowance.recover()
             return self._refuse(refused.reply, transaction.mail.sender, content.queue_id)
         return stored.addCallbacks(
             self._stored,
@@ -191,6 +204,7 @@ class Reception:
     def _not_stored(
         self, failure: Failure, transaction: Transaction, content: Content
     ) -> Reply | Failure:
+        transaction.allowance.recover()
         if not isinstance(failure.value, Refused):
             return failure
         return self._refuse(failure.value.reply, transaction.mail.sender, content.queue_id)

@@ -81,7 +81,7 @@ class MailIn:
         self._syncing = Syncing(reactor, GroupSync(), self._in_threads(1, "sync"))
         self._commit = GroupCommit(Disk(spool, self._syncing).commit, accepted)
         self._repairs = self._in_threads(1, "repairs")
-        self._admission = Admission(settings.client, settings.network)
+        self._admission = Admission(settings.client, settings.network, reactor.seconds)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
         uses = LastUse(settings.state_dir)
         self._usage = Usage(uses, reactor, passwords, log)
@@ -177,7 +177,14 @@ class MailIn:
             settings, clock = self._settings, self._reactor
             intake, threads = self._intake(settings), self._in_threads(1, "maildrop")
             self._pickup = Pickup(
-                maildrop, settings, self._spool, intake, clock, threads, self._log
+                maildrop,
+                settings,
+                self._spool,
+                intake,
+                self._admission.allowances,
+                clock,
+                threads,
+                self._log,
             )
             self._pickup.start()
 

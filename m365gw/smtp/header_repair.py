@@ -4,12 +4,13 @@ Each repair has a name, which stands in the configuration and in the log:
 
 date          added when missing
 message-id    added when missing
-from          added when missing or without an address; the old one is kept as X-Original-From
 repeated      further fields of which there may be only one (RFC 5322 3.6) taken away
 bcc           taken away: nobody else is to see it
 header-text   8-bit text encoded (RFC 2047), unless the client declared SMTPUTF8
 display-name  quoted when it would be read as an address
 long-lines    fields over 998 octets folded at a space
+
+Whom a message is from is not decided here (`from_rewrite`).
 
 A field that a DKIM signature covers is left alone, and said to be. Nothing here fails.
 """
@@ -33,7 +34,6 @@ ONLY_ONCE = frozenset(
     }
 )
 
-_ADDRESS = re.compile(rb"[^\s<>@,;:\"]@[^\s<>@,;:\"]")
 _LONG = re.compile(rb"[^\r\n]{%d}" % (header_fields.LINE_LIMIT + 1))
 # Behind the name and at least one word.
 _BREAK = re.compile(rb"((?:[!-9;-~]++[ \t]*+:)?+[ \t]*+[^ \t].{0,850})(?=[ \t][^ \t])", re.DOTALL)
@@ -43,7 +43,6 @@ _BREAK = re.compile(rb"((?:[!-9;-~]++[ \t]*+:)?+[ \t]*+[^ \t].{0,850})(?=[ \t][^
 class Facts:
     """What repairs need to know. `message_id` is without brackets; `at` is aware."""
 
-    sender: str  # the envelope's, "" for the null sender
     message_id: str
     at: datetime
     smtputf8: bool = False
@@ -100,19 +99,6 @@ def _message_id(header: HeaderFields, facts: Facts) -> HeaderFields:
     if "message-id" in header:
         return header
     return _added(header, header_fields.field("Message-ID", f"<{facts.message_id}>"))
-
-
-def _from(header: HeaderFields, facts: Facts) -> HeaderFields:
-    has_address = any(_ADDRESS.search(one.value) for one in header.all("from"))
-    if has_address or not facts.sender.isascii() or "@" not in facts.sender:
-        return header
-    kept = tuple(
-        Field("x-original-from", b"X-Original-From: " + one.value + b"\r\n")
-        if one.name == "from"
-        else one
-        for one in header.fields
-    )
-    return _added(evolve(header, fields=kept), header_fields.field("From", f"<{facts.sender}>"))
 
 
 def _repeated(header: HeaderFields, _facts: Facts) -> HeaderFields:
@@ -189,7 +175,6 @@ def _cut(line: bytes) -> Iterator[bytes]:
 _REPAIRS: dict[str, Callable[[HeaderFields, Facts], HeaderFields]] = {
     "repeated": _repeated,
     "bcc": _bcc,
-    "from": _from,
     "header-text": _header_text,
     "display-name": _display_name,
     "date": _date,

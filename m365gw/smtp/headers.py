@@ -47,14 +47,18 @@ class HeaderScan:
     """What the header of one message holds.
 
     `size` is the number of octets of the header with its blank line; of all octets seen, while it
-    is not `finished`.
+    is not `finished`. `stray` is the line that ended it without being blank, or b"".
     """
 
-    __slots__ = ("_counts", "_field", "_kept", "_start", "_tail", "_values", "finished", "size")
+    __slots__ = (
+        *("_counts", "_field", "_kept", "_start", "_tail", "_values"),
+        *("finished", "size", "stray"),
+    )
 
     def __init__(self) -> None:
         self.finished = False
         self.size = 0
+        self.stray = b""
         self._counts: dict[str, int] = {}
         self._values: dict[str, list[list[bytes]]] = {}
         self._field: list[bytes] = []  # the lines of the last field, if they are kept
@@ -81,6 +85,8 @@ class HeaderScan:
             self._tail = bytearray(tail[:LINE_LIMIT])
             self._start = self.size - len(tail)
             return
+        if not is_blank:
+            self.stray = lines[place]
         lines[0] = first
         begin = seen + sum(map(len, lines[:place])) + place if place else self._start
         self.size = seen + sum(map(len, lines[: place + 1])) + place + 1 if is_blank else begin
@@ -93,6 +99,7 @@ class HeaderScan:
         place, is_blank = self._take([bytes(self._tail)] if self._tail else [])
         if self._tail and not place and not is_blank:
             self.size = self._start
+            self.stray = bytes(self._tail)
         self._end()
 
     @property
@@ -108,6 +115,11 @@ class HeaderScan:
     def has_header(self) -> bool:
         """Whether there is at least one field."""
         return bool(self._counts)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether values may be missing, or not be whole: there was more than is kept."""
+        return self._kept >= KEPT_LIMIT
 
     def values(self, name: str) -> Sequence[str]:
         """The values of a field that is kept, unfolded, in the order of the header."""

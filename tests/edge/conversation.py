@@ -143,7 +143,7 @@ class Gateway:
             listener=listener,
             hostname="gw.example.com",
             limits=limits,
-            admission=Admission(clients, networks),
+            admission=Admission(clients, networks, self.clock.seconds),
             authenticator=Authenticator(
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
             ),

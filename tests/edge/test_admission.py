@@ -9,12 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.settings import Client, Limits, Listener, Network
 from m365gw.edge.admission import (
     Admission,
-    Allowed,
-    Denied,
     Visitor,
     ip_address,
     may_connect,
 )
+from m365gw.edge.rules import Allowed, Denied, client_rule, network_rule
 
 PRINTER = Client(
     login="printer3",
@@ -57,7 +56,7 @@ class AdmissionTests(SynchronousTestCase):
         """A login leaves by the mailbox of its client, as any address its client lists."""
         for sender in ("scan@example.com", "Scan@EXAMPLE.com", "floor2@devices.example.com"):
             decision = self.decide("203.0.113.9", sender, login="printer3")
-            self.assertEqual(decision, Allowed("relay@example.com", 'login "printer3"'))
+            self.assertEqual(decision, Allowed("relay@example.com", client_rule(PRINTER), sender))
 
     def test_foreign_sender_is_denied_with_what_to_change(self) -> None:
         """The refusal names the login, the sender, and the place in the configuration."""
@@ -71,7 +70,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertIn("530 5.7.0", self.denied("10.1.2.3", "a@example.com"))
         self.assertEqual(
             self.decide("10.1.2.3", "a@example.com", "10.1.0.0/16"),
-            Allowed("office@example.com", "network 10.1.0.0/16"),
+            Allowed("office@example.com", network_rule(OFFICE), "a@example.com"),
         )
 
     def test_trusted_network_without_a_rule_opens_nothing(self) -> None:
@@ -83,12 +82,12 @@ class AdmissionTests(SynchronousTestCase):
         nets = ("10.1.0.0/16", "10.1.9.0/24", "10.1.9.7")
         self.assertEqual(
             self.decide("10.1.9.1", "ups@example.com", *nets),
-            Allowed("cellar@example.com", "network 10.1.9.0/24"),
+            Allowed("cellar@example.com", network_rule(CELLAR), "ups@example.com"),
         )
         self.assertIn("network 10.1.9.0/24", self.denied("10.1.9.1", "a@example.com", *nets))
         self.assertEqual(
             self.decide("10.1.9.7", "any@body.org", *nets),
-            Allowed("server@example.com", "network 10.1.9.7"),
+            Allowed("server@example.com", network_rule(SERVER), "any@body.org"),
         )
 
     def test_login_beats_network(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Listener
-from m365gw.edge.admission import Admission, Allowed, Denied, Visitor, ip_address
+from m365gw.edge.admission import Admission, Visitor, ip_address
 from m365gw.edge.doorway import Peer
 from m365gw.edge.identity import Identity
+from m365gw.edge.rules import Allowed, Denied, client_rule
 from tests.edge.conversation import HOST, TRUSTED
 
 FAX = Client(login="fax", password_hash="", senders=("fax@example.com",), mailbox="f@example.com")
@@ -46,7 +47,8 @@ class IdentityTests(SynchronousTestCase):
         client.log_in("fax", "LOGIN")
         self.assertIsInstance(client.may_send("me@example.com"), Denied)
         self.assertEqual(
-            client.may_send("fax@example.com"), Allowed("f@example.com", 'login "fax"')
+            client.may_send("fax@example.com"),
+            Allowed("f@example.com", client_rule(FAX), "fax@example.com"),
         )
         origin = client.origin("f@example.com", smtputf8=False)
         self.assertEqual((origin.login, origin.client, origin.port), ("fax", HOST, 4025))

@@ -44,7 +44,7 @@ class MendingTests(SynchronousTestCase):
         self.assertIn(b"@gw.example.com>\r\n", expected)
         self.assertNotIn(b"Bcc", expected)
         self.assertTrue(expected.endswith(b"\r\n\r\nHello.\r\n"))
-        self.assertIn("repaired=bcc,from,date,message-id", gateway.output.getvalue())
+        self.assertIn("repaired=bcc,date,message-id,from", gateway.output.getvalue())
         for cut in (1, 7):
             again = self.through(
                 gateway, MESSAGE.replace(b"\r\n\r\n", b"\r\nBcc: a@b.c\r\n\r\n"), cut

@@ -50,6 +50,7 @@ class PickupTestCase(SynchronousTestCase):
             self.settings,
             gateway.spool,
             gateway.doorway.intake,
+            gateway.doorway.admission.allowances,
             gateway.clock,
             self.thread,
             gateway.log,
@@ -132,7 +133,7 @@ class AcceptTests(PickupTestCase):
         self.look()
         ((envelope, octets),) = self.gateway.messages()
         self.assertEqual(envelope.sender, "")
-        self.assertIn(b"\r\nFrom: MAILER-DAEMON\r\n", octets)
+        self.assertIn(b"\r\nFrom: MAILER-DAEMON <relay@contoso.com>\r\n", octets)
 
     def test_many_wait_and_all_are_taken(self) -> None:
         """In as many looks as it takes."""
@@ -154,7 +155,7 @@ class AcceptTests(PickupTestCase):
 class CompletedTests(PickupTestCase):
     """What the rule adds where a program says little."""
 
-    rule = evolve(RULE, sender="cron@contoso.com", recipient="admin@contoso.com")
+    rule = evolve(RULE, default_from="cron@contoso.com", recipient="admin@contoso.com")
 
     def test_mail_of_cron(self) -> None:
         """No sender and a recipient without a domain: both are the rule's."""

@@ -14,11 +14,10 @@ from m365gw.smtp.header_fields import HeaderFields
 from m365gw.smtp.header_repair import Facts, Mended, mend
 
 ALL = (
-    *("date", "message-id", "from", "repeated", "bcc", "header-text", "display-name"),
+    *("date", "message-id", "repeated", "bcc", "header-text", "display-name"),
     "long-lines",
 )
 FACTS = Facts(
-    sender="scan@contoso.com",
     message_id="4Q7BX2K9M3PDW@relay.example.com",
     at=datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
 )
@@ -54,14 +53,14 @@ class HeaderRepairTests(SynchronousTestCase):
         self.assertEqual(mended(broken, ()).header.octets(), broken)
 
     def test_what_is_missing_is_added(self) -> None:
-        """Date, Message-ID and From, behind what is there."""
+        """Date and Message-ID, behind what is there."""
         result = mended(b"Subject: x\r\n\r\n")
         self.assertEqual(
             result.header.octets(),
-            b"Subject: x\r\nFrom: <scan@contoso.com>\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\n"
+            b"Subject: x\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\n"
             b"Message-ID: <4Q7BX2K9M3PDW@relay.example.com>\r\n\r\n",
         )
-        self.assertEqual(set(result.done), {"from", "date", "message-id"})
+        self.assertEqual(set(result.done), {"date", "message-id"})
 
     def test_a_message_without_header_gets_one(self) -> None:
         """With the blank line that must stand behind it."""
@@ -69,16 +68,6 @@ class HeaderRepairTests(SynchronousTestCase):
         result = mend(header, frozenset(["date"]), FACTS)
         self.assertEqual(length, 0)
         self.assertEqual(result.header.octets(), b"Date: Sat, 21 Nov 2026 09:30:00 +0000\r\n\r\n")
-
-    def test_a_from_without_address_is_replaced_and_kept(self) -> None:
-        """What the device called itself can still be read."""
-        octets = mended(b"From: Printer 3\r\n\r\n", ["from"]).header.octets()
-        self.assertEqual(octets, b"X-Original-From: Printer 3\r\nFrom: <scan@contoso.com>\r\n\r\n")
-
-    def test_the_null_sender_makes_no_from(self) -> None:
-        """There is no address to put there."""
-        facts = Facts(sender="", message_id="x@y", at=FACTS.at)
-        self.assertNotIn("from", mended(b"Subject: x\r\n\r\n", ["from"], facts).header)
 
     def test_fields_that_stand_twice_are_taken_away(self) -> None:
         """The first of each stays; those of which there may be several all do."""
@@ -119,7 +108,7 @@ class HeaderRepairTests(SynchronousTestCase):
     def test_utf8_stays_when_the_client_declared_it(self) -> None:
         """With SMTPUTF8 the letters are as they should be (RFC 6532)."""
         raw = "Subject: Grüße\r\n\r\n".encode()
-        facts = Facts(sender="a@b.c", message_id="x@y", at=FACTS.at, smtputf8=True)
+        facts = Facts(message_id="x@y", at=FACTS.at, smtputf8=True)
         self.assertEqual(mended(raw, ["header-text"], facts).header.octets(), raw)
 
     def test_scanner_with_at_in_display_name_is_quoted(self) -> None:

@@ -21,7 +21,7 @@ RULE = f"""
 user = "{USER}"
 senders = ["*@contoso.example"]
 mailbox = "{RELAY}"
-sender = "{SENDER}"
+default_from = "{SENDER}"
 recipient = "admin@contoso.example"
 """
 
