@@ -85,7 +85,7 @@ class RefuseTests(AuthorshipTestCase):
     def test_what_cannot_be_read_is_no_permission(self) -> None:
         """Broken, hidden in encoded words, or without any address."""
         for value in (
-            b"me@example.com boss@example.org",
+            b"me@example.com you@example.com",
             b"=?utf-8?q?boss=40example.org?=",
             b"<=?utf-8?q?boss=40example.org=2C?=@example.com>",
             b"Printer 3",
