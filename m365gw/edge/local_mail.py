@@ -27,15 +27,13 @@ TOO_MANY: Final = Reply(552, "5.5.3", "The message has more recipients than are 
 
 def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[Envelope, Allowed]:
     """The checked envelope, and by which rule it is allowed. Raises Refused."""
-    given, rule = mail.envelope, user.rule
-    if isinstance(rule, Denied):
-        raise Refused(rule.reply)
+    given, settings = mail.envelope, user.settings
     sender = given.sender
     if sender is None:
-        sender = rule.permissions.default_from or user.name
+        sender = (settings.default_from if settings else "") or user.name
     if sender:
         sender = str(parse_mailbox(_with_domain(sender, hostname), "5.1.7"))
-    decision = rule.decide(sender)
+    decision = user.may_send(sender)
     if isinstance(decision, Denied):
         raise Refused(decision.reply)
     if mail.size > limits.message_size_limit:
@@ -44,10 +42,10 @@ def judge(mail: Mail, user: LocalUser, limits: Limits, hostname: str) -> tuple[E
         raise Refused(NO_RECIPIENT)
     if len(given.recipients) > limits.recipient_limit:
         raise Refused(TOO_MANY)
-    unnamed = user.settings.recipient if user.settings else ""
+    unnamed = settings.recipient if settings else ""
     addresses = dict.fromkeys(_recipient(address, unnamed) for address in given.recipients)
     for address in addresses:
-        denied = rule.may_receive(address)
+        denied = decision.rule.may_receive(address)
         if denied is not None:
             raise Refused(denied.reply)
     sender = decision.sender

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from m365gw.config.local import Local
-from m365gw.edge.rules import Denied, Rule, local_rule
+from m365gw.edge.rules import Allowed, Denied, Rule, local_rule
 from m365gw.smtp.replies import Reply
 
 ANYBODY = "*"
@@ -37,6 +37,11 @@ class LocalUser:
             f'gateway\'s operator adds [[local]] with user = "{self.name}"'
         )
         return Denied(Reply(550, "5.7.1", words))
+
+    def may_send(self, sender: str) -> Allowed | Denied:
+        """Whether it may send as this envelope sender, and by which mailbox."""
+        rule = self.rule
+        return rule if isinstance(rule, Denied) else rule.decide(sender)
 
 
 class LocalUsers:

@@ -29,7 +29,7 @@ class LocalChecksTests(SynchronousTestCase):
 
     def test_good_rules(self) -> None:
         """A name, a number, everybody; with and without what it adds."""
-        good = evolve(GOOD, user="1000", sender="cron@contoso.com", recipient="it@contoso.com")
+        good = evolve(GOOD, user="1000", default_from="a@contoso.com", recipient="it@contoso.com")
         self.assertEqual(self.places(GOOD, evolve(GOOD, user="*"), good), [])
 
     def test_each_fault_has_its_place(self) -> None:
@@ -41,7 +41,7 @@ class LocalChecksTests(SynchronousTestCase):
             ("senders", ()),
             ("senders", ("nobody",)),
             ("mailbox", "other@contoso.com"),
-            ("sender", "cron"),
+            ("default_from", "cron"),
             ("recipient", "root"),
         ):
             with self.subTest(name=name, value=value):

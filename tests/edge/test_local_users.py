@@ -7,8 +7,8 @@ import pwd
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.local import Local
-from m365gw.edge.admission import Allowed, Denied
 from m365gw.edge.local_users import LocalUsers
+from m365gw.edge.rules import Allowed, Denied
 
 NOBODY = pwd.getpwnam("nobody")
 NAMELESS = 3_999_999_999  # a number that no user has
