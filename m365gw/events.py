@@ -30,8 +30,11 @@ from twisted.logger import LogEvent, LogLevel
 LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 LONGEST_VALUE = 1000  # characters; a remote reply may be far longer
 
-# C0 and C1 controls, DEL, bidirectional controls and the Unicode line separators.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls, DEL, bidirectional controls, the Unicode line separators; and lone surrogates,
+# which no stream can write: one would cost all lines that are written with it.
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
 
 

@@ -54,6 +54,14 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual(len(line.splitlines()), 1)
 
 
+    def test_what_is_no_text_costs_no_line(self) -> None:
+        """A lone surrogate, which no stream can write, is made a question mark in both formats."""
+        for format in ("plain", "json"):
+            line = emitted(format, mailbox="a\ud800b\udcffc")
+            self.assertIn("a?b?c", line)
+            self.assertEqual(line.encode().decode(), line)
+
+
 class JsonTests(SynchronousTestCase):
     def test_fixed_keys(self) -> None:
         """The same facts under fixed names."""

@@ -172,7 +172,9 @@ def _head(request: ApiRequest, status: int) -> None:
 
 
 def _as_json(said: Any) -> bytes:
-    return json.dumps(said, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n"
+    text = json.dumps(said, ensure_ascii=False, allow_nan=False)
+    # A lone surrogate, as a key of a body may have it, becomes the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _shown(request: ApiRequest) -> str:

@@ -7,6 +7,7 @@ of another type; each is named.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from types import GenericAlias
 from typing import Any, TypeVar, get_args, get_origin
@@ -18,6 +19,8 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from m365gw.admin.refusal import Refusal
 
 Body = TypeVar("Body")
+
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 @frozen
@@ -52,7 +55,7 @@ def _made() -> Converter:
         members: Any = GenericAlias(list, get_args(kind)[:1])
         return tuple(converter.structure(value, members))
 
-    converter.register_structure_hook(str, _only(str, "a text"))
+    converter.register_structure_hook(str, _text)
     converter.register_structure_hook(bool, _only(bool, "true or false"))
     converter.register_structure_hook(int, _only(int, "a whole number"))
     converter.register_structure_hook(float, _number)
@@ -67,6 +70,13 @@ def _only(kind: type[Any], words: str) -> Callable[[Any, Any], Any]:
         return value
 
     return check
+
+
+def _text(value: Any, _kind: Any) -> str:
+    """JSON can write half a character ("\\ud800"), which nothing could pass on."""
+    if not isinstance(value, str) or _HALF.search(value):
+        raise TypeError("must be a text")
+    return value
 
 
 def _words(error: BaseException, _kind: type | None) -> str:

@@ -125,6 +125,8 @@ class RefusalTests(ApiTestCase):
             b"[]": "not a JSON object",
             b'{"queue_ids": "AB"}': "must be a list",
             b'{"queue_ids": [1]}': "must be a text",
+            b'{"queue_ids": ["\\ud800"]}': "must be a text",
+            b'{"\\ud800": 1, "queue_ids": []}': "\ud800",
             b'{"queue_ids": [], "seconds": true}': "must be a number",
             b'{"queue_ids": [], "seconds": 1e400}': "must be a number",
             b'{"queue_ids": [], "reasons": ""}': "reasons",

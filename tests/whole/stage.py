@@ -154,8 +154,9 @@ class Microsoft:
 class Gateway:
     """A gateway process, its log and its ports."""
 
-    def __init__(self, folder: Path, configuration: str) -> None:
+    def __init__(self, folder: Path, configuration: str, control: Path) -> None:
         self.folder = folder
+        self.control = control
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "m365gw.toml"
         self.config.write_text(configuration)
@@ -163,9 +164,11 @@ class Gateway:
         self.events: list[Event] = []
         self.lines: list[str] = []
         self.ports: dict[str, int] = {}
-        # A folder of its own, as the name of a socket must be short.
-        self.control = Path(tempfile.mkdtemp(prefix="m365gw-")) / "control.sock"
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()  # nobody else knows of it
+            raise
 
     def start(self) -> None:
         """Start it (again); returns when it listens."""
@@ -284,15 +287,20 @@ class WholeTestCase(SynchronousTestCase):
         self.addCleanup(started.stop)
         return started
 
-    def gateway(self, microsoft: Microsoft, more: str = "") -> Gateway:
-        started = Gateway(self.folder / "gateway", CONFIGURATION + more + microsoft.cloud)
+    def gateway(
+        self, microsoft: Microsoft, more: str = "", configuration: str = CONFIGURATION
+    ) -> Gateway:
+        # A folder of its own, as the name of a socket must be short.
+        short = Path(tempfile.mkdtemp(prefix="m365gw-"))
+        self.addCleanup(shutil.rmtree, short)  # also when it does not start, or not stop
+        whole = configuration + more + microsoft.cloud
+        started = Gateway(self.folder / "gateway", whole, short / "control.sock")
         self.addCleanup(self._leave, started)
         return started
 
     def _leave(self, gateway: Gateway) -> None:
         if gateway.process.poll() is None:
             gateway.stop()
-        shutil.rmtree(gateway.control.parent)
         self.assert_no_secret("".join(gateway.lines))
 
     def assert_no_secret(self, text: str) -> None:

@@ -30,9 +30,7 @@ class FlowTests(WholeTestCase):
         self.home.mkdir()
 
     def start(self, configuration: str) -> Gateway:
-        gateway = Gateway(self.home, configuration + self.microsoft365.cloud)
-        self.addCleanup(self._leave, gateway)
-        return gateway
+        return self.gateway(self.microsoft365, configuration=configuration)
 
     def submit(self, gateway: Gateway) -> str:
         with smtplib.SMTP("127.0.0.1", gateway.ports["trusted"]) as client:

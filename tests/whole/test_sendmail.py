@@ -38,10 +38,7 @@ class SendmailTests(WholeTestCase):
         """A gateway with this rule for local programs."""
         places = f'spool_dir = "spool"\nmaildrop_dir = "{self.maildrop}"\n'
         configuration = CONFIGURATION.replace('spool_dir = "spool"\n', places)
-        cloud = self.microsoft365.cloud
-        gateway = Gateway(self.folder / "gateway", configuration + rule + cloud)
-        self.addCleanup(self._leave, gateway)
-        return gateway
+        return self.gateway(self.microsoft365, rule, configuration)
 
     def sendmail(self, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it as a local program would, knowing nothing but where the maildrop is."""

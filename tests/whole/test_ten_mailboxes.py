@@ -81,8 +81,7 @@ class TenMailboxesTests(WholeTestCase):
             + CLIENT % (box, PASSWORD_HASH, box)
             for box in BOXES
         )
-        gate = Gateway(self.folder / "gateway", configuration + microsoft365.cloud)
-        self.addCleanup(self._leave, gate)
+        gate = self.gateway(microsoft365, configuration=configuration)
         self.submit(gate)
 
         received = microsoft365.wait_for(len(GOOD) * EACH)
