@@ -53,7 +53,6 @@ class PlainTests(SynchronousTestCase):
         line = emitted("plain", from_=value, helo=value)
         self.assertEqual(len(line.splitlines()), 1)
 
-
     def test_what_is_no_text_costs_no_line(self) -> None:
         """A lone surrogate, which no stream can write, is made a question mark in both formats."""
         for format in ("plain", "json"):

@@ -2,7 +2,7 @@
 
 Only the place of the control socket is taken from the configuration, so a service can be asked
 while a mistake stands in its file. A command ends with 69 when the service does not run, 77 when
-the socket belongs to somebody else, 78 when the configuration cannot be read at all, and 1 when the
+the socket belongs to somebody else, 78 when the configuration is no TOML at all, and 1 when the
 service says no.
 """
 
@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
-from m365gw.cli.main import EX_CONFIG, Invocation
+from m365gw.cli.main import Invocation
 from m365gw.cli.words import escaped
 
 EX_UNAVAILABLE = 69
@@ -25,13 +25,11 @@ EX_NOPERM = 77
 @contextmanager
 def service(invocation: Invocation) -> Iterator[Control]:
     """The control socket of the service; what goes wrong inside ends the command."""
-    from m365gw.config.places import Places
-    from m365gw.config.problems import ConfigError
-
     try:
-        path = Places(invocation.config).of("control_socket")
-    except ConfigError as error:
-        _end(EX_CONFIG, str(error))
+        path = invocation.place("control_socket")
+    except click.exceptions.Exit:
+        click.echo("The service was not asked. If it runs, it goes on as it is.", err=True)
+        raise
     try:
         yield Control(path)
     except NotRunning as error:

@@ -34,15 +34,13 @@ def check(invocation: Invocation, effective: bool, as_json: bool) -> None:
         for key, value, origin in rows:
             click.echo(f"{key:<{width}}  {json.dumps(value, ensure_ascii=False)}  [{origin}]")
     else:
-        listeners, mailboxes = len(settings.listener), len(settings.mailbox)
-        click.echo(
-            f"The configuration is good: {listeners} listener(s), {mailboxes} mailbox(es), "
-            f"{len(settings.client)} client(s), {len(settings.network)} network(s)."
-        )
-        if not settings.client and not settings.network:
+        tables = ("listener", "mailbox", "client", "network", "local")
+        counts = ", ".join(f"{len(getattr(settings, name))} [[{name}]]" for name in tables)
+        click.echo(f"The configuration is good: {counts}.")
+        if not (settings.client or settings.network or settings.local):
             click.echo(
-                "But nobody may send yet: add a [[client]] (m365gw client add --print LOGIN) or a"
-                " [[network]]."
+                "But nobody may send yet: add a [[client]] (m365gw client add --print LOGIN), a"
+                " [[network]] or a [[local]]."
             )
 
 

@@ -39,6 +39,6 @@ def _troubles(invocation: Invocation) -> list[str]:
         path = Places(invocation.config).of("control_socket")
         status = Control(path, PATIENCE).get("/status")
     except (ConfigError, NotRunning, NotAllowed, ControlFailed) as error:
-        return [str(error)]
+        return str(error).splitlines()
     words = [f"{each['what']} {each['why']}" for each in status["health"]["troubles"]]
     return [*words, "It drains: no more mail is taken."] if status["is_draining"] else words

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from attrs import define
@@ -25,7 +25,7 @@ COMMANDS = {
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
     "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),
-    "queue": ("m365gw.cli.queue", "Look at the spool."),
+    "queue": ("m365gw.cli.queue", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
     "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
@@ -83,6 +83,28 @@ class Invocation:
 
     config: str | None = None
     loaded: Any = None
+    is_told: bool = False  # whether it was said that the configuration may not be read
+
+    def place(self, setting: str) -> str:
+        """Where a folder or socket of the service is, whatever else its configuration says.
+
+        A configuration that cannot be read ends the command with 78; one that this user may not
+        read leaves the usual places, and that is said.
+        """
+        from m365gw.config.places import Places
+        from m365gw.config.problems import ConfigError
+
+        try:
+            places = Places(self.config)
+            place = places.of(setting)
+        except ConfigError as error:
+            _show_problems(error)
+        if places.unread and not self.is_told:
+            self.is_told = True
+            click.echo(
+                f"You may not read {places.unread}: this looks in the usual places.", err=True
+            )
+        return place
 
     @property
     def settings(self) -> Any:
@@ -100,8 +122,15 @@ def load_or_exit(config: str | None) -> Any:
     try:
         return load(config)
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        raise click.exceptions.Exit(EX_CONFIG) from None
+        _show_problems(error)
+
+
+def _show_problems(error: Exception) -> NoReturn:
+    from m365gw.cli.words import escaped
+
+    for line in str(error).splitlines():
+        click.echo(escaped(line), err=True)
+    raise click.exceptions.Exit(EX_CONFIG)
 
 
 @click.command(

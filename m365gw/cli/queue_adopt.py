@@ -40,7 +40,7 @@ class Said:
     as_it_is: bool = False
 
 
-@click.command("adopt")
+@click.command("adopt", short_help="Take in message files from elsewhere.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--mailbox", default="", metavar="ADDRESS", help="The mailbox it leaves by.")
 @click.option("--sender", metavar="ADDRESS", help='Its envelope sender; "<>": none.')

@@ -46,12 +46,32 @@ _STATES = {
     Action.BOUNCE: _ALL,
     Action.REMOVE: _ALL,
 }
-_PAST = {
+# What is done to a message, and how far it is when this command has done its part.
+_WORDS = {
     Action.HOLD: "held",
     Action.RELEASE: "released",
-    Action.RETRY: "to be tried at once",
-    Action.BOUNCE: "to be returned to their senders",
+    Action.RETRY: "tried at once",
+    Action.BOUNCE: "returned to the sender",
     Action.REMOVE: "removed",
+}
+_BY_NOW = _WORDS | {each: f"to be {_WORDS[each]}" for each in (Action.RETRY, Action.BOUNCE)}
+
+_KEYS = """\b
+Keys of --json:
+queue_id  13 characters
+result    done; later (it is being delivered: when that has ended, if it is still here then);
+          gone (there is no such message); unchanged (nothing was to be done); failed
+words     why it was not done, or ""
+With --dry-run those of m365gw queue list.
+"""
+
+
+_HELP = {
+    Action.HOLD: "Put messages aside until they are released.",
+    Action.RELEASE: "Let held messages go on, at once.",
+    Action.RETRY: "Try messages at once that wait for their next attempt.",
+    Action.BOUNCE: "Return messages to their senders, with a report.",
+    Action.REMOVE: "Delete messages. Nobody is told.",
 }
 
 
@@ -67,7 +87,7 @@ def change(action: Action, *options: Any) -> Callable[[Callable[..., None]], cli
 
         for option in (*options, *_SWITCHES):
             run = option(run)
-        return click.command(action.value)(run)
+        return click.command(action.value, epilog=_KEYS, short_help=_HELP[action])(run)
 
     return made
 
@@ -117,14 +137,19 @@ def remove() -> None:
     """Delete messages. Nobody is told, and nothing brings them back."""
 
 
-@click.command()
+@click.command(short_help="Try everything at once that waits for its next attempt.")
 @click.option("--mailbox", default="", metavar="ADDRESS", help="Only what leaves by it.")
 @with_place
 def flush(place: Place, mailbox: str) -> None:
-    """Try everything at once that waits for its next attempt. Held messages stay held."""
+    """Try everything at once that waits for its next attempt. Held messages stay held.
+
+    A mailbox that is stopped is tried again, too, by the next message that is due.
+    """
     with _acting(place) as acting:
         count = acting.flush(mailbox)
     click.echo(f"{counted(count, 'message')} to be tried at once.")
+    if not count:
+        click.echo("What is due already goes as soon as its mailbox may send.")
 
 
 def _run(
@@ -201,7 +226,7 @@ def _show(action: Action, place: Place, chosen: Filters, as_json: bool) -> None:
             printed(json.dumps(message_object(queued, running)) for queued in messages)
         else:
             printed(table(messages, time.time(), running))
-            click.echo(f"Nothing was touched. Without --dry-run these are {_PAST[action]}.")
+            click.echo(f"Nothing was touched. Without --dry-run they would be {_WORDS[action]}.")
 
 
 def _ask(action: Action, count: int) -> None:
@@ -210,10 +235,10 @@ def _ask(action: Action, count: int) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"{counted(count, 'message')} would be {_PAST[action]}: add --yes to mean it, or"
+            f"{counted(count, 'message')} would be {_WORDS[action]}: add --yes to mean it, or"
             " --dry-run to see them."
         )
-    click.confirm(f"{counted(count, 'message')} will be {_PAST[action]}. Go on?", abort=True)
+    click.confirm(f"{counted(count, 'message')} will be {_WORDS[action]}. Go on?", abort=True)
 
 
 def _tell(action: Action, results: Iterable[Result], as_json: bool, is_short: bool) -> bool:
@@ -229,7 +254,7 @@ def _tell(action: Action, results: Iterable[Result], as_json: bool, is_short: bo
             elif one.result is not Done.DONE:
                 yield f"{one.queue_id}  {one.result.value}: {escaped(one.words)}"
             elif not is_short:
-                yield f"{one.queue_id}  {_PAST[action]}"
+                yield f"{one.queue_id}  {_BY_NOW[action]}"
         if not as_json:
             yield _summary(action, count)
 
@@ -239,5 +264,5 @@ def _tell(action: Action, results: Iterable[Result], as_json: bool, is_short: bo
 
 def _summary(action: Action, count: Counter[Done]) -> str:
     others = [f"{count[done]:,} {done.value}" for done in Done if done is not Done.DONE]
-    done = f"{counted(count[Done.DONE], 'message')} {_PAST[action]}"
+    done = f"{counted(count[Done.DONE], 'message')} {_BY_NOW[action]}"
     return ", ".join([done, *(text for text in others if not text.startswith("0 "))]) + "."

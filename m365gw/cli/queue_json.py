@@ -29,7 +29,7 @@ recipients    list: address, notify, orcpt,
               reply (code, status, text) or null, since (when this reply came first) or null,
               meaning (key, what, why, fix, who) or null
 reason        why it is still here, in words
-mailbox_waits why its mailbox may not send now, "" also when the service cannot be asked
+mailbox_waits why its mailbox may not send it now, "" also when the service cannot be asked
 damage        why it cannot be read, or ""
 is_expired    whether it is returned to its sender at its next turn
 envelope      eight_bit, smtputf8, ret, envid

@@ -44,7 +44,7 @@ _KINDS: dict[str, Callable[[Queued], Iterable[str]]] = {
 }
 
 
-@click.command()
+@click.command(short_help="Show how long mail has waited, by mailbox or domain.")
 @click.option(
     "--by",
     type=click.Choice(list(_KINDS)),

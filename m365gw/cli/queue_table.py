@@ -6,6 +6,7 @@ Addresses are never cut: a long one pushes what follows it on its own line, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from os.path import commonprefix
 
 from m365gw.cli.reasons import reason_of
 from m365gw.cli.running import Running
@@ -26,7 +27,11 @@ def table(messages: Iterable[Queued], now: float, running: Running | None = None
         yield from _lines(queued, now, running or Running())
         octets += queued.entry.size
         count += 1
-    yield f"{counted(count, 'message')}, {size(octets)}." if count else "No messages."
+    yield f"{counted(count, 'message')}, {_amount(octets)}." if count else "No messages."
+
+
+def _amount(octets: int) -> str:
+    return size(octets) if octets >= 1024 else counted(octets, "octet")
 
 
 def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
@@ -41,8 +46,18 @@ def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
         escaped(queued.origin.mailbox) or "-",
         "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
     )
-    for reason in filter(None, (reason_of(queued), running.why_waits(queued))):
+    for reason in filter(None, _reasons(queued, running)):
         yield f"{'':13}  {escaped(reason)}"
+
+
+def _reasons(queued: Queued, running: Running) -> tuple[str, str]:
+    """Why the message is here, and why its mailbox may not send.
+
+    What stopped the mailbox may be what this message was answered: then that is said once.
+    """
+    reason, waits = reason_of(queued), running.why_waits(queued)
+    said = commonprefix([reason, waits])
+    return reason, waits[len(said) :] if said.endswith(". ") else waits
 
 
 def _next_try(entry: Entry, now: float) -> str:

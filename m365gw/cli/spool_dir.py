@@ -1,7 +1,8 @@
 """Which spool a command looks at: that of the configuration, or another one given by hand.
 
-With `--spool-dir` no configuration is read at all, so a spool can be looked at when the
-configuration is broken, or on another machine.
+Only the places are taken from the configuration, so the queue can be looked at while a mistake
+stands in it. With `--spool-dir` it is not read at all: for one that is no TOML, or of another
+machine.
 
 Ends a command, with words, by 66 when there is no spool, 77 when it may not be read, 69 when it
 cannot be opened and 74 when the disk fails while it is read.
@@ -77,12 +78,11 @@ def looking(place: Place) -> Iterator[Spool]:
 
 
 def _place(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Place:
-    """The folder given, else that of the settings in `ctx.obj`, which are read only now."""
+    """The folder given, else that of the configuration in `ctx.obj`."""
     if value is not None:
         return Place(value, "")
     try:
-        settings = ctx.obj.settings
-        return Place(str(settings.spool_dir), str(settings.control_socket))
+        return Place(ctx.obj.place("spool_dir"), ctx.obj.place("control_socket"))
     except click.exceptions.Exit:
         click.echo("To use a spool all the same, name it: --spool-dir DIR", err=True)
         raise

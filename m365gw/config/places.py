@@ -20,18 +20,22 @@ from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, Tree, read
 
 
 class Places:
-    """The places named by one configuration. Raises ConfigError."""
+    """The places named by one configuration. Raises ConfigError.
+
+    `unread` is the file when it may not be read by this user, else "".
+    """
 
     def __init__(self, config: str | None = None) -> None:
         environment = dict(os.environ)
         named = config or environment.get(PATH_VARIABLE)
         environment.pop(PATH_VARIABLE, None)
         path = Path(named or DEFAULT_PATH).absolute()
+        self.unread = ""
         try:
             must_exist = bool(named) or path.exists()
             open(path, "rb").close()
         except PermissionError:
-            path, must_exist = Path(os.devnull), False
+            self.unread, path, must_exist = str(path), Path(os.devnull), False
         except OSError:
             pass  # the reader says so, in its words
         self._tree: Tree = read(path, environment, must_exist=must_exist)

@@ -95,5 +95,6 @@ class Reload:
         self._log.emit("service.not_reloaded", "master", level="error", note=note)
         for problem in problems:
             where = f"{problem.place}: " if problem.place else ""
-            note = f"{where}{problem.fault}. {problem.remedy}".strip()
+            end = "" if problem.fault.endswith((".", "?")) else "."
+            note = f"{where}{problem.fault}{end} {problem.remedy}".strip()
             self._log.emit("service.problem", "master", level="error", note=note)

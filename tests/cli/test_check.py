@@ -25,7 +25,7 @@ class CheckTests(SynchronousTestCase):
         """A good configuration is said to be good, with what is in it."""
         status, said = self.run_check(GOOD)
         self.assertEqual(status, 0)
-        self.assertIn("1 listener(s), 1 mailbox(es), 1 client(s)", said)
+        self.assertIn("1 [[listener]], 1 [[mailbox]], 1 [[client]], 0 [[network]]", said)
 
     def test_nobody_may_send(self) -> None:
         """Closed by default is right, and worth a word to whoever wonders."""

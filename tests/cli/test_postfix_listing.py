@@ -164,7 +164,7 @@ class CommandTests(SynchronousTestCase):
         """A wrong folder is told from an empty queue, by words and by exit code."""
         result = call("mailq", spool=self.path + "-nowhere")
         self.assertEqual((result.code, result.stdout), (69, ""))
-        self.assertIn("postqueue: fatal: The spool", result.stderr)
+        self.assertIn("postqueue: fatal: There is no spool at", result.stderr)
 
     def test_it_loads_nothing_heavy(self) -> None:
         """Monitoring calls it each minute: the libraries of the service stay out of it."""

@@ -16,6 +16,7 @@ from m365gw.cli.queue import queue
 from m365gw.cli.queue_json import KEYS
 from m365gw.cli.queue_page import page
 from m365gw.cli.queue_table import table
+from m365gw.cli.running import Running
 from m365gw.smtp.envelope import Envelope, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
@@ -63,6 +64,32 @@ class ListTests(QueueCase):
     def table(self) -> list[str]:
         return list(table(browse(self.spool, Wanted()), NOW + 3720))
 
+    def below(self, entry: Entry, **known: object) -> list[str]:
+        """What is said below the line of a message while the service says this."""
+        running = attrs.evolve(Running(is_known=True, at=NOW), **known)
+        return [line.strip() for line in table([self.seen(entry)], NOW, running)][2:-1]
+
+    def test_a_pace_holds_up_only_what_is_due(self) -> None:
+        """That a mailbox sends as fast as it may says nothing of mail with another time."""
+        waits = {"relay@contoso.com": "it keeps its pace"}
+        self.assertEqual(self.below(put(self.spool), waits=waits), ["it keeps its pace"])
+        (reason,) = self.below(self.deferred("a@example.com"), waits=waits)
+        self.assertIn("451 4.3.2 try later", reason)
+
+    def test_what_stops_the_mailbox_is_said_once(self) -> None:
+        """The answer this message got may be the one that stopped its mailbox."""
+        entry = self.deferred("a@example.com")
+        (reason,) = self.below(entry, waits={"relay@contoso.com": ""})
+        what = reason.partition(" (")[0]
+        stopped = {"waits": {"relay@contoso.com": f"{what} Nobody knows why."}}
+        told = self.below(entry, **stopped, stopped=frozenset({"relay@contoso.com"}))
+        self.assertEqual(told, [reason, "Nobody knows why."])
+
+    def test_a_mailbox_that_is_not_configured(self) -> None:
+        """Its mail would wait without a word."""
+        told = self.below(put(self.spool), waits={"other@contoso.com": ""})
+        self.assertEqual(told, ["relay@contoso.com is not configured: its mail waits until it is"])
+
     def test_an_empty_queue(self) -> None:
         """Nothing queued is said in words and is no error."""
         result = self.run_queue("list")
@@ -77,7 +104,7 @@ class ListTests(QueueCase):
             [entry.queue_id, "incoming", str(len(CONTENT)), "1h", "0", "now", "relay@contoso.com"]
             + ["scan@contoso.com", ">", "a@example.com", "and", "2", "more"],
         )
-        self.assertEqual(foot, f"1 message, {len(CONTENT)}.")
+        self.assertEqual(foot, f"1 message, {len(CONTENT)} octets.")
 
     def test_a_deferred_message_says_why_in_words(self) -> None:
         """Below it stands what the reply means, and the reply itself."""

@@ -6,32 +6,45 @@ import json
 import os
 from pathlib import Path
 
-import attrs
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.main import main
 from m365gw.cli.queue import queue
-from m365gw.config.settings import Settings
+from m365gw.config import places
 from tests.spool.mail import new_spool, put
 
 
 class SpoolDirTests(SynchronousTestCase):
     """Which spool is looked at."""
 
-    def test_the_settings_name_the_spool(self) -> None:
-        """Without the option it is `spool_dir` of the settings in the context."""
+    def test_the_configuration_names_the_spool(self) -> None:
+        """Without the option it is `spool_dir`, whatever mistakes stand beside it."""
         path = self.mktemp()
         spool = new_spool(path)
         self.addCleanup(spool.close)
         entry = put(spool)
-
-        @attrs.frozen
-        class Invocation:
-            settings: Settings = Settings(spool_dir=path)
-
-        result = CliRunner().invoke(queue, ["list", "--json"], obj=Invocation())
+        config = Path(self.mktemp())
+        config.write_text(f'spool_dir = "{Path(path).absolute()}"\nno_such_key = 1\n')
+        result = CliRunner().invoke(main, ["-c", str(config), "queue", "list", "--json"])
         self.assertEqual(json.loads(result.stdout)["queue_id"], entry.queue_id)
+
+    def test_a_configuration_one_may_not_read(self) -> None:
+        """The usual places are looked in, and that is said once."""
+        config = Path(self.mktemp())
+        config.write_text("")
+
+        def refused(*_: object) -> None:
+            raise PermissionError
+
+        places.open = refused  # type: ignore[attr-defined]
+        self.addCleanup(delattr, places, "open")
+        self.patch(os, "environ", {"M365GW_SPOOL_DIR": self.mktemp()})
+        result = CliRunner().invoke(main, ["-c", str(config), "queue", "list"])
+        self.assertEqual(result.exit_code, 66)
+        told, missing = result.stderr.splitlines()
+        self.assertIn(f"You may not read {config.absolute()}", told)
+        self.assertIn("There is no spool at", missing)
 
     def test_a_named_spool_needs_no_configuration(self) -> None:
         """A broken configuration does not keep anybody from looking at the queue."""

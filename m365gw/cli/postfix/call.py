@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from attrs import define, field
 
@@ -21,9 +21,6 @@ from m365gw.config.places import Places
 from m365gw.config.problems import ConfigError
 from m365gw.spool.health import SpoolError, Unusable
 from m365gw.spool.spool import Spool
-
-if TYPE_CHECKING:
-    from m365gw.config.settings import Settings
 
 EX_UNAVAILABLE = 69
 EX_TEMPFAIL = 75
@@ -93,17 +90,8 @@ class Call:
         """A folder or socket the configuration names. Raises Fatal."""
         try:
             return Places(self.config).of(setting)
-        except ConfigError as error:
-            raise Fatal(str(error), EX_CONFIG) from None
-
-    def settings(self) -> Settings:
-        """The whole configuration, checked. Raises Fatal."""
-        from m365gw.config.load import load
-
-        try:
-            return load(self.config).settings
-        except ConfigError as error:
-            raise Fatal(str(error), EX_CONFIG) from None
+        except ConfigError as error:  # all that is wrong, on one line
+            raise Fatal(" ".join(str(error).split()), EX_CONFIG) from None
 
     @contextmanager
     def spool(self) -> Iterator[Spool]:
@@ -112,6 +100,8 @@ class Call:
         if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
             words = f"You may not read the spool {path}. Run this as the user of the service."
             raise Fatal(words, EX_NOPERM)
+        if not os.path.exists(path):
+            raise Fatal(f"There is no spool at {path}, so there is no mail.", EX_UNAVAILABLE)
         try:
             spool = Spool.open(path, hostname="", read_only=True)
         except Unusable as error:
