@@ -27,6 +27,8 @@ _USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
 MAY_BE_ZERO = (
     "tenant_external_recipients_per_day",
     "minimal_free_space",
+    "minimal_free_inodes",
+    "connection_reserve",
     "connection_idle",
     "shutdown_timeout",
 )
@@ -57,6 +59,12 @@ def faults(settings: Settings) -> Iterator[Fault]:
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:
                 yield (table, name), "must be more than 0", "Take it out to get the default."
+    if settings.limits.connection_reserve >= settings.limits.connection_limit:
+        yield (
+            ("limits", "connection_reserve"),
+            "leaves no connection to clients that are not known",
+            "Make it less than connection_limit.",
+        )
     if settings.logins.shortest_wait > settings.logins.longest_wait:
         yield ("logins", "shortest_wait"), "is longer than longest_wait", ""
     if settings.queue.minimal_backoff_time > settings.queue.maximal_backoff_time:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from attrs import field, fields, frozen
 
-from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
+from m365gw.config.fields import FileName, Seconds, meaning_of, required, secret, setting
+from m365gw.config.limits import Limits as Limits
 from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
 from m365gw.config.permissions import Permissions
@@ -177,36 +178,6 @@ class Queue:
     )
     confirm_delay_cleared: bool = setting(
         False, "true: who was told of a delay is also told when it is over."
-    )
-
-
-@frozen(kw_only=True)
-class Limits:
-    message_size_limit: Octets = setting(
-        36700160, "Largest message taken, in octets (35 MiB: what Microsoft 365 takes by default)."
-    )
-    header_size_limit: Octets = setting(262144, "Largest message header, in octets.")
-    line_length_limit: Octets = setting(
-        2048, "Longest command line, in octets; AUTH lines may have 12,288."
-    )
-    recipient_limit: int = setting(1000, "Most recipients of one message.")
-    connection_limit: int = setting(1000, "Most connections at a time.")
-    client_connection_limit: int = setting(50, "Most connections at a time from one address.")
-    hard_error_limit: int = setting(20, "Errors after which a session ends.")
-    command_limit: int = setting(1000, "Commands a session may give without sending a message.")
-    hopcount_limit: int = setting(50, "Received fields after which a message is taken to loop.")
-    command_timeout: Seconds = setting(300.0, "Longest wait for a command.")
-    data_timeout: Seconds = setting(180.0, "Longest wait for the next piece of a message.")
-    tls_timeout: Seconds = setting(30.0, "Longest wait for a TLS handshake.")
-    tls_wait: Seconds = setting(
-        2.0, 'How long a listener with tls = "auto" waits for TLS to begin before it greets.'
-    )
-    proxy_timeout: Seconds = setting(5.0, "Longest wait for the PROXY header of a load balancer.")
-    shutdown_timeout: Seconds = setting(
-        30.0, "How long a stop waits for messages in hand, in and out."
-    )
-    minimal_free_space: Octets = setting(
-        104857600, "Free space of the spool below which no mail is taken (452)."
     )
 
 

@@ -4,8 +4,8 @@ Pure decisions, closed by default: what no rule allows is denied. A rule belongs
 ([[client]]) or to a trusted network ([[network]], named in `networks` of the listener). Every
 answer is a value with words, so that a session and `m365gw explain` decide and say the same.
 
-Denials are values too: 421 4.7.0 for a connection too many, 530 5.7.0 where a login would help,
-550 5.7.1 where none would, and what the rule says (`rules`). Nothing is raised.
+Denials are values too: 530 5.7.0 where a login would help, 550 5.7.1 where none would, and what the
+rule says (`rules`). Nothing is raised.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from time import monotonic
 
 from attrs import frozen
 
-from m365gw.config.settings import Client, Limits, Listener, Network, Quirk
+from m365gw.config.settings import Client, Listener, Network, Quirk
 from m365gw.edge.allowances import Allowances
 from m365gw.edge.mending import LINE_ENDS
 from m365gw.edge.rules import Allowed, Denied, Rule, client_rule, network_rule
@@ -98,18 +98,6 @@ class Admission:
         """Whether a visitor may send as this envelope sender, and by which mailbox."""
         rule = self.rule_for(visitor)
         return rule if isinstance(rule, Denied) else rule.decide(sender)
-
-
-def may_connect(limits: Limits, connections: int, from_address: int) -> Denied | None:
-    """Whether one more connection fits beside those there are, in all and from its address."""
-    if connections >= limits.connection_limit:
-        words = "Too many connections to this server; try again later"
-    elif from_address >= limits.client_connection_limit:
-        limit = limits.client_connection_limit
-        words = f"Too many connections from your address; the limit is {limit} at a time"
-    else:
-        return None
-    return Denied(Reply(421, "4.7.0", words))
 
 
 def ip_address(host: str) -> IpAddress | None:

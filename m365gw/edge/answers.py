@@ -46,7 +46,10 @@ SLOW_CONTENT: Final = Reply(421, "4.4.2", "Timeout: the message did not come in 
 STAYED_TOO_LONG: Final = Reply(421, "4.4.2", "Timeout: no login and no message came in time")
 TIMEOUTS: Final = (SLOW_COMMAND, SLOW_CONTENT, STAYED_TOO_LONG)
 STOPPING: Final = Reply(421, "4.3.2", "The service closes this connection; try again later")
+# Last replies to clients that are not in the midst of sending.
+UNHURRIED: Final = (BYE, STOPPING, *TIMEOUTS)
 STRANGER: Final = Reply(421, "4.7.0", "This server speaks SMTP, and nothing else")
 INJECTED: Final = Reply(421, "4.7.0", "Octets came behind STARTTLS before TLS began")
+ENOUGH: Final = Reply(421, "4.7.0", "Too many messages in one connection; connect again")
 TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_COMMANDS: Final = Reply(421, "4.7.0", "Too many commands without a message")

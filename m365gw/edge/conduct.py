@@ -14,6 +14,7 @@ class Conduct:
         self._limits = limits
         self._errors = 0
         self._idle_commands = 0  # since the last message
+        self._transactions = 0
 
     def command(self) -> None:
         """One more command."""
@@ -22,6 +23,11 @@ class Conduct:
     def part_of_message(self) -> None:
         """The command just counted was part of a message: it is not idle."""
         self._idle_commands -= 1
+
+    def begin_transaction(self) -> bool:
+        """One more message is to begin; whether the session may have it."""
+        self._transactions += 1
+        return self._transactions <= self._limits.transaction_limit
 
     def message_stored(self) -> None:
         """A message came of it all."""

@@ -32,6 +32,7 @@ from m365gw.spool.draft import Draft
 _log = Logger()
 
 PATIENCE: Final = 10  # times the size limit that is read over before we hang up
+MOST_VISITS: Final = 3  # of one message: who got it may send it on, but not for ever
 SMALL: Final = 4096  # octets; smaller pieces go on together
 
 
@@ -45,13 +46,17 @@ class Content:
         limits: Limits,
         rule: Rule,
         mending: Mending | None = None,
+        *,
+        own_hop: bytes,
     ) -> None:
-        """Raises SpoolError."""
+        """`own_hop` is what our own trace fields hold. Raises SpoolError."""
         self.queue_id = draft.queue_id
         self.size = 0  # octets received, without our trace field
         self.refusal: Reply | None = None
         self._draft = draft
         self._limits = limits
+        self._own_hop = own_hop
+        self._visits = 0  # how often it has been here
         self._header: HeaderScan | None = HeaderScan()
         # What is mended has its authors judged in its mended form.
         self._rule = rule if rule.judges_from and mending is None else None
@@ -150,7 +155,12 @@ class Content:
 
     def _scan(self, header: HeaderScan, octets: bytes) -> None:
         """Look at the header while it passes; raises Refused."""
+        seen = header.size
         header.feed(octets)
+        self._visits += octets[: header.size - seen].count(self._own_hop)
+        if self._visits > MOST_VISITS:
+            words = f"Mail loop: the message has been here {self._visits} times before"
+            raise Refused(Reply(554, "5.4.6", words))
         if header.size > self._limits.header_size_limit:
             limit = self._limits.header_size_limit
             words = f"The message header is larger than the {limit} octets allowed here"

@@ -1,14 +1,17 @@
 """The entrance of a listener: from a connection to a session, or to the door.
 
 A connection too many gets 421 4.7.0, one that comes while the disk cannot be trusted 421 4.3.0, and
-is closed; where TLS comes first it is closed without words, as words would cost a handshake.
-Load balancers are let in without being counted; the clients they bring are.
+is closed; where TLS comes first it is closed without words, as words would cost a handshake. The
+log is told of each kind once a minute. Load balancers are let in without being counted; the clients
+they bring are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Final
 
+from attrs import frozen
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -18,22 +21,30 @@ from twisted.internet.interfaces import (
 )
 
 from m365gw.edge import answers
-from m365gw.edge.admission import IpAddress, Visitor
+from m365gw.edge.admission import Visitor
 from m365gw.edge.arrival import Arrival, AwaitHeader, AwaitTls, BeginTls
 from m365gw.edge.caller import Caller, caller_at, introduced, must_introduce
-from m365gw.edge.census import Census
+from m365gw.edge.census import Census, Stay
 from m365gw.edge.certificates import ServerCertificate
 from m365gw.edge.doorway import Doorway, Peer
 from m365gw.edge.pump import Pump, Surroundings
+from m365gw.edge.seldom import Seldom
 from m365gw.edge.session import Session
 from m365gw.smtp.proxy import Header
 from m365gw.smtp.replies import Reply, render
 
-SAME_FAULT_AGAIN: Final = 60.0  # seconds until the same fault of a load balancer is told again
 _HEADER_REMEDY: Final = (
     "The listener has proxy_from, so this address must send one (HAProxy: send-proxy-v2, for its "
     "health checks check-send-proxy). Set it there, or take the address out of proxy_from"
 )
+
+
+@frozen
+class Guest:
+    """A client that was let in."""
+
+    caller: Caller
+    stay: Stay
 
 
 class Farewell(protocol.Protocol):
@@ -72,9 +83,9 @@ class SessionFactory(protocol.Factory):
         self._clock = clock
         self.certificate = certificate
         # Who is here. A load balancer that has not said whom it brings is nobody yet.
-        self._here: dict[Pump | Arrival, Caller | None] = {}
+        self._here: dict[Pump | Arrival, Guest | None] = {}
         self._empty: list[Deferred[None]] = []
-        self._told: dict[tuple[IpAddress | None, str], float] = {}  # when a fault was told last
+        self._seldom = Seldom(doorway.log, clock)
 
     def buildProtocol(self, addr: IAddress | None) -> protocol.Protocol:
         caller = caller_at(addr)
@@ -86,7 +97,8 @@ class SessionFactory(protocol.Factory):
             return self._admit(introduced(header, caller, self._listener))
 
         def failed(words: str) -> None:
-            self._tell_once(caller, words)
+            kind = (caller.address, words)
+            self._tell(kind, caller, f"{words}. {_HEADER_REMEDY}")
 
         seconds = self._doorway.limits.proxy_timeout
         arrival = AwaitHeader(self._clock, seconds, self._closed, met, failed)
@@ -117,31 +129,32 @@ class SessionFactory(protocol.Factory):
     def _admit(self, caller: Caller) -> protocol.Protocol:
         """What a client gets: a session, soon a session, or a farewell."""
         tls = self._listener.tls
-        reply = self._reason_against(caller.address)
-        if reply is not None:
-            self._refused(caller, str(reply))
-            return Farewell(reply, is_implicit_tls=tls == "implicit")
+        stay = self._enter(caller)
+        if isinstance(stay, Reply):
+            self._tell(stay, caller, str(stay))
+            return Farewell(stay, is_implicit_tls=tls == "implicit")
+        guest = Guest(caller, stay)
         if tls != "auto" or caller.tls:
-            return self._begin(caller, is_implicit_tls=tls == "implicit")
+            return self._begin(guest, is_implicit_tls=tls == "implicit")
 
         def seen(arrival: AwaitTls, is_tls: bool) -> protocol.Protocol:
             del self._here[arrival]
-            return self._begin(caller, is_implicit_tls=is_tls)
+            return self._begin(guest, is_implicit_tls=is_tls)
 
         arrival = AwaitTls(self._clock, self._doorway.limits.tls_wait, self._closed, seen)
-        self._here[arrival] = caller
+        self._here[arrival] = guest
         return arrival
 
-    def _reason_against(self, address: IpAddress | None) -> Reply | None:
-        """Why a client may not come in; None when it may, and then it is counted."""
+    def _enter(self, caller: Caller) -> Stay | Reply:
+        """A client that is counted, or why it may not come in."""
         if not self._doorway.intake.is_open:
             return answers.CANNOT_STORE
-        denied = self._census.enter(address)
-        return None if denied is None else denied.reply
+        is_trusted = Visitor(self._listener, caller.address).is_in(self._listener.networks)
+        return self._census.enter(caller.address, is_trusted=is_trusted)
 
-    def _begin(self, caller: Caller, *, is_implicit_tls: bool) -> protocol.Protocol:
+    def _begin(self, guest: Guest, *, is_implicit_tls: bool) -> protocol.Protocol:
         """The pump of a client that is counted, behind TLS where that comes first."""
-        certificate = self._certificate_for(caller)
+        certificate = self._certificate_for(guest.caller)
         pump = Pump(
             Surroundings(
                 speaker=self._session,
@@ -149,11 +162,12 @@ class SessionFactory(protocol.Factory):
                 clock=self._clock,
                 is_implicit_tls=is_implicit_tls,
                 certificate=certificate,
+                is_pressed=guest.stay.is_pressed,
                 closed=self._closed,
             )
         )
         pump.factory = self
-        self._here[pump] = caller
+        self._here[pump] = guest
         if not is_implicit_tls:
             return pump
         assert certificate is not None
@@ -167,8 +181,9 @@ class SessionFactory(protocol.Factory):
         return self.certificate.legacy if visitor.has_quirk("legacy-tls") else self.certificate
 
     def _session(self, pump: Pump) -> Session:
-        caller = self._here[pump]
-        assert caller is not None
+        guest = self._here[pump]
+        assert guest is not None
+        caller = guest.caller
         tls = _tls_words(pump.transport.getHandle()) if pump.is_secure else caller.tls
         host = str(caller.address or "")
         facts = {"client": caller.name, **caller.told}
@@ -176,24 +191,18 @@ class SessionFactory(protocol.Factory):
         return Session(self._doorway, pump, peer, Visitor(self._listener, caller.address))
 
     def _closed(self, connection: Pump | Arrival) -> None:
-        caller = self._here.pop(connection)
-        if caller is not None:
-            self._census.leave(caller.address)
+        guest = self._here.pop(connection)
+        if guest is not None:
+            guest.stay.end()
         if not self._here:
             empty, self._empty = self._empty, []
             for done in empty:
                 done.callback(None)
 
-    def _tell_once(self, balancer: Caller, words: str) -> None:
-        """A balancer makes the same fault with each connection: once a minute is enough."""
-        key, now = (balancer.address, words), self._clock.seconds()
-        if now >= self._told.get(key, now):
-            self._told[key] = now + SAME_FAULT_AGAIN
-            self._refused(balancer, f"{words}. {_HEADER_REMEDY}")
-
-    def _refused(self, caller: Caller, words: str) -> None:
+    def _tell(self, kind: Hashable, caller: Caller, words: str) -> None:
+        """Tell the log why somebody did not come in."""
         facts = {"client": caller.name, **caller.told}
-        self._doorway.log.emit("client.refused", "smtpd", level="warn", note=words, **facts)
+        self._seldom.warn(kind, "client.refused", words, **facts)
 
 
 def _tls_words(connection: Any) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
+from m365gw.edge import answers
 from m365gw.smtp.replies import Reply, render
+
+MOST_READ_OVER: Final = 1 << 20  # octets behind the last reply, before we break off
 
 _rendered = lru_cache(maxsize=256)(render)
 
@@ -37,6 +40,8 @@ class Flow:
         self._replies: list[bytes] = []  # not written yet
         self._is_paused = False  # we do not read
         self.is_choked = False  # the peer does not read
+        self._patience = MOST_READ_OVER
+        self._last: Reply | None = None
         if ITCPTransport.providedBy(transport):
             # Replies wait for nobody: without this a small write waits for the peer's ACK.
             transport.setTcpNoDelay(True)
@@ -46,9 +51,33 @@ class Flow:
         """Let go of the transport."""
         self._transport.unregisterProducer()
 
+    def close(self) -> None:
+        """Close the connection once the peer has taken the replies.
+
+        A socket that is closed with octets in it which nobody has read resets the connection
+        (RFC 1122 4.2.2.13), and the peer may lose the replies. So where the peer may still be
+        sending only our side is closed, and the rest is read until it closes too. TLS does the
+        same by its close alert.
+        """
+        self.end()
+        transport = self._transport
+        is_plain = isinstance(transport, tcp.Connection) and not transport.TLS
+        if is_plain and self._last not in answers.UNHURRIED:
+            transport.resumeProducing()
+            transport.loseWriteConnection()
+        else:
+            transport.loseConnection()
+
+    def read_over(self, octets: int) -> None:
+        """So many octets came behind the last reply: bear a few, so that the peer reads that."""
+        self._patience -= octets
+        if self._patience < 0:
+            self._transport.abortConnection()
+
     def say(self, reply: Reply) -> None:
         """Gather a reply, to be written with the others."""
         self._replies.append(_rendered(reply))
+        self._last = reply
 
     def flush(self) -> bool:
         """Write what was gathered; returns whether there was anything."""

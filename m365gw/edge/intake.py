@@ -18,11 +18,13 @@ from m365gw.edge.commit import GroupCommit
 from m365gw.edge.content import Content
 from m365gw.edge.mending import Mending
 from m365gw.edge.rules import Rule
+from m365gw.edge.seldom import Seldom
 from m365gw.edge.space import BROKEN, Space
+from m365gw.events import EventLog
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.header_repair import Facts
-from m365gw.smtp.trace import received
+from m365gw.smtp.trace import by, received
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
@@ -40,6 +42,7 @@ class Intake:
         hostname: str,
         clock: IReactorTime,
         in_thread: Callable[..., Deferred[Any]],
+        log: EventLog,
     ) -> None:
         self._spool = spool
         self._commit = commit
@@ -47,7 +50,8 @@ class Intake:
         self._hostname = hostname
         self._clock = clock
         self._in_thread = in_thread
-        self._space = Space(spool, limits.minimal_free_space, clock)
+        self._space = Space(spool, limits, clock, Seldom(log, clock))
+        self._own_hop = f"{by(hostname)} ".encode("ascii", "replace")
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +76,7 @@ class Intake:
         mending = None
         if repairs or rule.rewrites_from:
             mending = self._mending(envelope, draft.queue_id, repairs, rule)
-        return Content(draft, trace, self._limits, rule, mending)
+        return Content(draft, trace, self._limits, rule, mending, own_hop=self._own_hop)
 
     def accept(self, content: Content, faults: Faults) -> Deferred[Entry]:
         """Make a complete message durable. Raises, or fails with, Refused."""

@@ -54,6 +54,7 @@ class Surroundings:
     clock: IReactorTime
     is_implicit_tls: bool
     certificate: IOpenSSLServerConnectionCreator | None
+    is_pressed: Callable[[], bool]  # whether its place is wanted by many others
     closed: Callable[[Pump], object]
 
 
@@ -67,7 +68,7 @@ class Pump(protocol.Protocol):
         self._with = surroundings
         limits, clock = surroundings.limits, surroundings.clock
         self._lines = LineReader(limits.line_length_limit)
-        self._timeouts = Timeouts(limits, clock, self._expired)
+        self._timeouts = Timeouts(limits, clock, self._expired, surroundings.is_pressed)
         self._turns = Turns(clock, self._turn)
         self._speaker: Speaker | None = None  # none before TLS that comes first
         self._flow: Flow  # made with the speaker
@@ -132,6 +133,8 @@ class Pump(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self.is_over:
+            if self._speaker is not None:
+                self._flow.read_over(len(data))
             return
         if self._is_first:
             self._is_first = False
@@ -280,10 +283,9 @@ class Pump(protocol.Protocol):
         self.transport.startTLS(self._with.certificate)
 
     def _hang_up(self) -> None:
-        """Close once the peer has taken the replies; a registered producer would prevent that."""
+        """Close once the peer has taken the replies."""
         self._timeouts.await_farewell()
-        self._flow.end()
-        self.transport.loseConnection()
+        self._flow.close()
 
     def _expired(self, farewell: Reply | None) -> None:
         """The time is up. Nothing can be said in a handshake, nor after the last reply."""

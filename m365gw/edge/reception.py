@@ -70,6 +70,8 @@ class Reception:
     def mail(self, mail: commands.Mail) -> Answer:
         if self._transaction is not None:
             return answers.IN_MESSAGE
+        if not self._conduct.begin_transaction():
+            return answers.ENOUGH
         if not self._identity.helo:
             return answers.NEEDS_HELLO
         if self._door.listener.tls == "require" and not self._identity.is_secure:

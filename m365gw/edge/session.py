@@ -67,8 +67,8 @@ class Session:
     def greeting(self) -> Reply:
         return Reply(220, "", f"{self._door.hostname} ESMTP m365gw")
 
-    def stranger(self, first: bytes) -> Reply | None:
-        words = recognise(first)
+    def stranger(self, octets: bytes) -> Reply | None:
+        words = recognise(octets)
         if not words:
             return None
         self._journal.stranger(words)
@@ -84,6 +84,9 @@ class Session:
             else:
                 command = self._parse_long(line)
         except Exception as error:
+            farewell = self.stranger(line)  # its first octets may have come one by one
+            if farewell is not None:
+                return farewell
             self._beware_of_content(line[:4].upper())
             if isinstance(error, Refused):
                 self._journal.command_refused(error.reply)
@@ -93,6 +96,9 @@ class Session:
     def garbled(self, fault: LineFault) -> Reply:
         self._conduct.command()
         self._login.give_up()
+        farewell = self.stranger(fault.verb)
+        if farewell is not None:
+            return farewell
         self._beware_of_content(fault.verb)
         self._journal.command_refused(fault.reply)
         return fault.reply

@@ -43,7 +43,7 @@ class Speaker(Protocol):
 
     def greeting(self) -> Reply: ...
 
-    def stranger(self, first: bytes) -> Reply | None:
+    def stranger(self, octets: bytes) -> Reply | None:
         """The farewell when the first octets show a client that does not speak SMTP."""
 
     def command(self, line: bytes) -> Answer: ...

@@ -1,7 +1,8 @@
-"""Clients that do not speak SMTP, known by their first octets.
+"""Clients that do not speak SMTP, known by the first octets of what they send.
 
-They are closed at once instead of being answered line by line, and the log says in plain words
-what has come to the wrong door: nobody should have to read a hex dump at night.
+They are closed at once instead of being answered line by line: else a web page could have a browser
+say SMTP commands in the body of a request. And the log says in plain words what has come to the
+wrong door: nobody should have to read a hex dump at night.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from typing import Final
 
 _TLS: Final = b"\x16\x03"  # a handshake record (RFC 8446 5.1)
 _PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
-_HTTP: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT", b"DELETE"})
+_HTTP: Final = frozenset(
+    {
+        *(b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT"),
+        b"PRI",  # begins HTTP/2
+    }
+)
 
 
 def recognise(first: bytes) -> str:
@@ -25,6 +31,8 @@ def recognise(first: bytes) -> str:
             "The client sent a PROXY header, which this listener does not take from it. "
             "If it is your load balancer, add its address to proxy_from of the listener"
         )
-    if first.partition(b" ")[0] in _HTTP:
+    if first[:8].partition(b" ")[0] in _HTTP:
         return "The client sent an HTTP request. A browser or a scanner has the wrong port"
+    if first.startswith(b"SSH-"):
+        return "The client speaks SSH. A login or a scanner has the wrong port"
     return ""

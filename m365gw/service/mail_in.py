@@ -14,7 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from m365gw.config.settings import Settings
 from m365gw.directory.last_use import LastUse
-from m365gw.edge.admission import Admission
+from m365gw.edge.admission import Admission, ip_address
 from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census
 from m365gw.edge.certificate_watch import CertificateWatch
@@ -86,9 +86,11 @@ class MailIn:
         uses = LastUse(settings.state_dir)
         self._usage = Usage(uses, reactor, passwords, log)
         self._authenticator = Authenticator(
-            settings.client, settings.logins, reactor, passwords, self._usage.note, uses
+            settings.client, settings.logins, reactor, passwords, self._logged_in, uses
         )
-        self.census = Census(settings.limits)
+        self.census = Census(settings.limits, reactor)
+        for use in uses:
+            self.census.know(ip_address(use.address))
         self._pickup: Pickup | None = None
         self._maildrop = maildrop
         self.listening = Listening(
@@ -147,6 +149,10 @@ class MailIn:
         for pool in self._pools:
             pool.stop()
 
+    def _logged_in(self, login: str, stored: str, address: str) -> None:
+        self._usage.note(login, stored, address)
+        self.census.know(ip_address(address))
+
     def _doorways(self, settings: Settings) -> list[Doorway]:
         intake = self._intake(settings)
         return [
@@ -170,6 +176,7 @@ class MailIn:
             settings.hostname,
             self._reactor,
             self._repairs,
+            self._log,
         )
 
     def _pick_up_from(self, maildrop: Maildrop | None) -> None:

@@ -83,16 +83,24 @@ class Status:
 
 def lack_of_space(spool: Spool, settings: Settings) -> dict[str, str]:
     """What is wrong when the spool has too little room to take mail; {} when it has enough."""
-    least = settings.limits.minimal_free_space
+    limits = settings.limits
     try:
-        free = spool.free_space()
+        free, files = spool.free_space(), spool.free_files()
     except SpoolError:
         return {}  # what is wrong then is told otherwise
-    if free > least:
-        return {}
-    return {
-        "what": "The disk of the spool is nearly full; no mail is taken (452), what is there goes.",
-        "why": f"{free:,} octets are free on {settings.spool_dir}, and minimal_free_space is"
-        f" {least:,}.",
-        "fix": "Make room, or lower [limits] minimal_free_space.",
-    }
+    what = "The disk of the spool is nearly full; no mail is taken (452), what is there goes."
+    if free <= limits.minimal_free_space:
+        return {
+            "what": what,
+            "why": f"{free:,} octets are free on {settings.spool_dir}, and minimal_free_space is"
+            f" {limits.minimal_free_space:,}.",
+            "fix": "Make room, or lower [limits] minimal_free_space.",
+        }
+    if files is not None and files <= limits.minimal_free_inodes:
+        return {
+            "what": what,
+            "why": f"The disk of {settings.spool_dir} has room for {files:,} more files, and"
+            f" minimal_free_inodes is {limits.minimal_free_inodes:,}.",
+            "fix": "Remove small files there (df -i shows them).",
+        }
+    return {}

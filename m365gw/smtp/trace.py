@@ -41,8 +41,13 @@ def _came(origin: Origin, hostname: str) -> str:
     """The part that all messages of a session share."""
     came = f"from {_name(origin.helo)} ({_literal(origin.client)})\r\n\t" if origin.client else ""
     tls = f"(using {_phrase(origin.tls)})\r\n\t" if origin.tls else ""
-    by = f"by {hostname} with {origin.protocol}" if origin.protocol else f"by {hostname}"
-    return f"Received: {came}{tls}{by}"
+    protocol = f" with {origin.protocol}" if origin.protocol else ""
+    return f"Received: {came}{tls}{by(hostname)}{protocol}"
+
+
+def by(hostname: str) -> str:
+    """What all fields of one host have in common."""
+    return f"by {hostname}"
 
 
 @lru_cache(maxsize=4)

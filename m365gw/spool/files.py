@@ -122,3 +122,8 @@ class Files:
         """Octets an ordinary user may still write to the spool's file system."""
         found = os.fstatvfs(self.root)
         return found.f_bavail * found.f_frsize
+
+    def free_files(self) -> int | None:
+        """Files an ordinary user may still make there; None where no number is set beforehand."""
+        found = os.fstatvfs(self.root)
+        return found.f_favail if found.f_files else None

@@ -36,6 +36,7 @@ class Spool:
     """The spool in one folder. Make it with `open`; one opened `read_only` changes nothing."""
 
     def __init__(self, files: Files, clock: Callable[[], float], worker: int) -> None:
+        self.path = ""  # of its folder, for words
         self._files = files
         self._clock = clock
         self._ids = QueueIds(clock, worker)
@@ -81,6 +82,7 @@ class Spool:
                     spool._new = calls.open_folder("incoming/new")
                     spool._ids = QueueIds(clock, worker, layout.read_newest_id(calls))
                 undo.pop_all()
+                spool.path = path
                 return spool
         except OSError as error:
             raise Unusable(
@@ -233,6 +235,11 @@ class Spool:
         """Octets that may still be written. Raises SpoolError."""
         with self.health:
             return self._files.free_space()
+
+    def free_files(self) -> int | None:
+        """Files that may still be made; None: as many as there is space. Raises SpoolError."""
+        with self.health:
+            return self._files.free_files()
 
     def probe(self) -> bool:
         """BLOCKING. Try the disk; returns whether the gate is open now.

@@ -147,10 +147,12 @@ class Gateway:
             authenticator=Authenticator(
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
             ),
-            intake=Intake(self.spool, self.commit, limits, "gw.example.com", self.clock, execute),
+            intake=Intake(
+                self.spool, self.commit, limits, "gw.example.com", self.clock, execute, self.log
+            ),
             log=self.log,
         )
-        self.census = Census(limits)
+        self.census = Census(limits, self.clock)
         self.certificate = Certificate()
         self.factory = SessionFactory(
             self.doorway,

@@ -6,12 +6,11 @@ from ipaddress import ip_address as address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Client, Limits, Listener, Network
+from m365gw.config.settings import Client, Listener, Network
 from m365gw.edge.admission import (
     Admission,
     Visitor,
     ip_address,
-    may_connect,
 )
 from m365gw.edge.rules import Allowed, Denied, client_rule, network_rule
 
@@ -133,17 +132,8 @@ class AdmissionTests(SynchronousTestCase):
         self.assertTrue(reply.startswith("550 5.7.1"), reply)
 
 
-class ConnectionTests(SynchronousTestCase):
-    """May one more connection be made?"""
-
-    def test_limits_in_all_and_per_address(self) -> None:
-        """The connection that would exceed either limit is denied with 421."""
-        limits = Limits(connection_limit=10, client_connection_limit=2)
-        self.assertIsNone(may_connect(limits, 9, 1))
-        for count, from_address in ((10, 0), (5, 2)):
-            denied = may_connect(limits, count, from_address)
-            assert denied is not None
-            self.assertEqual((denied.reply.code, denied.reply.status), (421, "4.7.0"))
+class AddressTests(SynchronousTestCase):
+    """The address of a peer."""
 
     def test_addresses_are_normalised(self) -> None:
         """Scope ids go, mapped addresses become what they map, nonsense becomes None."""

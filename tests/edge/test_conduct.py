@@ -34,6 +34,15 @@ class ConductTests(SynchronousTestCase):
         self.conduct.command()
         self.assertEqual(self.conduct.judge(answers.OK), answers.TOO_MANY_COMMANDS)
 
+    def test_transactions(self) -> None:
+        """A session may have so many, whatever becomes of them."""
+        conduct = Conduct(Limits(transaction_limit=2))
+        begun = []
+        for _ in range(4):
+            begun.append(conduct.begin_transaction())
+            conduct.message_stored()
+        self.assertEqual(begun, [True, True, False, False])
+
     def test_message_makes_up_for_all(self) -> None:
         """After a message that was stored the counts begin anew."""
         for _ in range(5):

@@ -173,6 +173,42 @@ class PlaceTests(TestCase):
         self.assertEqual(await self.hear(service, socket.AF_UNIX, place), b"220 ")
 
 
+class FarewellTests(TestCase):
+    """Clients that still send when they are told to leave."""
+
+    async def flood(self, octets: int) -> bytes:
+        """What a client hears that sends so much rubbish before it reads anything."""
+        service = Service(self, tls="none", auth="off", networks=("127.0.0.1",))
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(service.stopService)
+        heard = b""
+
+        def talk() -> None:
+            nonlocal heard
+            with socket.create_connection(("127.0.0.1", service.number), timeout=10) as client:
+                client.sendall(b"rubbish\r\n" * (octets // 9))
+                client.shutdown(socket.SHUT_WR)
+                while said := client.recv(65536):
+                    heard += said
+
+        try:
+            await deferToThread(talk)
+        except OSError as error:
+            return heard + repr(error).encode()
+        return heard
+
+    async def test_the_last_reply_can_be_read(self) -> None:
+        """What has not been read yet does not reset the connection."""
+        heard = await self.flood(500_000)
+        self.assertTrue(heard.endswith(b"\r\n421 4.7.0 Too many errors\r\n"), heard[-100:])
+
+    async def test_patience_ends(self) -> None:
+        """Who sends without end is broken off."""
+        heard = await self.flood(50_000_000)
+        self.assertRegex(heard[-100:], rb"ConnectionResetError|BrokenPipeError")
+
+
 class StartStopTests(TestCase):
     """Binding and letting go."""
 

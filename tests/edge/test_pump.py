@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener
 from m365gw.edge.pump import Pump
-from m365gw.edge.timeouts import FAREWELL_SECONDS, LEAST_PIECE
+from m365gw.edge.timeouts import FAREWELL_SECONDS
 from m365gw.smtp.envelope import Recipient
 from tests.edge.conversation import MESSAGE, TRUSTED, Conversation, Gateway
 
@@ -88,17 +88,6 @@ class PumpTests(SynchronousTestCase):
         self.gateway.clock.advance(180)
         self.assertEqual(client.codes(), ["421"])
         self.assertEqual(self.gateway.messages(), [])
-
-    def test_drops_of_content_do_not_earn_time(self) -> None:
-        """An octet now and then does not hold a connection; pieces worth the name do."""
-        client = self.in_data()
-        for _ in range(5):
-            self.gateway.clock.advance(170)
-            self.assertEqual(client.send(b"x" * LEAST_PIECE), [])
-        self.gateway.clock.advance(170)
-        client.send(b"x")
-        self.gateway.clock.advance(10)
-        self.assertEqual(client.codes(), ["421"])
 
     def test_time_counts_again_after_we_worked(self) -> None:
         """A commit that took long does not count against the client, what follows does."""
@@ -244,6 +233,27 @@ class FactoryTests(SynchronousTestCase):
         first.drop()
         second.protocol.connectionLost()
         self.assertEqual(gateway.connect().greeting[0][:3], "220")
+
+    def test_connections_too_many_are_logged_once_a_minute(self) -> None:
+        """One line for each kind, and their number in the next."""
+        gateway = Gateway(self, limits=Limits(client_connection_limit=1))
+        gateway.connect()
+        for _ in range(500):
+            gateway.connect().protocol.connectionLost()
+        lines = gateway.output.getvalue().splitlines()
+        self.assertEqual(len([line for line in lines if "Too many" in line]), 1)
+        gateway.clock.advance(60)
+        gateway.connect()
+        self.assertIn("(499 more like this", gateway.output.getvalue())
+
+    def test_printers_come_in_through_a_crowd_of_strangers(self) -> None:
+        """From fifty addresses, each with all it may have."""
+        limits = Limits(connection_limit=100, connection_reserve=10, client_connection_limit=5)
+        gateway = Gateway(self, limits=limits)
+        crowd = [gateway.connect(f"198.51.{each}.1") for each in range(50) for _ in range(5)]
+        codes = [client.greeting[0][:3] for client in crowd]
+        self.assertEqual((codes.count("220"), codes.count("421")), (90, 160))
+        self.assertEqual(gateway.connect().message()[0][:3], "250")
 
     def test_connection_too_many_with_implicit_tls_is_closed_without_words(self) -> None:
         """Words would cost a handshake."""

@@ -8,7 +8,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener, Network
-from m365gw.edge.content import SMALL
+from m365gw.edge.content import MOST_VISITS, SMALL
 from m365gw.edge.reception import TINY_CHUNK
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
@@ -214,6 +214,27 @@ class ContentTests(SynchronousTestCase):
         hops = b"Received: by x\r\n"
         self.assertEqual(client.message(hops * 4 + b"\r\n")[0][:9], "554 5.4.6")
         self.assertEqual(client.message(hops * 3 + b"\r\n" + hops * 9)[0][:3], "250")
+
+    def test_message_that_comes_back_again_and_again_is_refused(self) -> None:
+        """554 5.4.6 long before the count of all hops: our own name is in each of its rounds."""
+        gateway = Gateway(self)
+        client, content = gateway.connect(), MESSAGE
+        for _ in range(MOST_VISITS + 1):
+            self.assertEqual(client.message(content)[0][:3], "250")
+            content = gateway.messages()[-1][1]
+        reply = client.message(content)[0]
+        self.assertEqual(reply[:9], "554 5.4.6")
+        self.assertIn(f"here {MOST_VISITS + 1} times", reply)
+        quoted = MESSAGE + content  # a report about it shows its header
+        self.assertEqual(client.message(quoted)[0][:3], "250")
+
+    def test_session_has_so_many_messages(self) -> None:
+        """Then MAIL gets 421, and the client connects again."""
+        client = Gateway(self, limits=Limits(transaction_limit=2, minimal_free_space=0)).connect()
+        for _ in range(2):
+            self.assertEqual(client.message()[0][:3], "250")
+        self.assertEqual(client.say("MAIL FROM:<me@example.com>")[0][:9], "421 4.7.0")
+        self.assertTrue(client.wire.is_closing)
 
     def test_nothing_of_a_refused_message_reaches_the_next(self) -> None:
         """After a refusal at the dot RCPT and DATA without MAIL are out of order."""

@@ -76,6 +76,16 @@ class GreetingTests(SynchronousTestCase):
         self.assertTrue(client.wire.is_closing)
         self.assertIn("HTTP request", client.gateway.output.getvalue())
 
+    def test_stranger_is_known_by_a_later_line_too(self) -> None:
+        """Its first octets may come one by one, and a browser may say something else before."""
+        for said in (b"POST / HTTP/1.1\r\n", b"\x16\x03\x01\x02\n"):
+            client = Gateway(self).connect()
+            client.say("NOOP")
+            for octet in said:
+                replies = client.send(bytes([octet]))
+            self.assertEqual(replies, ["421 4.7.0 This server speaks SMTP, and nothing else"])
+            self.assertTrue(client.wire.is_closing)
+
     def test_small_verbs(self) -> None:
         """NOOP, VRFY, EXPN, HELP, RSET and QUIT answer at any time."""
         client = Gateway(self).connect()

@@ -16,6 +16,8 @@ class StrangerTests(SynchronousTestCase):
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "STARTTLS"),
             (b"GET / HTTP/1.1\r\n", "HTTP"),
             (b"CONNECT example.com:443 HTTP/1.1\r\n", "HTTP"),
+            (b"PRI * HTTP/2.0\r\n", "HTTP"),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
             (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY"),
             (b"\r\n\r\n\x00\r\nQUIT\n\x21\x11", "PROXY"),
         ):

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import base64
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Limits, Listener
 from m365gw.directory import passwords
-from m365gw.edge.timeouts import FAREWELL_SECONDS, LEAST_PIECE, NEWCOMER_COMMANDS
+from m365gw.edge.timeouts import FAREWELL_SECONDS, NEWCOMER_COMMANDS
 from tests.edge.conversation import TRUSTED, Conversation, Gateway
 
-LIMITS = Limits(command_timeout=300, data_timeout=180, tls_timeout=30, minimal_free_space=0)
+LIMITS = Limits(
+    command_timeout=300,
+    data_timeout=180,
+    tls_timeout=30,
+    stress_timeout=10,
+    minimal_data_rate=500,
+    minimal_free_space=0,
+)
 PASSWORD, HASH = passwords.generate()
 FAX = Client(login="fax", password_hash=HASH, senders=("*@example.com",), mailbox="r@example.com")
 ANY = Listener(
@@ -32,11 +40,11 @@ class DripTests(SynchronousTestCase):
         self.gateway = Gateway(self, listener=ANY, limits=LIMITS, clients=[FAX])
 
     def assert_ends(self, client: Conversation, after: float, octet: bytes = b"A") -> None:
-        """The drip ends `after` so many seconds, and not before."""
+        """The drip ends `after` so many seconds, give or take one, and not before."""
         for _ in range(int(after) - 1):
             self.gateway.clock.advance(1)
             self.assertEqual(client.send(octet), [])
-        self.gateway.clock.advance(1)
+        self.gateway.clock.advance(2)
         self.assertEqual(client.codes(), ["421"])
         self.assertTrue(client.wire.is_closing)
         self.assertIn("421 4.4.2 Timeout", self.gateway.output.getvalue())
@@ -97,6 +105,95 @@ class DripTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnected)
 
 
+class RateTests(SynchronousTestCase):
+    """Content has to come at a least rate on the average."""
+
+    def setUp(self) -> None:
+        self.gateway = Gateway(self, listener=ANY, limits=LIMITS, clients=[FAX])
+        self.client = self.gateway.connect()
+        self.client.envelope()
+        self.client.say("DATA")
+
+    def seconds_with(self, octets: int) -> int:
+        """How long the client lasts with so many octets every ten seconds."""
+        for seconds in range(0, 3600, 10):
+            self.client.send(b"x" * octets)
+            self.gateway.clock.advance(10)
+            if self.client.codes() == ["421"]:
+                return seconds + 10
+        return 3600
+
+    def test_at_the_rate_it_may_go_on(self) -> None:
+        """An hour, and longer."""
+        self.assertEqual(self.seconds_with(5000), 3600)
+
+    def test_at_half_the_rate_it_lasts_twice_the_timeout(self) -> None:
+        """A client that sends a good piece now and then holds no connection for days."""
+        self.assertEqual(self.seconds_with(2500), 350)
+
+    def test_what_was_sent_fast_earns_no_more_than_the_timeout(self) -> None:
+        """A stall behind ten fast mebioctets is a stall."""
+        self.client.send(b"x" * 10 * 1024 * 1024)
+        self.gateway.clock.advance(179)
+        self.assertEqual(self.client.codes(), [])
+        self.gateway.clock.advance(1)
+        self.assertEqual(self.client.codes(), ["421"])
+
+
+class StressTests(SynchronousTestCase):
+    """When places are scarce strangers have less time, from that moment on."""
+
+    def setUp(self) -> None:
+        limits = evolve(LIMITS, connection_limit=7, connection_reserve=2)
+        self.gateway = Gateway(self, listener=ANY, limits=limits, clients=[FAX])
+
+    def crowd(self, others: int = 4) -> None:
+        """So many others come, three of four from outside."""
+        self.others = [self.gateway.connect(f"198.51.100.{each}") for each in range(others)]
+
+    def test_who_waits_already_is_let_go(self) -> None:
+        """A silent client that could have waited five minutes; not before others are many."""
+        client = self.gateway.connect(STRANGER)
+        self.gateway.clock.advance(100)
+        self.assertEqual(client.codes(), [])
+        self.crowd()
+        self.gateway.clock.advance(10)
+        self.assertEqual(client.heard(), ["421 4.4.2 Timeout: no command came in time"])
+
+    def test_newcomer_has_ten_seconds(self) -> None:
+        """For each command; and forty for all until it has logged in."""
+        self.crowd(3)
+        client = self.gateway.connect(STRANGER)
+        for _ in range(4):
+            self.gateway.clock.advance(9)
+            self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])
+            self.others = [self.gateway.connect(f"198.51.100.{each}") for each in range(3)]
+        self.gateway.clock.advance(4)
+        self.assertEqual(
+            client.heard(), ["421 4.4.2 Timeout: no login and no message came in time"]
+        )
+
+    def test_handshake(self) -> None:
+        """It has ten seconds too, and no words."""
+        client = self.gateway.connect(STRANGER)
+        client.say("STARTTLS")
+        self.crowd()
+        self.gateway.clock.advance(10)
+        self.assertTrue(client.wire.disconnected)
+        self.assertEqual(client.codes(), [])
+
+    def test_who_is_known_has_its_time(self) -> None:
+        """The printers of a trusted network, and who has logged in."""
+        printer, fax = self.gateway.connect(), self.gateway.connect(STRANGER)
+        initial = base64.b64encode(f"\0fax\0{PASSWORD}".encode()).decode()
+        fax.say("EHLO x", f"AUTH PLAIN {initial}")
+        self.crowd()
+        self.gateway.clock.advance(299)
+        self.assertEqual((printer.codes(), fax.codes()), ([], []))
+        self.gateway.clock.advance(1)
+        self.assertEqual((printer.codes(), fax.codes()), (["421"], ["421"]))
+
+
 class NewcomerTests(SynchronousTestCase):
     """Who neither logs in nor begins a message may not stay."""
 
@@ -121,7 +218,7 @@ class NewcomerTests(SynchronousTestCase):
         client.say("EHLO x", "BDAT 30000000")
         for _ in range(int(self.stay / 10) - 1):
             self.gateway.clock.advance(10)
-            self.assertEqual(client.send(b"x" * LEAST_PIECE), [])
+            self.assertEqual(client.send(b"x" * 5000), [])
         self.gateway.clock.advance(10)
         self.assertEqual(client.codes(), ["421"])
 
@@ -146,10 +243,10 @@ class NewcomerTests(SynchronousTestCase):
         """A large message over a slow line, and other messages behind it."""
         client = self.gateway.connect()
         client.envelope()
-        client.say("DATA")
+        client.say("DATA", "")
         for _ in range(10):
             self.gateway.clock.advance(170)
-            self.assertEqual(client.send(b"x" * LEAST_PIECE), [])
+            self.assertEqual(client.send(b"x" * 500 * 170), [])
         self.assertEqual(client.send(b"\r\n.\r\n")[0][:3], "250")
         self.gateway.clock.advance(299)
         self.assertEqual(client.say("NOOP"), ["250 2.0.0 Ok"])

@@ -196,6 +196,9 @@ class MemoryFiles(Files):
     def free_space(self) -> int:
         return 1 << 40
 
+    def free_files(self) -> int | None:
+        return None
+
     # Within
 
     def _opened(self, thing: Node | str) -> int:
