@@ -30,6 +30,12 @@ class SpaceTests(SynchronousTestCase):
         self.assertEqual(set(told), {"what", "why", "fix"})
         self.assertIn("4,611,686,018,427,387,904", told["why"])
 
+    def test_too_few_files(self) -> None:
+        """Space alone is not enough; a disk that sets no number has enough."""
+        for files, is_enough in ((1000, False), (1001, True), (None, True)):
+            self.patch(self.spool._files, "free_files", lambda files=files: files)
+            self.assertEqual(self.lack(0) == {}, is_enough)
+
     def test_disk_that_cannot_be_asked(self) -> None:
         """It is told by whoever finds it failing, not as a lack of space."""
 
