@@ -149,7 +149,11 @@ class SessionFactory(protocol.Factory):
         """A client that is counted, or why it may not come in."""
         if not self._doorway.intake.is_open:
             return answers.CANNOT_STORE
-        is_trusted = Visitor(self._listener, caller.address).is_in(self._listener.networks)
+        visitor = Visitor(self._listener, caller.address)
+        # A load balancer that comes for itself looks after our health.
+        is_trusted = visitor.is_in(self._listener.networks) or must_introduce(
+            self._listener, caller
+        )
         return self._census.enter(caller.address, is_trusted=is_trusted)
 
     def _begin(self, guest: Guest, *, is_implicit_tls: bool) -> protocol.Protocol:

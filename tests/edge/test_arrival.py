@@ -168,6 +168,15 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.log(), "")
         self.assertEqual(self.gateway.census.connections, 0)
 
+    def test_health_checks_are_never_too_many(self) -> None:
+        """A balancer that comes for itself is no stranger."""
+        limits = Limits(client_connection_rate_limit=2, minimal_free_space=0)
+        self.gateway = Gateway(self, listener=BEHIND, limits=limits)
+        for _ in range(5):
+            client = self.gateway.connect(BALANCER)
+            self.assertEqual(client.send(version_2(Header(is_local=True)))[0][:3], "220")
+            client.drop()
+
     def test_local_is_the_balancer_itself(self) -> None:
         """Its own address is the client's then."""
         client = self.connect(version_2(Header(is_local=True)))
