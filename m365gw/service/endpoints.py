@@ -13,7 +13,7 @@ from m365gw.admin.body import Nothing
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
 from m365gw.service.changes import Changes
-from m365gw.service.reload import Rejected
+from m365gw.service.reload import Ending, Rejected
 from m365gw.service.status import Status
 
 LONGEST_DRAIN = 86400.0  # seconds
@@ -37,6 +37,8 @@ def serve(
     async def reloaded(_: Nothing, caller: Caller) -> Any:
         try:
             change: Changes = await reload()
+        except Ending as ending:
+            raise Refusal(409, str(ending)) from None
         except Rejected as rejected:
             raise Refusal(
                 422,

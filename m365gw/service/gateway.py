@@ -29,7 +29,6 @@ from twisted.python.failure import Failure
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.queue_api import add_queue
-from m365gw.admin.refusal import Refusal
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
@@ -38,11 +37,10 @@ from m365gw.edge.maildrop import MaildropUnusable
 from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
 from m365gw.service import endpoints, signals
-from m365gw.service.changes import Changes
 from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
-from m365gw.service.reload import Rejected, Reload
+from m365gw.service.reload import Ending, Rejected, Reload
 from m365gw.service.status import Status, lack_of_space
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
@@ -115,8 +113,8 @@ class Gateway(Service):
         self._mail_in = mail_in = MailIn(settings, self._spool, mail_out.accepted, clock, log)
         mail_in.start()
         mail_out.start()
-        self._reload = Reload(settings, self._wanted, mail_in, mail_out, log)
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
+        self._reload = Reload(settings, self._wanted, self._is_ending, mail_in, mail_out, log)
         self._open_control(mail_in)
         shortage = lack_of_space(self._spool, settings)
         if shortage:
@@ -130,7 +128,7 @@ class Gateway(Service):
             self._spool, mail_in, self._mail_out, self._reload, self._drain, self._reactor
         )
         api = Api(self.log)
-        endpoints.serve(api, status, self.reload, self._drain.begin)
+        endpoints.serve(api, status, self._reload.reload, self._drain.begin)
         add_queue(api, self._mail_out.operations)
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
@@ -145,22 +143,19 @@ class Gateway(Service):
     def _wanted(self) -> Settings:
         return _with_hostname(self._read())
 
-    async def reload(self) -> Changes:
-        """Take a new configuration, or raise `Rejected` (its faults) or `Refusal` (not now)."""
-        if self._is_stopping or self._drain.until is not None:
-            raise Refusal(409, "The gateway is stopping and takes no new configuration.")
-        return await self._reload.reload()
+    def _is_ending(self) -> bool:
+        return self._is_stopping or self._drain.until is not None
 
     def _hang_up(self) -> None:
         """SIGHUP: nobody waits for the answer, and the log has it."""
 
         async def reload() -> None:
             try:
-                await self.reload()
+                await self._reload.reload()
             except Rejected:
                 pass  # said where it was rejected
-            except Refusal as refusal:
-                note = str(refusal)
+            except Ending as ending:
+                note = str(ending)
                 self.log.emit("service.not_reloaded", "master", level="warn", note=note)
 
         reloading = Deferred.fromCoroutine(reload())

@@ -6,7 +6,8 @@ reactor. A configuration with a fault changes nothing, and every fault is in the
 answer to whoever asked, with its place and what to do.
 
 What cannot change while the gateway runs (`changes.FIXED`) stays as it is until a restart, and is
-said; the rest applies.
+said; the rest applies. A gateway that is ending takes nothing new, also when its end began while
+the files were read: it would listen again.
 """
 
 from __future__ import annotations
@@ -35,26 +36,38 @@ class Rejected(Exception):
         self.problems = problems
 
 
+class Ending(Exception):
+    """The gateway drains or stops, and takes no new configuration."""
+
+    def __init__(self) -> None:
+        super().__init__("The gateway is stopping and takes no new configuration.")
+
+
 class Reload:
-    """Keeps the settings that hold now, and takes new ones. `read` reads the configuration."""
+    """Keeps the settings that hold now, and takes new ones.
+
+    `read` reads the configuration; `is_ending` says whether the gateway drains or stops.
+    """
 
     def __init__(
         self,
         settings: Settings,
         read: Callable[[], Settings],
+        is_ending: Callable[[], bool],
         mail_in: MailIn,
         mail_out: MailOut,
         log: EventLog,
     ) -> None:
         self.settings = settings
         self._read = read
+        self._is_ending = is_ending
         self._in = mail_in
         self._out = mail_out
         self._log = log
         self._turn = DeferredLock()  # one at a time, in the order they were asked for
 
     async def reload(self) -> Changes:
-        """Read the configuration anew and go on with it. Raises `Rejected`."""
+        """Read the configuration anew and go on with it. Raises `Rejected` and `Ending`."""
         await self._turn.acquire()
         try:
             return await self._reload()
@@ -65,9 +78,11 @@ class Reload:
             self._turn.release()
 
     async def _reload(self) -> Changes:
+        self._check_goes_on()
         try:
             # In a thread: there may be thousands of clients.
             wanted = await deferToThread(self._read)
+            self._check_goes_on()
             change = changes(self.settings, wanted)
             prepared = self._in.prepare(change.settings)
         except ConfigError as error:
@@ -80,6 +95,10 @@ class Reload:
         self.settings = change.settings
         self._say(change)
         return change
+
+    def _check_goes_on(self) -> None:
+        if self._is_ending():
+            raise Ending
 
     def _say(self, change: Changes) -> None:
         words = "; ".join(change.changed) or "nothing has changed"
