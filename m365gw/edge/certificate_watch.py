@@ -78,10 +78,13 @@ class CertificateWatch:
         self.look()
 
     def _take(self, pairs: Sequence[Pair] | None) -> None:
+        before = [(each.pair, *each.chain) for each in self._certificate.loaded]
         self._certificate.take(pairs)
         self._failed = None
         self._close("files")
         for loaded in self._certificate.loaded:
+            if (loaded.pair, *loaded.chain) in before:
+                continue  # a reload takes them all, and nobody sees another one
             self._log.emit(
                 "certificate.loaded",
                 "master",

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import grp
 import json
 import os
-import pwd
 import re
 import stat
 from typing import Final
 
 from attrs import frozen
 
+from m365gw.edge.maildrop_folders import MaildropUnusable, group, open_or_make, own_folder, user
 from m365gw.smtp.dropped import (
     ENVELOPE_LIMIT,
     HEAD_LENGTH,
@@ -40,19 +39,13 @@ from m365gw.smtp.dropped import (
 )
 
 NOTICE: Final = "NOTICE"
-MODE: Final = 0o3733
 FILE_MODE: Final = 0o640
 STALE: Final = 86400.0  # seconds after which a file that was never finished is swept
 
 _NAME = re.compile(r"[0-9]{10}\.[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"\.[0-9]{10}\.[0-9a-f]{32}")
 _TAKEN = re.compile(r"([0-9]{10}\.[0-9a-f]{32})(?:\.([0-9A-Z]{13}))?")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class MaildropUnusable(Exception):
-    """The maildrop cannot be used; the text says why, and what to do."""
 
 
 class NotMail(Exception):
@@ -89,13 +82,13 @@ class Maildrop:
         """Messages of more than `size_limit` octets are not mail. Raises MaildropUnusable."""
         self._size_limit = size_limit + HEAD_LENGTH + ENVELOPE_LIMIT
         try:
-            self._root = _open_or_make(path)
-            self._taken = _own_folder(self._root, "taken")
-            self._refused = _own_folder(self._root, "refused")
+            self._root = open_or_make(path)
+            self._taken = own_folder(self._root, "taken")
+            self._refused = own_folder(self._root, "refused")
         except OSError as error:
             raise MaildropUnusable(
                 f"The maildrop {path} cannot be used: {error.strerror}. Make it for the user of "
-                f"the service: install -d -o {_user()} -g {_group()} -m 3733 {path}"
+                f"the service: install -d -o {user()} -g {group()} -m 3733 {path}"
             ) from error
         self._group = os.fstat(self._root).st_gid
         try:
@@ -207,63 +200,22 @@ class Maildrop:
         return Mail(fd, name, found.st_uid, envelope, HEAD_LENGTH + length, size)
 
 
-def _open_or_make(path: str) -> int:
-    """The folder, checked: ours, and closed to the eyes of others. Raises OSError."""
-    is_new = not os.path.lexists(path)
-    if is_new:
-        os.mkdir(path, 0o700)
-    fd = os.open(path, _FOLDER)
+def withdraw(path: str, message_size_limit: int) -> int:
+    """The service has no rule for local programs any more: a notice that says otherwise is renewed.
+
+    Gives how many messages lie there, which nobody will pick up. What is not ours, or in use by
+    another service, is left alone.
+    """
+    if not os.path.lexists(os.path.join(path, NOTICE)):
+        return 0
     try:
-        found = os.fstat(fd)
-        if found.st_uid != os.geteuid():
-            raise MaildropUnusable(
-                f"The maildrop {path} belongs to another user. Give it to the user of the "
-                f"service: chown {_user()}:{_group()} {path}; chmod 3733 {path}"
-            )
-        if is_new:
-            os.fchmod(fd, MODE)
-        elif stat.S_IMODE(found.st_mode) != MODE:
-            raise MaildropUnusable(
-                f"The maildrop {path} has mode {stat.S_IMODE(found.st_mode):o}. With any other "
-                "than 3733 users could look at, or remove, the mail of their neighbours, or the "
-                f"service could not read it: chmod 3733 {path}"
-            )
-        if os.geteuid() and found.st_gid not in (os.getegid(), *os.getgroups()):
-            raise MaildropUnusable(
-                f"The maildrop {path} belongs to a group that the service is not in, so it could "
-                f"not read what lies there: chgrp {_group()} {path}; chmod 3733 {path}"
-            )
-        return fd
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _own_folder(root: int, name: str) -> int:
-    """A folder inside the maildrop that is nobody's but ours. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=root)
-    fd = os.open(name, _FOLDER, dir_fd=root)
-    found = os.fstat(fd)
-    if found.st_uid != os.geteuid():
-        os.close(fd)
-        raise MaildropUnusable(
-            f'"{name}" in the maildrop was put there by user {found.st_uid}, and is the '
-            "service's. Look at what it is, and take it away"
-        )
-    os.fchmod(fd, 0o700)
-    return fd
-
-
-def _user() -> str:
+        maildrop = Maildrop(path, message_size_limit)
+    except MaildropUnusable:
+        return 0
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _group() -> str:
-    try:
-        return grp.getgrgid(os.getegid()).gr_name
-    except KeyError:
-        return str(os.getegid())
+        maildrop.post([], message_size_limit)
+        return sum(_NAME.fullmatch(name) is not None for name in os.listdir(path))
+    except OSError:
+        return 0
+    finally:
+        maildrop.close()

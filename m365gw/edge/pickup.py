@@ -90,7 +90,7 @@ class Pickup:
         self._ended = self._loop.start(LOOK_SECONDS)
 
     async def stop(self) -> None:
-        """Look no more; returns when what was in hand is done."""
+        """Look no more; returns when the message in hand is done."""
         if self._ended is not None:
             self._loop.stop()
             await self._ended
@@ -112,6 +112,8 @@ class Pickup:
             _log.failure("The maildrop could not be looked into")
             return
         for name in names + taken:
+            if not self._loop.running:
+                return  # it stops: the rest lies in taken/ until the next start
             try:
                 await self._receive(name)
             except Exception:

@@ -33,7 +33,7 @@ from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge import descriptors
 from m365gw.edge.listeners import ListenFailed
-from m365gw.edge.maildrop import MaildropUnusable
+from m365gw.edge.maildrop_folders import MaildropUnusable
 from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
 from m365gw.service import endpoints, signals

@@ -24,7 +24,7 @@ from m365gw.edge.disk import Disk
 from m365gw.edge.doorway import Doorway
 from m365gw.edge.entrance import SessionFactory
 from m365gw.edge.intake import Intake
-from m365gw.edge.maildrop import Maildrop
+from m365gw.edge.maildrop import Maildrop, withdraw
 from m365gw.edge.pickup import Pickup
 from m365gw.edge.self_signed import self_signed
 from m365gw.edge.tls_terms import Pair
@@ -104,6 +104,8 @@ class MailIn:
         self.listening.take(self.listening.prepare(self._doorways(self._settings)))
         self.certificates.start()
         self._pick_up_from(self._maildrop)
+        if self._maildrop is None:
+            self._withdraw()
 
     def prepare(self, settings: Settings) -> Prepared:
         """All of a reload that can fail. When it raises, nothing has changed.
@@ -194,6 +196,16 @@ class MailIn:
                 self._log,
             )
             self._pickup.start()
+
+    def _withdraw(self) -> None:
+        place, limits = self._settings.maildrop_dir, self._settings.limits
+        count = withdraw(place, limits.message_size_limit)
+        if count:
+            note = (
+                f"{count} messages of local programs lie in {place}, and stay there: no [[local]]"
+                " rule says any more what they may send"
+            )
+            self._log.emit("maildrop.unused", "pickup", level="warn", note=note)
 
     def _in_threads(self, size: int, name: str) -> Any:
         """Run a function in one of a few threads of its own: `call(function, *arguments)`."""

@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.cli.postfix import drop as writer
 from m365gw.cli.postfix.call import Fatal
 from m365gw.edge import maildrop as reader
-from m365gw.edge.maildrop import Maildrop, MaildropUnusable, NotMail
+from m365gw.edge.maildrop import Maildrop, NotMail, withdraw
+from m365gw.edge.maildrop_folders import MaildropUnusable
 from m365gw.smtp.dropped import Dropped, render
 
 NAME = f"{1_763_000_000}.{'0a' * 16}"
@@ -225,6 +226,20 @@ class WriterTests(MaildropTestCase):
         )
         self.maildrop.post(None, 5000)
         writer.read_notice(str(self.path)).check(4242)
+
+    def test_a_service_without_rules(self) -> None:
+        """It takes back the notice it gave, and says how much mail is left."""
+        self.assertEqual(withdraw(self.mktemp(), 1000), 0)
+        path = Path(self.mktemp())
+        maildrop = Maildrop(str(path), 5000)
+        maildrop.post(None, 5000)
+        self.assertEqual(withdraw(str(path), 1000), 0)  # in use by another service
+        self.assertIsNone(writer.read_notice(str(path)).users)
+        maildrop.close()
+        (path / NAME).write_bytes(MESSAGE)
+        self.assertEqual(withdraw(str(path), 1000), 1)
+        self.assertEqual(writer.read_notice(str(path)), writer.Notice((), 1000))
+        self.assertTrue((path / NAME).exists())
 
     def test_a_notice_that_is_none(self) -> None:
         """Without one, or with rubbish or a pipe in its place, the service decides later."""

@@ -121,6 +121,21 @@ class AcceptTests(PickupTestCase):
         self.assertEqual((self.names("taken"), self.names("refused")), ([], []))
         self.assertIn(f"{entry.queue_id}: uid={UID}, from=<app@contoso.com>", self.log)
 
+    def test_a_stop_does_not_wait_for_all(self) -> None:
+        """The message in hand is stored; what was taken besides is for the next start."""
+        for _ in range(3):
+            self.drop()
+        self.gateway.disk.is_stalled = True
+        self.look()
+        stopping = Deferred.fromCoroutine(self.pickup.stop())
+        self.assertNoResult(stopping)
+        self.gateway.disk.run()
+        self.gateway.disk.is_stalled = False
+        self.successResultOf(stopping)
+        self.assertEqual((len(self.gateway.accepted), len(self.names("taken"))), (1, 2))
+        self.pickup = self.open()
+        self.assertEqual((len(self.gateway.accepted), self.names("taken")), (3, []))
+
     def test_who_wrote_it_is_asked_of_the_file_system(self) -> None:
         """The rule is that of the file's owner, whatever the file says."""
         self.drop(evolve(DROPPED, full_name="root"))
