@@ -11,8 +11,9 @@ message has its own result; `SpoolError` from `flush`, when the spool cannot be 
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
@@ -72,19 +73,24 @@ class Operations:
         What stops a mailbox is looked into at once as well. The messages enter the schedule one
         after the other, the oldest first, while this has long returned.
         """
-        waiting = self.schedule.waiting(tag(mailbox) if mailbox else None)
+        parts = []
+        for part in self.schedule.waiting(tag(mailbox) if mailbox else None):
+            parts.append(part)
+            await self._others()
+        count = sum(map(len, parts))
         self.dispatch.probe(mailbox)
-        hastening = Deferred.fromCoroutine(self._hasten(waiting))
+        hastening = Deferred.fromCoroutine(self._hasten(merge(*parts)))
         hastening.addErrback(lambda fault: _diagnostics.failure("flush", failure=fault))
-        note = f"{len(waiting)} messages are tried at once, as an operator wanted"
+        messages = "1 message is" if count == 1 else f"{count} messages are"
+        note = f"{messages} tried at once, as an operator wanted"
         self.log.emit("queue.flushed", "postqueue", note=note, mailbox=mailbox or "all")
-        return len(waiting)
+        return count
 
-    async def _hasten(self, waiting: array[int]) -> None:
-        for start in range(0, len(waiting), SLICE):
+    async def _hasten(self, waiting: Iterator[int]) -> None:
+        while numbers := list(islice(waiting, SLICE)):
             if self.dispatch.is_stopping or self.spool.health.closed:
                 return
-            for number in waiting[start : start + SLICE]:
+            for number in numbers:
                 entry = self.schedule.entry(number)
                 if entry is not None:
                     self._change(Action.RETRY, entry, "")

@@ -71,8 +71,10 @@ class Wishes:
             if not self.drop(entry.id):
                 return Result(entry.queue_id, Done.UNCHANGED, "it is being delivered now")
             return Result(entry.queue_id, Done.DONE, "it is being delivered, and goes on")
+        before, why = self._wishes.get(entry.id, (action, ""))
         self._is_noted = False
-        self._wishes[entry.id] = action, reason
+        # To want the same once more, without a reason, does not forget the reason.
+        self._wishes[entry.id] = action, reason or (why if before is action else "")
         words = f"it is being delivered; if it is still here then, it is {_SAID[action][1]}"
         return Result(entry.queue_id, Done.LATER, words)
 
@@ -97,8 +99,7 @@ class Wishes:
         action, reason = self._wishes[entry.id]
         try:
             result, rests = act(self.spool, action, entry, reason)
-        except Gone:
-            self.drop(entry.id)
+        except Gone:  # it is under another name: the wish waits until that is found
             return None
         tell(self.log, action, result, reason)
         if result.result is Done.FAILED:

@@ -19,6 +19,7 @@ time by a look through the spool while it is in hand.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from m365gw.spool.index import IdIndex
@@ -27,6 +28,7 @@ from m365gw.spool.slots import EMPTY, READY, Slots
 from m365gw.spool.turns import Lane, Turns
 
 RETURNS = -1  # stands for a mailbox: the messages that are to be returned
+LOOKED_AT_ONCE = 5000  # slots in one part of `waiting`
 RIPEN_AT_ONCE = 1000  # messages that become ready in one call at most: about a millisecond
 
 
@@ -114,18 +116,22 @@ class Schedule:
         lane = self._lane_of(slot)
         return self._slots.entry(slot, lane.mailbox, lane.source)
 
-    def waiting(self, mailbox: int | None = None) -> array[int]:
-        """Ids of all messages, or those of one mailbox, that are not due yet; oldest first.
+    def waiting(self, mailbox: int | None = None) -> Iterator[array[int]]:
+        """Ids of all messages, or those of one mailbox, that are not due yet.
 
-        A million take about half a second: for what an operator asks for now and then.
+        In parts, each of which takes some milliseconds and has its oldest first. Between them
+        anything may happen: what comes or goes meanwhile is in one of them or in none.
         """
         slots = self._slots
-        found = array("Q")
-        for first in self._waiting.values():
-            for slot in slots.each(first):
+        for start in range(0, len(slots.id), LOOKED_AT_ONCE):
+            found = []
+            for slot in range(start, min(start + LOOKED_AT_ONCE, len(slots.id))):
+                number = slots.id[slot]
+                if slots.flags[slot] & READY or self._index.find(number) != slot:
+                    continue  # due, or a slot that is free
                 if mailbox is None or self._lane_of(slot).mailbox == mailbox:
-                    found.append(slots.id[slot])
-        return array("Q", sorted(found))
+                    found.append(number)
+            yield array("Q", sorted(found))
 
     def pause(self, mailbox: int) -> None:
         """Nothing is taken from this mailbox until `resume`; its messages keep their places."""

@@ -183,6 +183,26 @@ class FlyingTests(OperationsCase):
         self.assertEqual(self.states(stage), [State.DEFERRED])
         self.assertEqual(self.act(stage, Action.HOLD, entry)[0].result, Done.DONE)
 
+    def test_a_reason_is_kept(self) -> None:
+        """Who wants the same once more, and says no reason, takes none back."""
+        stage, slow, entry = self.flying()
+        self.wish(stage, Action.HOLD, entry)
+        self.assertEqual(self.act(stage, Action.HOLD, entry)[0].result, Done.LATER)
+        slow.let_go()
+        stage.turn()
+        self.assertEqual([one.reason for one in stage.queued()], ["a wish"])
+
+    def test_a_message_that_is_elsewhere(self) -> None:
+        """What is wanted of it is done when it is found under its new name."""
+        stage = self.stage()
+        entry = stage.put()
+        stage.dispatch.wishes.add(entry, Action.HOLD, "")
+        moved = stage.spool.move(entry, evolve(entry, due=5))
+        stage.dispatch.take_up(entry)
+        self.assertEqual(stage.entries(), [moved])
+        stage.dispatch.take_up(moved)
+        self.assertEqual(self.states(stage), [State.HOLD])
+
     def test_retry_of_what_is_tried_now(self) -> None:
         """There is nothing to be done."""
         stage, _, entry = self.flying()

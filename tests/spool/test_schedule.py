@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.spool import schedule
 from m365gw.spool.names import Entry, State
 from m365gw.spool.schedule import RETURNS, RIPEN_AT_ONCE, Schedule
 from tests.spool.schedule_model import OTHER, RELAY, START, Model, drain, entry
@@ -92,8 +93,21 @@ class ScheduleTests(SynchronousTestCase):
             self.schedule.add(one)
         self.assertEqual([self.schedule.entry(one.id) for one in late], late)
         self.assertIsNone(self.schedule.entry(7))
-        self.assertEqual(list(self.schedule.waiting()), [3, 9])
-        self.assertEqual(list(self.schedule.waiting(RELAY)), [9])
+        self.schedule.remove(3)
+        self.schedule.add(late[1])
+        self.assertEqual([list(part) for part in self.schedule.waiting()], [[3, 9]])
+        self.assertEqual([list(part) for part in self.schedule.waiting(RELAY)], [[9]])
+
+    def test_what_waits_is_known_in_parts(self) -> None:
+        """Of a long queue a part at a time, whatever happens between them."""
+        self.patch(schedule, "LOOKED_AT_ONCE", 2)
+        for number in range(1, 6):
+            self.schedule.add(entry(number, due=START + 100))
+        parts = self.schedule.waiting()
+        self.assertEqual(list(next(parts)), [1, 2])
+        for number in (1, 4):
+            self.schedule.remove(number)
+        self.assertEqual([list(part) for part in parts], [[3], [5]])
 
     def test_held_and_corrupt_mail_is_refused(self) -> None:
         """What must not be sent cannot get into the schedule by mistake."""
