@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from m365gw.events import EventLog
 from m365gw.relay.dispatch import Dispatch
+from m365gw.relay.search import Search
 from m365gw.relay.threads import Calls
 from m365gw.relay.wishes import tell
 from m365gw.spool import operations
@@ -44,6 +45,7 @@ class Operations:
     spool: Spool
     schedule: Schedule
     dispatch: Dispatch
+    search: Search
     disk: Calls
     clock: IReactorTime
     log: EventLog
@@ -103,7 +105,7 @@ class Operations:
         unknown = [each for each in queue_ids if not self._knows(each)]
         found: dict[str, Entry] = {}
         if unknown:
-            found = await self.disk.call(operations.find, self.spool, unknown)
+            found = await self.search.find(unknown)
         missing = []
         for count, queue_id in enumerate(sorted(queue_ids)):  # ids sort by arrival
             if count % SLICE == SLICE - 1:

@@ -28,6 +28,7 @@ from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.marks import Marks
 from m365gw.relay.operations import Operations
 from m365gw.relay.pool import Pool
+from m365gw.relay.search import Search
 from m365gw.relay.stops import Account
 from m365gw.relay.summaries import Summaries
 from m365gw.relay.threads import Threads
@@ -117,6 +118,7 @@ class MailOut:
             spool=spool,
             schedule=self.schedule,
             dispatch=self.dispatch,
+            search=Search(spool=spool, disk=self._disk, clock=reactor),
             disk=self._disk,
             clock=reactor,
             log=log,

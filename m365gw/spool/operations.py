@@ -93,12 +93,18 @@ def act_on(
 
 def find(spool: Spool, queue_ids: Iterable[str]) -> dict[str, Entry]:
     """BLOCKING. The entries of these ids; what is no id, or nowhere, is left out."""
+    numbers = numbers_of(queue_ids)
+    found = spool.find_all(numbers)
+    return {numbers[number]: entry for number, entry in found.items()}
+
+
+def numbers_of(queue_ids: Iterable[str]) -> dict[int, str]:
+    """The numbers of these ids, and the ids as they were written; what is no id is left out."""
     numbers = {}
     for queue_id in queue_ids:
         with suppress(ValueError):
             numbers[parse_id(queue_id)] = queue_id
-    found = spool.find_all(numbers)
-    return {numbers[number]: entry for number, entry in found.items()}
+    return numbers
 
 
 def durable(spool: Spool, results: Sequence[Result]) -> list[Result]:

@@ -26,6 +26,7 @@ from m365gw.relay.dispatch import Dispatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.operations import Operations
+from m365gw.relay.search import Search
 from m365gw.relay.stops import Account
 from m365gw.relay.summaries import Summaries
 from m365gw.relay.transaction import Answer, Transaction
@@ -263,6 +264,7 @@ class Stage:
             spool=self.spool,
             schedule=self.schedule,
             dispatch=self.dispatch,
+            search=Search(spool=self.spool, disk=disk, clock=self.clock),
             disk=disk,
             clock=self.clock,
             log=self.log,

@@ -136,7 +136,9 @@ class FaultTests(ReloadCase):
 
     @staticmethod
     def _told(problem: dict[str, str]) -> str:
-        return f"{problem['place']}: {problem['fault']}. {problem['remedy']}".strip()
+        fault = problem["fault"]
+        end = "" if fault.endswith((".", "?")) else "."
+        return f"{problem['place']}: {fault}{end} {problem['remedy']}".strip()
 
     def test_a_port_in_use(self) -> None:
         """Where one listener cannot be bound, none is, and no client is taken away."""

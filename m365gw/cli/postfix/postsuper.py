@@ -119,9 +119,9 @@ class Superintendent:
             yield line.rstrip(b"\n").decode("utf-8", "replace")
 
     def _do_all(self, step: Step) -> None:
-        """Look first, then do: what is done to a message changes its name."""
+        """Look first, then do, the oldest first: what is done to a message changes its name."""
         wanted = self._where(step)
-        numbers = array("Q", (entry.id for entry in self._queues.entries(wanted)))
+        numbers = array("Q", sorted({entry.id for entry in self._queues.entries(wanted)}))
         for _ in self._act(step, map(render_id, numbers)):
             self._counts[step.report] += 1
 
