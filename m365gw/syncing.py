@@ -94,10 +94,11 @@ class Syncing:
         """Some files have come back. Raises nothing: the reactor would not ask again."""
         try:
             results = self._group.results()
-            if results is not None:
-                self._finish(results)
         except Exception:
-            _log.failure("What the disk said was lost")
+            _log.failure("What the disk said was lost; none of these files counts as synced")
+            results = self._group.give_up()
+        if results is not None:
+            self._finish(results)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops."""

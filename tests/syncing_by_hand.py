@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 from m365gw.spool.group_sync import GroupSync, Results
@@ -29,6 +30,9 @@ class ByHand(GroupSync):
     def results(self) -> Results | None:
         results, self._results = self._results, None  # type: ignore[assignment]
         return results
+
+    def give_up(self) -> Results:
+        return [OSError(errno.EIO, "not known") for _ in self.begun[-1]]
 
     def close(self) -> None:
         self.event_fd = -1

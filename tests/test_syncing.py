@@ -111,6 +111,17 @@ class SyncingTests(SynchronousTestCase):
         self.come_back(BROKEN, None)
         self.assertEqual([None], self.successResultOf(second))
 
+    def test_answer_that_cannot_be_read_leaves_nobody_waiting(self) -> None:
+        """Nothing of it counts as synced, and what waits is begun."""
+        first, second = self.syncing.sync([5, 6]), self.syncing.sync([7])
+        with mock.patch.object(self.kernel, "results", side_effect=OSError(errno.EBADF, "?")):
+            self.syncing.doRead()
+        errors = [error and error.errno for error in self.successResultOf(first)]
+        self.assertEqual([errno.EIO] * 2, errors)
+        self.assertEqual(1, len(self.flushLoggedErrors(OSError)))
+        self.come_back(None)
+        self.assertEqual([None], self.successResultOf(second))
+
     def test_closed_is_not_looked_at(self) -> None:
         """A stop takes it out of the reactor, if it was ever there."""
         self.syncing.close()

@@ -115,10 +115,10 @@ class Content:
         return self.mending is not None and self.mending.has_long_lines
 
     def reencode(self) -> None:
-        """BLOCKING. Mend the over-long lines of a complete message. Raises SpoolError."""
+        """BLOCKING. Mend the over-long lines of a complete message. Raises Refused."""
         assert self.mending is not None
         try:
-            self._draft = self.mending.reencode(self._draft)
+            self._draft = self.mending.reencode(self._draft, self._limits.message_size_limit)
         except Exception:
             self._draft.discard()
             raise

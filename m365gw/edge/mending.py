@@ -4,8 +4,8 @@ The header is held until it is complete (it is bounded by `header_size_limit`), 
 on; line ends are mended as they come; over-long lines are looked for, and mended in a second pass
 over the draft when there are some. A message where nothing of this is asked for never gets here.
 
-Failures: Refused for an author the rule does not allow (`authorship`), and those of the spool in
-the second pass.
+Failures: Refused for an author the rule does not allow (`authorship`), those of the spool in the
+second pass, and 552 5.3.4 for what that makes too large.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from m365gw.smtp.header_fields import HeaderFields
 from m365gw.smtp.header_repair import Facts, mend
 from m365gw.smtp.line_ends import LineEnds, LongLines
 from m365gw.smtp.reencoding import reencode, survey
+from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
 
 LINE_ENDS = "line-ends"  # what the quirk bare-lf asks for
@@ -77,8 +78,12 @@ class Mending:
         """The faults that stay when line ends are mended: a NUL."""
         return faults if self._line_ends is None else Faults(nul=faults.nul)
 
-    def reencode(self, draft: Draft) -> Draft:
-        """BLOCKING. The message with its over-long lines mended. Raises SpoolError."""
+    def reencode(self, draft: Draft, most: int) -> Draft:
+        """BLOCKING. The message with its over-long lines mended.
+
+        Raises SpoolError, and Refused when that makes it larger than `most` octets: encoded text
+        may have three times its size, and nobody would take it from us.
+        """
         found = survey(draft.octets())
         if found.is_sealed:
             self.left.append(LONG_LINES)
@@ -88,6 +93,8 @@ class Mending:
         try:
             for octets in reencode(draft.octets(), found.parts):
                 again.write(octets)
+                if again.size > most:
+                    raise Refused(_grown_too_large(most))
         except Exception:
             again.discard()
             raise
@@ -114,3 +121,11 @@ class Mending:
         if self._long_lines is not None:
             self._long_lines.feed(octets)
         return octets
+
+
+def _grown_too_large(limit: int) -> Reply:
+    words = (
+        f"The message has lines of more than 998 octets, and encoded anew it is larger than the "
+        f"{limit} octets allowed here. The program that made it has to encode its attachments"
+    )
+    return Reply(552, "5.3.4", words)

@@ -6,8 +6,6 @@ Pure; nothing here fails. Whether a signature forbids it is for the caller to as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from attrs import evolve
 
 from m365gw.smtp import header_text
@@ -33,13 +31,13 @@ def from_instead(header: HeaderFields, address: str) -> HeaderFields:
     if old and is_known and "reply-to" not in header:
         added.append(field("Reply-To", ",\r\n ".join(f"<{each}>" for each in dict.fromkeys(old))))
     kept = without(header, "sender")
-    return _with([_kept(one) for one in kept.fields], added, header)
+    return _renamed(kept).extended(*added)
 
 
 def from_added(header: HeaderFields, address: str) -> HeaderFields:
     """The header with this ASCII address as its author, where none is named that can be read."""
     first = next(iter(named_in(header, "from")), NOBODY)
-    return _with([_kept(one) for one in header.fields], [_from(address, first.name)], header)
+    return _renamed(header).extended(_from(address, first.name))
 
 
 def without(header: HeaderFields, name: str) -> HeaderFields:
@@ -51,11 +49,11 @@ def _from(address: str, name: str) -> Field:
     return field("From", f"{phrase(name)} <{address}>".lstrip())
 
 
+def _renamed(header: HeaderFields) -> HeaderFields:
+    return evolve(header, fields=tuple(map(_kept, header.fields)))
+
+
 def _kept(one: Field) -> Field:
     if one.name != "from":
         return one
     return Field("x-original-from", b"X-Original-From:" + one.octets.partition(b":")[2])
-
-
-def _with(fields: Sequence[Field], added: Sequence[Field], header: HeaderFields) -> HeaderFields:
-    return HeaderFields((*fields, *added), header.blank_line or b"\r\n")

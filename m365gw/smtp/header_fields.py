@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 LINE_LIMIT = 998  # octets of a line without its end, RFC 5322 2.1.1
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")  # as `headers` has it
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -79,6 +79,21 @@ class HeaderFields:
     def all(self, name: str) -> list[Field]:
         """The fields of this name, in their order."""
         return [one for one in self.fields if one.name == name]
+
+    def by_name(self) -> dict[str, list[Field]]:
+        """All fields by their name, those of one name in their order."""
+        found: dict[str, list[Field]] = {}
+        for one in self.fields:
+            found.setdefault(one.name, []).append(one)
+        return found
+
+    def extended(self, *new: Field) -> HeaderFields:
+        """The header with more fields, and a blank line behind them, whatever it ended with."""
+        fields = self.fields
+        if fields and not fields[-1].octets.endswith(b"\n"):
+            ended = fields[-1].octets.removesuffix(b"\r") + b"\r\n"
+            fields = (*fields[:-1], evolve(fields[-1], octets=ended))
+        return HeaderFields((*fields, *new), self.blank_line or b"\r\n")
 
     def octets(self) -> bytes:
         """The header section as it goes on the wire."""

@@ -36,7 +36,7 @@ ONLY_ONCE = frozenset(
 
 _LONG = re.compile(rb"[^\r\n]{%d}" % (header_fields.LINE_LIMIT + 1))
 # Behind the name and at least one word.
-_BREAK = re.compile(rb"((?:[!-9;-~]++[ \t]*+:)?+[ \t]*+[^ \t].{0,850})(?=[ \t][^ \t])", re.DOTALL)
+_BREAK = re.compile(rb"((?:[!-9;-~]++[ \t]*+:)?+[ \t]*+[^ \t].{0,850})(?=[ \t][^ \t\r])", re.DOTALL)
 
 
 @frozen(kw_only=True)
@@ -77,12 +77,8 @@ def mend(header: HeaderFields, wanted: frozenset[str], facts: Facts) -> Mended:
 
 def _changed(before: HeaderFields, after: HeaderFields) -> frozenset[str]:
     """Names of fields that are not what they were."""
-    names = {one.name for one in (*before.fields, *after.fields)}
-    return frozenset(name for name in names if before.all(name) != after.all(name))
-
-
-def _added(header: HeaderFields, *new: Field) -> HeaderFields:
-    return HeaderFields((*header.fields, *new), header.blank_line or b"\r\n")
+    old, new = before.by_name(), after.by_name()
+    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def _each(change: Callable[[Field], Field], header: HeaderFields) -> HeaderFields:
@@ -92,13 +88,13 @@ def _each(change: Callable[[Field], Field], header: HeaderFields) -> HeaderField
 def _date(header: HeaderFields, facts: Facts) -> HeaderFields:
     if "date" in header:
         return header
-    return _added(header, header_fields.field("Date", date(facts.at)))
+    return header.extended(header_fields.field("Date", date(facts.at)))
 
 
 def _message_id(header: HeaderFields, facts: Facts) -> HeaderFields:
     if "message-id" in header:
         return header
-    return _added(header, header_fields.field("Message-ID", f"<{facts.message_id}>"))
+    return header.extended(header_fields.field("Message-ID", f"<{facts.message_id}>"))
 
 
 def _repeated(header: HeaderFields, _facts: Facts) -> HeaderFields:

@@ -27,6 +27,7 @@ STRUCTURED = frozenset(
 
 _NAMED = re.compile(r'(?P<phrase>[^<>"]+)<(?P<address>[^<>]*)>')
 _QUOTED = re.compile(r'"(?P<phrase>(?:[^"\\]|\\.)*)"\s*<(?P<address>[^<>]*)>', re.DOTALL)
+_WHOLE = re.compile(r"[@<:]")  # what no display name alone holds
 _NEEDS_QUOTES = re.compile(r"[@,;:\[\]\\]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -44,11 +45,12 @@ def decoded(octets: bytes) -> str:
 def encoded(text: str, title: str) -> bytes:
     """A value of free text as it goes on the wire, folded; `title` is the name of its field.
 
-    Only words with letters beyond ASCII are encoded, with the spaces between them.
+    Only words with letters beyond ASCII are encoded, with the spaces between them; and words with
+    controls, some of which (form feed) the standard library would take for the end of a line.
     """
     header = Header(header_name=title, maxlinelen=76)
-    for run, is_ascii in _runs(text):
-        header.append(run, "us-ascii" if is_ascii else "utf-8")
+    for run, is_plain in _runs(text):
+        header.append(run, "us-ascii" if is_plain else "utf-8")
     return header.encode(linesep="\r\n").encode("ascii", "replace")
 
 
@@ -69,13 +71,15 @@ def quoted_addresses(text: str) -> str:
 
 def mailboxes(text: str) -> list[str]:
     """The members of a list of addresses; a comma in an unquoted display name divides none."""
-    members: list[str] = []
+    members: list[list[str]] = []  # each with the pieces it was divided into
+    is_whole = True
     for piece in _pieces(text):
-        if members and not re.search(r"[@<:]", members[-1]):
-            members[-1] += f", {piece}"
+        if is_whole:
+            members.append([piece])
         else:
-            members.append(piece)
-    return [member for member in members if member]
+            members[-1].append(piece)
+        is_whole = _WHOLE.search(piece) is not None
+    return [", ".join(member) for member in members if any(member)]
 
 
 def _encoded_mailbox(mailbox: str, title: str) -> str:
@@ -124,14 +128,14 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
-    """The words of a text, gathered by whether they are ASCII."""
+    """The words of a text, gathered by whether they can stand as they are."""
     run: list[str] = []
-    was_ascii = True
+    was_plain = True
     for word in text.split(" "):
-        is_ascii = word.isascii()
-        if run and is_ascii != was_ascii:
-            yield " ".join(run), was_ascii
+        is_plain = word.isascii() and word.isprintable()
+        if run and is_plain != was_plain:
+            yield " ".join(run), was_plain
             run = []
         run.append(word)
-        was_ascii = is_ascii
-    yield " ".join(run), was_ascii
+        was_plain = is_plain
+    yield " ".join(run), was_plain

@@ -6,14 +6,16 @@ nothing: put together, what it gives out is what it took. Header sections and bo
 by the standard library.
 
 Memory: one header section of at most `HEADER_LIMIT` octets, and a piece of a line. Nesting is
-followed to `DEPTH_LIMIT`; what lies deeper is body. Nothing here fails.
+followed to `DEPTH_LIMIT`; what lies deeper is body. A Content-Type over `TYPE_LIMIT` is not read:
+the library takes minutes for one that was made for it. Nothing here fails.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from email import message_from_bytes
 from email.message import Message
+from email.parser import BytesHeaderParser
 from enum import Enum
 
 from attrs import define, frozen
@@ -21,6 +23,10 @@ from attrs import define, frozen
 HEADER_LIMIT = 262144
 DEPTH_LIMIT = 100
 PIECE_LIMIT = 65536  # octets of a line given out at a time
+TYPE_LIMIT = 2000  # octets of the longest Content-Type that is read
+
+_parser = BytesHeaderParser()  # looks into no value
+_UNDIVIDED = re.compile(rb"(=[0-9A-Fa-f]?|\r)\Z")  # begins what must not be cut in two
 
 
 class Kind(Enum):
@@ -44,7 +50,10 @@ class Part:
 
 @frozen
 class Piece:
-    """Octets of a part: whole lines, unless the line is longer than a piece may be."""
+    """Octets of a part: whole lines, unless the line is longer than a piece may be.
+
+    It is never cut inside of a line end or of an octet in quoted-printable.
+    """
 
     kind: Kind
     octets: bytes
@@ -63,6 +72,7 @@ class PartReader:
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
+        self._places: dict[bytes, int] = {}  # boundary to its level, the innermost one
         self._part = Part(0)
         self._count = 1
         self._header: list[bytes] | None = []  # lines of the header being read; None: body
@@ -79,8 +89,10 @@ class PartReader:
             start = end
         self._rest = octets[start:]
         if len(self._rest) > PIECE_LIMIT:
-            rest, self._rest = self._rest, b""
-            yield from self._line(rest)
+            held = _UNDIVIDED.search(self._rest)
+            end = held.start() if held else len(self._rest)
+            piece, self._rest = self._rest[:end], self._rest[end:]
+            yield from self._line(piece)
 
     def finish(self) -> Iterator[Piece]:
         """What is left at the end of the message."""
@@ -113,21 +125,24 @@ class PartReader:
         if not (self._levels and line.startswith(b"--")):
             return None
         text = line.rstrip(b" \t\r\n")
-        for place in reversed(range(len(self._levels))):
-            boundary = self._levels[place].boundary
-            if text in (boundary, boundary + b"--"):
-                return place
-        return None
+        found = [self._places.get(text), self._places.get(text.removesuffix(b"--"))]
+        return max((place for place in found if place is not None), default=None)
 
     def _enter(self, level: int, line: bytes) -> None:
         """Behind a boundary: a new part begins, or its multipart is over."""
         around = self._levels[level].part
         if line.rstrip(b" \t\r\n").endswith(self._levels[level].boundary + b"--"):
-            del self._levels[level:]
+            self._leave(level)
             self._part, self._header = around, None
         else:
-            del self._levels[level + 1 :]
+            self._leave(level + 1)
             self._begin(around.is_sealed)
+
+    def _leave(self, level: int) -> None:
+        """This level and those inside of it are over."""
+        if level < len(self._levels):
+            del self._levels[level:]
+            self._places = {each.boundary: place for place, each in enumerate(self._levels)}
 
     def _begin(self, is_sealed: bool) -> None:
         self._part = Part(self._count, is_sealed=is_sealed)
@@ -136,28 +151,40 @@ class PartReader:
 
     def _end_header(self) -> Iterator[Piece]:
         octets, self._header = b"".join(self._header or ()), None
-        told = message_from_bytes(octets)
-        kind = told.get_content_type()
+        told = _parser.parsebytes(octets)
+        is_sealed = self._part.is_sealed or _seals(told)
+        kind = "" if _is_too_long(told) else told.get_content_type()
         encoding = str(told.get("content-transfer-encoding", "")).strip().lower()
         is_transparent = encoding in ("", "7bit", "8bit", "binary")
-        boundary = told.get_boundary("") if is_transparent else ""
-        is_multipart = bool(
-            kind.startswith("multipart/") and boundary and len(self._levels) < DEPTH_LIMIT
-        )
+        boundary = _boundary(told) if is_transparent and kind.startswith("multipart/") else b""
+        is_multipart = bool(boundary and len(self._levels) < DEPTH_LIMIT)
         is_nested = kind == "message/rfc822" and is_transparent and self._count < DEPTH_LIMIT
-        is_sealed = self._part.is_sealed or _seals(told)
         self._part = Part(
             self._part.number, kind, encoding, not (is_multipart or is_nested), is_sealed
         )
         yield Piece(Kind.HEADER, octets, self._part)
         if is_multipart:
-            opening = b"--" + boundary.encode("utf-8", "surrogateescape")
-            self._levels.append(_Level(opening, self._part))
+            self._places[b"--" + boundary] = len(self._levels)
+            self._levels.append(_Level(b"--" + boundary, self._part))
         elif is_nested:
             self._begin(is_sealed)
 
 
 def _seals(header: Message) -> bool:
-    """Whether what is below this header may not be changed: it is signed or encrypted."""
+    """Whether what is below this header may not be changed: signed, encrypted, or not known."""
     kinds = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime")
-    return header.get_content_type() in kinds or "dkim-signature" in header
+    if _is_too_long(header) or "dkim-signature" in header:
+        return True
+    return header.get_content_type() in kinds
+
+
+def _is_too_long(header: Message) -> bool:
+    return len(str(header.get("content-type", ""))) > TYPE_LIMIT
+
+
+def _boundary(header: Message) -> bytes:
+    """The boundary a multipart names, b"" when it cannot be read."""
+    try:
+        return header.get_boundary("").encode("utf-8", "surrogateescape")
+    except ValueError:
+        return b""

@@ -80,7 +80,10 @@ class Draft:
                 for start in range(0, in_file, PIECE):
                     length = min(PIECE, in_file - start)
                     with self._health:
-                        yield self._files.pread(fd, length, self._composer.length + start)
+                        octets = self._files.pread(fd, length, self._composer.length + start)
+                        if len(octets) < length:
+                            raise OSError(errno.EIO, "the file is shorter than it was written")
+                    yield octets
             finally:
                 self._files.close(fd)
         yield from self._chunks

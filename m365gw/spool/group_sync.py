@@ -137,15 +137,24 @@ class GroupSync:
                 self._told += os.eventfd_read(self.event_fd)
         if self._calls is None or not self._missing or self._told < self._missing:
             return None
-        came = _call(
-            self._calls.getevents, self._context.value, 0, MOST_FILES, self._events, _AT_ONCE
-        )
-        if came < 0 and ctypes.get_errno() != errno.EINTR:
-            return self._give_up()
-        for event in self._events[: max(0, came)]:
-            self._results[event.data] = _error(-event.result) if event.result else None
-            self._missing -= 1
-        return None if self._missing else self._results
+        while self._missing:  # all are there: none may be left, as nothing more would be told
+            came = _call(
+                self._calls.getevents, self._context.value, 0, MOST_FILES, self._events, _AT_ONCE
+            )
+            if came < 0 and ctypes.get_errno() == errno.EINTR:
+                continue
+            if came <= 0:
+                return self.give_up()
+            for event in self._events[:came]:
+                self._results[event.data] = _error(-event.result) if event.result else None
+                self._missing -= 1
+        return self._results
+
+    def give_up(self) -> Results:
+        """Of what was begun nothing is known: all has failed. Nothing is begun here any more."""
+        self._calls = None
+        self._missing = 0
+        return [_error(errno.EIO) for _ in self._results]
 
     def close(self) -> None:
         """Let go of what the system holds for us."""
@@ -158,20 +167,20 @@ class GroupSync:
 
     def _is_ready(self, calls: _Calls) -> bool:
         """Whether there is a context; made when it is needed first."""
-        if not self._context:
-            if _call(calls.setup, MOST_FILES, ctypes.byref(self._context)) < 0:
-                self._calls = None
-                return False
-            self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            for request in self._requests:
-                request.event_fd = self.event_fd
+        if self._context:
+            return True
+        try:
+            event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:  # too many open files, perhaps; another time there may be room
+            return False
+        if _call(calls.setup, MOST_FILES, ctypes.byref(self._context)) < 0:
+            os.close(event_fd)
+            self._calls = None
+            return False
+        self.event_fd = event_fd
+        for request in self._requests:
+            request.event_fd = event_fd
         return True
-
-    def _give_up(self) -> Results:
-        """Nothing is told any more: all have failed, and what comes late is not taken."""
-        self._calls = None
-        self._missing = 0
-        return [_error(errno.EIO) for _ in self._results]
 
 
 def one_by_one(descriptors: Sequence[int]) -> Results:

@@ -3,6 +3,7 @@
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.settings import Limits
 from m365gw.edge import mending
 from m365gw.spool.draft import MEMORY_LIMIT
 from tests.edge.conversation import HOST, MESSAGE, OPEN, Gateway, without_trace
@@ -87,6 +88,26 @@ class MendingTests(SynchronousTestCase):
         self.assertEqual([line[:3] for line in said], ["451"])
         self.assertEqual(gateway.messages(), [])
         self.flushLoggedErrors(ValueError)
+
+    def test_what_grows_beyond_the_limit_is_refused(self) -> None:
+        """Encoded anew, 8-bit text has three times its size: nobody would take it from us."""
+        limits = Limits(message_size_limit=10_000, minimal_free_space=0)
+        gateway = Gateway(self, listener=MENDING, limits=limits)
+        talk = gateway.connect()
+        said = talk.message(b"Subject: x\r\n\r\n" + b"\xe4" * 5000 + b"\r\n")
+        self.assertTrue(said[0].startswith("552 5.3.4"), said)
+        self.assertEqual(gateway.messages(), [])
+        self.assertTrue(talk.message(b"Subject: x\r\n\r\nsmall\r\n")[0].startswith("250"))
+
+    def test_long_names_of_fields_end_the_header_for_all(self) -> None:
+        """Who looks for its end and who mends it agree where that is, whatever the pieces."""
+        gateway = Gateway(self, listener=MENDING)
+        broken = (
+            b"From: me@example.com\r\n" + b"X" * 300 + b": y\r\nSubject: \xe4\r\n\r\nHello.\r\n"
+        )
+        expected = without_ids(self.through(gateway, broken))
+        for cut in (1, 50, 340):
+            self.assertEqual(without_ids(self.through(gateway, broken, cut)), expected)
 
     def test_what_a_signature_covers_is_left_and_told(self) -> None:
         """The log names what was not mended."""

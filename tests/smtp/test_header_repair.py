@@ -147,6 +147,40 @@ class HeaderRepairTests(SynchronousTestCase):
         raw = b"X-Token: " + b"x" * 2000 + b"\r\n\r\n"
         self.assertEqual(mended(raw, ["long-lines"]).header.octets(), raw)
 
+    def test_a_field_without_line_end_gets_one(self) -> None:
+        """The last chunk of a BDAT need not end with one; what is added is a field of its own."""
+        for raw in (b"Subject: x", b"Subject: x\r"):
+            result = mended(raw, ["message-id"])
+            self.assertEqual(
+                result.header.octets(),
+                b"Subject: x\r\nMessage-ID: <4Q7BX2K9M3PDW@relay.example.com>\r\n\r\n",
+            )
+
+    def test_controls_end_no_line(self) -> None:
+        """Python's text ends lines at a form feed and others; a header does not."""
+        for control in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029":
+            for title in ("Subject", "To", "X-Any"):
+                raw = f"{title}: \xe4 to{control}Bcc: <victim@x.y> {control}x\r\n\r\n".encode()
+                fields = mended(raw, ["header-text", "long-lines"]).header.octets().splitlines()
+                self.assertEqual(fields.pop(), b"")
+                for line in fields[1:]:
+                    self.assertIn(line[:1], (b" ", b"\t"), raw)
+
+    def test_no_line_of_a_folded_field_is_blank(self) -> None:
+        """A blank line may be taken for the end of the header."""
+        raw = b"X-Words: " + b"word " * 190 + b"x" * 60 + b" \r\n more\r\n\r\n"
+        octets = mended(raw, ["long-lines"]).header.octets()
+        self.assertNotIn(b"\r\n \r\n", octets)
+        self.assertLessEqual(max(map(len, octets.split(b"\r\n"))), 998)
+
+    def test_headers_made_to_take_long_do_not(self) -> None:
+        """Work grows with the header, not with its square, which took minutes."""
+        commas = b"a," * 50_000 + b"b"
+        (field,) = mended(b"To: " + commas + b"\r\n\r\n", ["display-name"]).header.fields
+        self.assertEqual(field.value, commas)
+        names = b"".join(b"X%d: \r\n" % number for number in range(30_000)) + b"\r\n"
+        self.assertEqual(len(mended(names, ["repeated"]).header.fields), 30_000)
+
     @settings(deadline=None, max_examples=200)
     @given(
         st.lists(

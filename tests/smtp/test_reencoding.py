@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.smtp.mime_parts import PartReader
+from m365gw.smtp.mime_parts import PIECE_LIMIT, PartReader
 from m365gw.smtp.reencoding import reencode, survey
 from tests.smtp.splits import pieces
 
@@ -86,6 +86,27 @@ class ReencodingTests(SynchronousTestCase):
     def test_an_endless_line_comes_in_pieces(self) -> None:
         """Longer than what is held in memory."""
         self.check(b"Subject: x\r\n" + HTML + LONG * 60 + b"\r\n")
+
+    def test_nothing_is_cut_in_two_between_pieces(self) -> None:
+        """A line end, or an octet in quoted-printable, may lie where a piece ends."""
+        quoted = HTML.replace(b"8bit", b"quoted-printable")
+        for shift in range(4):
+            plain = b"x" * (PIECE_LIMIT - 1 + shift) + b"\r\nend\r\n"
+            self.assertEqual(leaves(mended(HTML + plain)), [plain])
+            coded = b"x" * shift + b"=41" * (PIECE_LIMIT // 3 + 1) + b"\r\n"
+            expected = b"x" * shift + b"A" * (PIECE_LIMIT // 3 + 1) + b"\r\n"
+            self.assertEqual(leaves(mended(quoted + coded)), [expected])
+
+    def test_a_content_type_nobody_can_read_is_left_alone(self) -> None:
+        """One that is made to take minutes, and a boundary that is no text."""
+        for kind in (
+            b'multipart/mixed; x="' + b";" * 60_000 + b'"',
+            b"multipart/mixed; boundary*=utf-7''+2AA-",
+        ):
+            octets = b"Content-Type: " + kind + b"\r\n\r\n" + b"Hello.\r\n"
+            self.assertEqual(mended(octets), octets)
+        sealed = survey([b"Content-Type: a/b; " + b"x=y; " * 1000 + b"\r\n\r\n" + LONG])
+        self.assertEqual((sealed.parts, sealed.is_sealed), (frozenset(), True))
 
     def test_inside_a_message_in_a_message(self) -> None:
         """A forwarded message keeps its header; its long part is encoded anew."""

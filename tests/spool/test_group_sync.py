@@ -98,3 +98,30 @@ class GroupSyncTests(SynchronousTestCase):
             results = self.sync.results()
         self.assertEqual([errno.EIO] * 2, [error.errno for error in results or () if error])
         self.assertFalse(self.sync.begin(self.files(2)))
+
+    def test_short_and_interrupted_answers_are_asked_on(self) -> None:
+        """Nothing more is told once all have come back, so none may be left behind."""
+        if not self.sync.begin(self.files(1)):
+            return  # this system has no such calls, so it takes nothing
+        self.results()
+        begun = mock.Mock(side_effect=[3])
+        with mock.patch("m365gw.spool.group_sync._call", begun):
+            self.assertTrue(self.sync.begin(self.files(3)))
+        os.eventfd_write(self.sync.event_fd, 3)
+        for place in range(3):
+            self.sync._events[place].data = place  # the place in the answer is that in the group
+            self.sync._events[place].result = 0
+        interrupted = mock.Mock(side_effect=[2, -1, 1])
+        with (
+            mock.patch("m365gw.spool.group_sync._call", interrupted),
+            mock.patch("ctypes.get_errno", return_value=errno.EINTR),
+        ):
+            self.assertEqual([None] * 3, self.sync.results())
+
+    def test_no_room_for_one_more_file_begins_nothing(self) -> None:
+        """With too many open files at the first group a thread does it; later it may go."""
+        full = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        with mock.patch("os.eventfd", side_effect=full):
+            self.assertFalse(self.sync.begin(self.files(2)))
+        if self.sync.begin(self.files(2)):
+            self.assertEqual([None] * 2, self.results())
