@@ -21,6 +21,7 @@ from m365gw import __version__
 COMMANDS = {
     "check": ("m365gw.cli.check", "Read the configuration and show every error."),
     "client": ("m365gw.cli.client", "SMTP logins for printers and programs."),
+    "explain": ("m365gw.cli.explain", "Say what would happen to a message, and why."),
     "demo": ("m365gw.cli.demo", "See the gateway carry a message; no tenant needed."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),

@@ -18,9 +18,10 @@ from time import monotonic
 from attrs import frozen
 
 from m365gw.config.settings import Client, Listener, Network, Quirk
+from m365gw.edge import answers
 from m365gw.edge.allowances import Allowances
 from m365gw.edge.mending import LINE_ENDS
-from m365gw.edge.rules import Allowed, Denied, Rule, client_rule, network_rule
+from m365gw.edge.rules import Denied, Rule, client_rule, network_rule
 from m365gw.smtp.replies import Reply
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -94,10 +95,14 @@ class Admission:
             return self._networks[max(trusted, key=lambda network: network.prefixlen)]
         return Denied(_unknown(visitor))
 
-    def may_send(self, visitor: Visitor, sender: str) -> Allowed | Denied:
-        """Whether a visitor may send as this envelope sender, and by which mailbox."""
-        rule = self.rule_for(visitor)
-        return rule if isinstance(rule, Denied) else rule.decide(sender)
+
+def may_log_in(visitor: Visitor, *, is_secure: bool) -> Denied | None:
+    """Why no login is taken from a visitor; None where one is. `is_secure`: it speaks in TLS."""
+    if visitor.listener.auth == "off":
+        return Denied(answers.NO_LOGINS_HERE)
+    if not is_secure and not visitor.has_quirk("plaintext-auth"):
+        return Denied(answers.NEEDS_TLS_TO_LOG_IN)
+    return None
 
 
 def ip_address(host: str) -> IpAddress | None:

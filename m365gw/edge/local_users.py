@@ -66,10 +66,11 @@ class LocalUsers:
         """The numbers of all users with a rule; None: everybody has one."""
         if ANYBODY in self._rules:
             return None
-        return sorted({number for user in self._rules if (number := _number(user)) is not None})
+        return sorted({number for user in self._rules if (number := number_of(user)) is not None})
 
 
-def _number(user: str) -> int | None:
+def number_of(user: str) -> int | None:
+    """The number of a user, which may be given by name or by number; None: there is none."""
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from m365gw.edge import answers
-from m365gw.edge.admission import Visitor
+from m365gw.edge.admission import Visitor, may_log_in
 from m365gw.edge.conduct import Conduct
 from m365gw.edge.doorway import Doorway, Peer
 from m365gw.edge.identity import Identity
@@ -49,10 +49,9 @@ class Session:
         self._journal = Journal(doorway.log, self._identity)
         self._login = Login(doorway.authenticator, visitor.address, self._identity, self._journal)
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
-        can_hide = self._identity.is_secure or visitor.has_quirk("plaintext-auth")
-        self._may_log_in = doorway.listener.auth != "off" and can_hide
+        self._no_login = may_log_in(visitor, is_secure=self._identity.is_secure)
         self._offers_twice = visitor.has_quirk("auth-equals")
-        pump.limit_lines(AUTH_LINE_LIMIT if self._may_log_in else self._limits.line_length_limit)
+        pump.limit_lines(self._limits.line_length_limit if self._no_login else AUTH_LINE_LIMIT)
 
     # What the pump asks
 
@@ -136,7 +135,7 @@ class Session:
         offers = [self._door.hostname, "PIPELINING", f"SIZE {self._limits.message_size_limit}"]
         if self._may_start_tls:
             offers.append("STARTTLS")
-        if self._may_log_in and not self._identity.login:
+        if self._no_login is None and not self._identity.login:
             offers.append("AUTH PLAIN LOGIN")
             if self._offers_twice:
                 offers.append("AUTH=PLAIN LOGIN")
@@ -163,11 +162,9 @@ class Session:
         return answers.BEGIN_TLS
 
     def _auth(self, auth: commands.Auth) -> Answer:
-        if not self._may_log_in:
-            is_off = self._door.listener.auth == "off"
-            reply = answers.NO_LOGINS_HERE if is_off else answers.NEEDS_TLS_TO_LOG_IN
-            self._journal.login_refused(auth.mechanism, reply)
-            return reply
+        if self._no_login is not None:
+            self._journal.login_refused(auth.mechanism, self._no_login.reply)
+            return self._no_login.reply
         if not self._identity.helo:
             return answers.NEEDS_HELLO
         if self._identity.login:
