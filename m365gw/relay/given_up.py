@@ -13,6 +13,7 @@ from m365gw.microsoft.reactions import Reaction, bounce
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.attempt import Attempt, Finding
 from m365gw.relay.judgement import Failure
+from m365gw.relay.recovery import still_owed
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message
@@ -50,32 +51,28 @@ _REFUSED = Diagnosis(
 
 def is_given_up(message: Message) -> bool:
     """Whether all that is left to do for a message is to tell its sender."""
-    return message.entry.is_expired or bool(_unreported(message))
+    if message.entry.is_expired:
+        return True
+    outcomes = {record.outcome for record in message.recipients}
+    is_over = outcomes.isdisjoint((Outcome.PENDING, Outcome.UNCERTAIN))
+    return is_over and bool(still_owed(message, Outcome.FAILED))
 
 
 def given_up(message: Message) -> list[Failure]:
     """A failure for each recipient whose fate is not settled, or not told."""
-    waiting = _places(message, Outcome.PENDING, Outcome.UNCERTAIN)
-    places = waiting or _unreported(message)
-    return [_failure(place, message.recipients[place]) for place in places]
+    waiting = [
+        _failure(place, record, record.reply)
+        for place, record in enumerate(message.recipients)
+        if record.outcome in (Outcome.PENDING, Outcome.UNCERTAIN)
+    ]
+    return waiting or [
+        _failure(one.recipient, message.recipients[one.recipient], one.reply)
+        for one in still_owed(message, Outcome.FAILED)
+    ]
 
 
-def _unreported(message: Message) -> list[int]:
-    """Recipients for whose failures the message was kept: nobody could be told.
-
-    That is why it was held, and now somebody has released it.
-    """
-    if not message.reason or _places(message, Outcome.PENDING, Outcome.UNCERTAIN):
-        return []
-    return _places(message, Outcome.FAILED)
-
-
-def _places(message: Message, *outcomes: Outcome) -> list[int]:
-    return [n for n, record in enumerate(message.recipients) if record.outcome in outcomes]
-
-
-def _failure(place: int, record: RecipientRecord) -> Failure:
-    reply = record.reply if record.at else Reply(0, "", "returned by an operator")
+def _failure(place: int, record: RecipientRecord, said: Reply) -> Failure:
+    reply = said if record.at else Reply(0, "", "returned by an operator")
     finding = Finding(place, Outcome.FAILED, reply, Phase.CONNECT, _reaction(record))
     return Failure(finding, Attempt((finding,)))
 

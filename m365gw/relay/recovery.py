@@ -63,10 +63,10 @@ def noted(told: Iterable[Verdict], report: str) -> list[Verdict]:
     ]
 
 
-def owed(delivered: Verdict) -> Verdict:
-    """What the spool keeps of a recipient that has it, while its sender is still to be told."""
-    reply = _prefixed("to be reported", delivered.reply)
-    return Verdict(delivered.recipient, Outcome.DELIVERED, reply)
+def owed(decided: Verdict) -> Verdict:
+    """What the spool keeps of a recipient that has it, or failed, while nobody was told of it."""
+    reply = _prefixed("to be reported", decided.reply)
+    return Verdict(decided.recipient, decided.outcome, reply)
 
 
 def is_owed(verdict: Verdict) -> bool:
@@ -74,14 +74,14 @@ def is_owed(verdict: Verdict) -> bool:
     return verdict.outcome is Outcome.DELIVERED and _OWED.match(verdict.reply.text) is not None
 
 
-def still_owed(message: Message) -> list[Verdict]:
-    """The recipients whose sender is still to be told that they have it, as it was answered."""
+def still_owed(message: Message, outcome: Outcome = Outcome.DELIVERED) -> list[Verdict]:
+    """The recipients whose sender is still to be told of this outcome, as it was answered."""
     found = []
     for place, record in enumerate(message.recipients):
         match = _OWED.match(record.reply.text)
-        if record.outcome is Outcome.DELIVERED and match is not None:
+        if record.outcome is outcome and match is not None:
             reply = Reply(record.reply.code, record.reply.status, match[1])
-            found.append(Verdict(place, Outcome.DELIVERED, reply))
+            found.append(Verdict(place, outcome, reply))
     return found
 
 

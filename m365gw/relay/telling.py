@@ -93,7 +93,8 @@ class Telling:
             return
         report = await self.bounces.report(Kind.FAILED, message, cases)
         now = self.clock.seconds()
-        self.settle(message, [one.verdict(Kind.FAILED) for one in cases], now)
+        verdicts = [one.verdict(Kind.FAILED) for one in cases]
+        self.settle(message, verdicts if report else [owed(one) for one in verdicts], now)
         if report is not None:
             self.summaries.count(self.bounces.addressee(message))
         self._release(report)

@@ -12,6 +12,7 @@ from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import SpoolError
 from m365gw.spool.names import State
+from m365gw.spool.operations import Action, act
 from tests.relay.stage import APP, Stage, refuse, refuse_some
 
 A, B = "a@example.net", "b@example.net"
@@ -21,7 +22,9 @@ NO_USER = refuse(550, "5.1.1", "User unknown", Phase.RCPT)
 class ReportTests(SynchronousTestCase):
     """The process ends while a report is made."""
 
-    def crashed(self, attribute: str, problem: Exception, *recipients: str) -> Stage:
+    def crashed(
+        self, attribute: str, problem: Exception, *recipients: str, was_held: bool = False
+    ) -> Stage:
         """A stage that goes on where another one ended, as a call of its spool was made."""
         path = self.mktemp()
         first = Stage(path)
@@ -44,6 +47,10 @@ class ReportTests(SynchronousTestCase):
             really(message, verdicts, at)
 
         entry = first.put(*recipients)
+        for action in (Action.HOLD, Action.RELEASE) if was_held else ():
+            _, rests = act(first.spool, action, entry)
+            assert rests is not None
+            entry = rests
         self.patch(first.spool, attribute, settle if attribute == "settle" else end)
         first.dispatch.accepted(entry)
         first.turn()
@@ -61,6 +68,14 @@ class ReportTests(SynchronousTestCase):
         (line,) = [each for each in stage.events("delivery") if each["to"] == A]
         self.assertEqual(line["status"], "bounced")
         self.assertIn("550 5.1.1 User unknown", line["note"])
+
+    def test_who_held_the_message_once_does_not_have_it_reported_twice(self) -> None:
+        """Why it was held is still in the file, and means no more once it was released."""
+        problem = SpoolError(OSError(5, "gone"))
+        stage = self.crashed("remove", problem, A, was_held=True)
+        stage.wait(10_000, 50)
+        self.assertEqual(stage.reached(), [APP])
+        self.assertEqual(stage.entries(), [])
 
     def test_report_that_was_not_made_is_made(self) -> None:
         """The message knew its report, but that never came to be: the recipient is tried again."""
