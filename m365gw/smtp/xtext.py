@@ -66,13 +66,24 @@ def decode_recipient(value: str) -> str:
     if not _ADDRESS_TYPE.fullmatch(kind):
         raise _refused("ORCPT needs an address type, as in ORCPT=rfc822;user@example.com")
     if kind.lower() != "utf-8":
-        return f"{kind};{decode(address)}"
+        international = _utf8_as_xtext(address)
+        return f"utf-8;{international}" if international else f"{kind};{decode(address)}"
     decoded = ""
     if _UTF8_ADDRESS.fullmatch(address):
         decoded = _POINT.sub(_point, address)
     if not _UTF8_PRINTABLE.fullmatch(decoded):
         raise _refused("ORCPT of type utf-8 is not as RFC 6533 wants it")
     return f"{kind};{decoded}"
+
+
+def _utf8_as_xtext(address: str) -> str:
+    """The text beyond ASCII that Postfix writes as xtext, with the type rfc822; "" for other."""
+    if not _XTEXT.fullmatch(address):
+        return ""
+    octets = _HEX.sub(lambda match: chr(int(match[1], 16)), address).encode("latin-1")
+    text = octets.decode("utf-8", "replace")
+    is_text = "\N{REPLACEMENT CHARACTER}" not in text and _UTF8_PRINTABLE.fullmatch(text)
+    return text if is_text and not text.isascii() else ""
 
 
 def _point(match: re.Match[str]) -> str:

@@ -73,6 +73,13 @@ class RecipientTests(SynchronousTestCase):
             "UTF-8;\\x{FC}\\x{2B}\\x{3D}\\x{5C}\\x{20}\\x{65E5}",
         )
 
+    def test_postfix_calls_utf8_rfc822(self) -> None:
+        """It knows one type only: what it says is understood, and passed on as RFC 6533 has it."""
+        value = "rfc822;j+C3+BCrgen@b+C3+BCcher.example"
+        self.assertEqual(xtext.decode_recipient(value), "utf-8;jürgen@bücher.example")
+        for value in ("rfc822;j+FCrgen@b.c", "rfc822;+C2+85@b.c", "rfc822;+E2+80+A8@b.c"):
+            self.assertRaises(Refused, xtext.decode_recipient, value)
+
     def test_what_is_malformed_is_refused(self) -> None:
         """No type, no address, controls or nonsense in either encoding."""
         for value in (
