@@ -1,126 +1,176 @@
-"""kill -9 at random moments under load: what got its 250 arrives.
+"""kill -9 at random moments under load: what was promised is kept, by whoever was told it.
 
-A message may arrive twice only where the kill fell between our final dot and Microsoft's answer,
-and each such case stands in the log as uncertain.
+Clients, local programs and an operator go on while the service is killed, sometimes just after it
+was told to read its configuration again. Afterwards everything that Microsoft received is counted
+against what each of them was told.
+
+`KILL_ROUNDS=20` kills so many times, `KILL_SEED` chooses other moments.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
-import smtplib
+import signal
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 
-from tests.whole.stage import PATIENCE, SENDER, Gateway, WholeTestCase, await_
+from m365gw.spool.operations import Action
+from tests.whole.mixture import (
+    CUT,
+    GIVEN_BACK,
+    LATER,
+    REFUSED,
+    UNTOLD,
+    Client,
+    LocalProgram,
+    Operator,
+    Part,
+    Promises,
+)
+from tests.whole.stage import CONFIGURATION, RELAY, Microsoft, WholeTestCase, await_
 
-MESSAGES = 2000
-CONNECTIONS = 100
-KILLS = 10
-_QUEUED = re.compile(rb"queued as (\w{13})")
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
+SEED = int(os.environ.get("KILL_SEED", "365"))
+MESSAGES = 100 * ROUNDS
+CONNECTIONS = 40
+
 _TRACE_ID = re.compile(rb"\bid (\w{13})\b")
+_REPORT_ID = re.compile(rb"^Message-ID: <(\w{13})\.report@", re.MULTILINE)
+_ABOUT = re.compile(rb"^X-M365GW-Queue-ID: (\w{13})\r$", re.MULTILINE)
+_FINAL = re.compile(rb"^Final-Recipient: rfc822; (\S+)\r$", re.MULTILINE)
+
+RULES = f"""
+[[local]]
+user = "*"
+senders = ["*"]
+mailbox = "{RELAY}"
+
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "2s"
+report_limit = 100000
+"""
+
+Copy = tuple[str, str]  # queue id and recipient
 
 
-class Senders:
-    """Many connections that hand in numbered messages until each has its 250."""
+class Arrivals:
+    """What Microsoft has, by the queue id under which it came."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._todo = iter(range(MESSAGES))
-        self._lock = threading.Lock()
-        self.acknowledged: dict[str, int] = {}  # queue id to the number of the message
-        self.stalled: list[int] = []  # messages whose session fell silent
-        self.is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(CONNECTIONS)]
+    def __init__(self, microsoft: Microsoft) -> None:
+        self.copies: Counter[Copy] = Counter()
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.local: Counter[str] = Counter()  # by recipient
+        self.reported: dict[Copy, list[str]] = defaultdict(list)  # ids of reports that tell of it
+        for each in microsoft.messages():
+            content = microsoft.content(each["number"])
+            queue_id = self._found(_REPORT_ID, content) or self._found(_TRACE_ID, content)
+            assert queue_id, content[:300]
+            self.times[queue_id].append(each["at"])
+            self.copies.update((queue_id, recipient) for recipient in each["recipients"])
+            self.local.update(one for one in each["recipients"] if one.startswith("local"))
+            about = self._found(_ABOUT, content)
+            for recipient in _FINAL.findall(content):
+                self.reported[about, recipient.decode()].append(queue_id)
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        client: smtplib.SMTP | None = None
-        while (number := self._next()) is not None:
-            while not self.is_over.is_set():
-                try:
-                    if client is None:
-                        client = self._connect()
-                    self._hand_in(client, number)
-                    break
-                except TimeoutError:
-                    self.stalled.append(number)  # connected, and no answer: that is a fault
-                    client = None
-                except (OSError, smtplib.SMTPException):
-                    # The gateway was killed; what had no 250 is handed in again.
-                    client = None
-                    self.is_over.wait(0.05)
-        if client is not None:
-            client.close()
-
-    def _connect(self) -> smtplib.SMTP:
-        """A session. A call to a free port of this machine may reach the caller itself."""
-        try:
-            client = smtplib.SMTP("127.0.0.1", self._gateway.ports["trusted"], timeout=5)
-        except TimeoutError as error:
-            raise smtplib.SMTPConnectError(421, "nobody is there") from error
-        assert client.sock is not None
-        client.sock.settimeout(PATIENCE)
-        client.ehlo()
-        return client
-
-    def _next(self) -> int | None:
-        with self._lock:
-            return next(self._todo, None)
-
-    def _hand_in(self, client: smtplib.SMTP, number: int) -> None:
-        body = f"From: {SENDER}\r\nSubject: {number}\r\n\r\n{'x' * 2000}\r\n"
-        for code, text in (
-            client.mail(SENDER),
-            client.rcpt(f"user{number}@elsewhere.example"),
-            client.data(body.encode()),
-        ):
-            if code != 250:
-                raise smtplib.SMTPResponseException(code, text)
-        match = _QUEUED.search(text)
-        assert match is not None, text
-        with self._lock:
-            self.acknowledged[match.group(1).decode()] = number
+    def _found(self, pattern: re.Pattern[bytes], content: bytes) -> str:
+        match = pattern.search(content)
+        return match[1].decode() if match else ""
 
 
 class KillTests(WholeTestCase):
-    def test_nothing_acknowledged_is_lost(self) -> None:
-        """Ten kills while a hundred connections hand in two thousand messages."""
-        microsoft = self.microsoft("--no-limits")
-        gateway = self.gateway(microsoft)
-        moments = random.Random(365)
-        senders = Senders(gateway)
-        self.addCleanup(senders.is_over.set)
-        senders.start()
-        for kill in range(KILLS):
-            share = (kill + moments.random()) / KILLS
+    def setUp(self) -> None:
+        super().setUp()
+        self.microsoft365 = self.microsoft("--no-limits")
+        for domain in (REFUSED, UNTOLD):
+            self.fault(domain, phase="rcpt", answer="unknown-recipient", times=0)
+        self.fault(LATER, phase="rcpt", answer="450 4.3.2 busy", times=20 * ROUNDS)
+        for number in range(5 * ROUNDS):  # cut before the answer, having taken it or not
+            self.fault(CUT, phase="dot", action="drop", record=number % 2 == 0)
+        configuration = CONFIGURATION.replace(
+            "[[listener]]", 'maildrop_dir = "maildrop"\n\n[[listener]]', 1
+        )
+        configuration = configuration.replace("[governor]", "[governor]\nconnections = 8")
+        self.gate = self.gateway(self.microsoft365, RULES, configuration)
+        self.promises = Promises()
+        self.is_over = threading.Event()
+        self.addCleanup(self.is_over.set)
+
+    def fault(self, domain: str, **fault: object) -> None:
+        self.microsoft365.fault(match=f"*@{domain}", **fault)
+
+    def test_every_promise_is_kept(self) -> None:
+        """Accepting, delivering, deferring, reporting, holding, releasing, removing."""
+        moments = random.Random(SEED)
+        todo = iter(range(MESSAGES))
+        shared = (self.gate, self.promises, self.is_over)
+        lock = threading.Lock()
+
+        def next_number() -> int | None:
+            with lock:
+                return next(todo, None)
+
+        clients = [Client(*shared, next_number) for _ in range(CONNECTIONS)]
+        others: list[Part] = [LocalProgram(*shared), Operator(*shared, random.Random(SEED + 1))]
+        command = Operator(*shared, random.Random(SEED + 2))
+        for part in [*clients, *others]:
+            part.start()
+        for number in range(ROUNDS):
+            share = (number + moments.random()) / ROUNDS
             await_(
-                lambda share=share: len(senders.acknowledged) >= MESSAGES * share * 0.95,
-                "the senders do not get on",
+                lambda share=share: len(self.promises.recipients) >= MESSAGES * share * 0.95,
+                "the clients do not get on",
             )
-            gateway.kill()
-            gateway.start()
-        senders.join()
-        self.assertEqual(senders.stalled, [])
-        self.assertEqual(set(senders.acknowledged.values()), set(range(MESSAGES)))
+            if moments.random() < 0.5:
+                self.gate.process.send_signal(signal.SIGHUP)
+            self.is_over.wait(moments.random() * 0.3)
+            self.gate.kill()
+            if moments.random() < 0.5:
+                command.act_while_it_is_stopped()
+            self.gate.start()
+        for part in clients:
+            part.join()
+        self.is_over.set()
+        for part in others:
+            part.join()
+        self.assertEqual([part.fault for part in [*clients, *others] if part.fault], [])
+        command.release_all()
+        await_(lambda: self.gate.spooled() == [], "the spool does not drain")
+        self.count(Arrivals(self.microsoft365))
 
-        await_(lambda: gateway.spooled() == [], "the spool does not drain")
-        received = microsoft.messages()
-        arrivals = Counter(self.queue_id(microsoft.content(each["number"])) for each in received)
-        lost = set(senders.acknowledged) - set(arrivals)
-        self.assertEqual(lost, set())
-        twice = {queue_id for queue_id, count in arrivals.items() if count > 1}
-        uncertain = {event["qid"] for event in gateway.of("delivery", status="uncertain")}
-        self.assertLessEqual(twice, uncertain)
+    def count(self, arrivals: Arrivals) -> None:
+        """What each was promised, against what Microsoft has."""
+        promises, told_of = self.promises, self.gate.of("delivery", status="uncertain")
+        uncertain = {(event["qid"], event["to"]) for event in told_of}
+        promised = {(qid, one) for qid, all_ in promises.recipients.items() for one in all_}
+        copies, reported = arrivals.copies, arrivals.reported
 
-    def queue_id(self, content: bytes) -> str:
-        match = _TRACE_ID.search(content)
-        assert match is not None, content[:300]
-        return match.group(1).decode()
+        def is_lost(copy: Copy) -> bool:
+            is_untold = copy[1].endswith(UNTOLD) and not copies[copy]
+            is_removed = promises.may_have(copy[0], Action.REMOVE)
+            return not (copies[copy] or copy in reported or is_removed or is_untold)
+
+        def is_wrongly_reported(copy: Copy) -> bool:
+            is_refused = copy[1].endswith((REFUSED, UNTOLD))
+            is_given_back = promises.may_have(copy[0], *GIVEN_BACK)
+            is_both = copies[copy] > 0 and copy not in uncertain
+            return is_both or not (is_refused or is_given_back)
+
+        def was_to_stay(queue_id: str) -> bool:
+            spans = promises.still(queue_id)
+            times = arrivals.times[queue_id]
+            return any(since < at < until for since, until in spans for at in times)
+
+        self.assertEqual([copy for copy in sorted(promised) if is_lost(copy)], [])
+        self.assertEqual(promises.dropped - set(arrivals.local), set())
+        self.assertEqual([one for one in reported if is_wrongly_reported(one)], [])
+        self.assertEqual([one for one in promises.told if was_to_stay(one)], [])
+        self.assertEqual({one for one, count in copies.items() if count > 1} - uncertain, set())
+        self.assertEqual([one for one, reports in reported.items() if len(set(reports)) > 1], [])
+        again = [one for one, count in arrivals.local.items() if count > 1]
+        picked_again = len(self.gate.of("message.uncertain"))
+        self.assertLessEqual(
+            len(again), picked_again + len([one for one in uncertain if one[1] in again])
+        )
