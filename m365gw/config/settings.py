@@ -21,7 +21,7 @@ from m365gw.config.permissions import Permissions
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
-Quirk = Literal["plaintext-auth", "auth-equals", "legacy-tls", "bare-lf"]
+Quirk = Literal["plaintext-auth", "auth-equals", "no-helo-name", "legacy-tls", "bare-lf"]
 Repair = Literal[
     "date",
     "message-id",
@@ -77,6 +77,7 @@ class Listener:
         (),
         'Exceptions for old devices: "plaintext-auth" allows AUTH without TLS, '
         '"auth-equals" offers it a second time as "AUTH=PLAIN LOGIN", '
+        '"no-helo-name" takes HELO with nothing behind it, '
         '"legacy-tls" takes TLS 1.0 and 1.1 and old ciphers, "bare-lf" mends line ends inside of '
         "messages (both need quirk_networks).",
     )

@@ -33,6 +33,8 @@ from m365gw.smtp.replies import Refused, Reply
 AUTH_LINE_LIMIT: Final = 12288  # octets, RFC 4954 4
 LONGEST_REMEMBERED: Final = 200  # octets of a command line that is remembered with its meaning
 
+_GREETINGS: Final = (b"HELO", b"EHLO")
+
 # Clients say the same few lines all day. AUTH is never remembered: it may hold a password.
 _remembered = lru_cache(maxsize=1024)(commands.parse)
 
@@ -51,6 +53,9 @@ class Session:
         self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
         self._no_login = may_log_in(visitor, is_secure=self._identity.is_secure)
         self._offers_twice = visitor.has_quirk("auth-equals")
+        # Who greets without a name is called by its address, where that is taken.
+        is_nameless = visitor.has_quirk("no-helo-name")
+        self._name_if_none = f" {visitor.address or 'unknown'}" if is_nameless else ""
         pump.limit_lines(self._limits.line_length_limit if self._no_login else AUTH_LINE_LIMIT)
 
     # What the pump asks
@@ -77,6 +82,8 @@ class Session:
         if self._login.is_under_way:
             return self._login.respond(line)
         self._conduct.command()
+        if self._name_if_none and line.rstrip().upper() in _GREETINGS:
+            line += self._name_if_none.encode()
         try:
             if len(line) <= LONGEST_REMEMBERED and line[:4].upper() != b"AUTH":
                 command = _remembered(line)

@@ -187,6 +187,15 @@ class ContentTests(SynchronousTestCase):
                 self.assertIn(found, reply)
                 self.assertEqual(client.message()[0][:3], "250")
 
+    def test_line_ends_of_python_are_octets(self) -> None:
+        """What str.splitlines() breaks lines at is content, also around a dot."""
+        ends = [b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x85"]
+        ends += [end.encode() for end in ("\x85", "\u2028", "\u2029")]
+        lines = [b"a" + end + b"." + end + b"MAIL FROM:<me@example.com>" + end for end in ends]
+        content = b"\r\n".join([b"Subject: x", b"", *lines, b""])
+        self.assertEqual(self.gateway.connect().message(content)[0][:3], "250")
+        self.assertEqual(self.gateway.contents(), [content])
+
     def test_too_large_is_said_behind_the_true_end(self) -> None:
         """A message over the limit is read to its end, refused, and the session lives on."""
         client = self.gateway.connect()

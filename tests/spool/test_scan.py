@@ -63,6 +63,15 @@ class MaildirTests(SpoolCase):
         self.spool.remove(message)
         self.assertEqual([], list(self.spool.entries()))
 
+    def test_link_among_the_messages_is_not_read(self) -> None:
+        """A link that took the place of a message since it was seen is not followed."""
+        entry = self.accept()
+        elsewhere = self.file_of(entry) + ".elsewhere"
+        os.rename(self.file_of(entry), elsewhere)
+        os.symlink(elsewhere, self.file_of(entry))
+        self.assertRaises(Gone, self.spool.claim, entry)
+        self.assertEqual([], list(self.spool.entries()))
+
     def test_foreign_files_are_left_alone(self) -> None:
         """What is not ours is neither listed nor touched: files, folders, links, pipes."""
         new = os.path.join(self.path, "incoming/new")

@@ -58,6 +58,18 @@ class StartTests(WholeTestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("state cannot be used: File exists", done.stdout)
 
+    def test_it_does_not_change_its_user(self) -> None:
+        """It never had more rights than it needs, so it has none to give up."""
+        done = self.start(self.configuration, "--nodaemon", "--uid=65534")
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("m365gw does not change its user", done.stderr)
+
+    def test_no_core_dumps(self) -> None:
+        """A core would hold tokens and mail."""
+        gateway = self.gateway(self.microsoft())
+        limits = Path(f"/proc/{gateway.process.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+
     def test_log_file_that_cannot_be_written(self) -> None:
         """It is a mistake in the command, told in a line."""
         done = self.start(self.configuration, "--nodaemon", "--logfile=missing/log")
