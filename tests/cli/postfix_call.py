@@ -21,6 +21,17 @@ class Outputs:
     stderr: str
 
 
+class Output(io.BytesIO):
+    """A stream of octets, which may be a terminal."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
 def call(
     name: str,
     *arguments: str,
@@ -28,9 +39,10 @@ def call(
     maildrop: str = "/nowhere",
     control: str = "/nowhere/control.sock",
     stdin: bytes = b"",
+    is_terminal: bool = False,
 ) -> Outputs:
     """One call, to its end."""
-    out, err = io.BytesIO(), io.BytesIO()
+    out, err = Output(is_terminal), io.BytesIO()
     made = Call(name, list(arguments), stdin=io.BytesIO(stdin), stdout=out, stderr=err)
     places = {
         "M365GW_SPOOL_DIR": spool,

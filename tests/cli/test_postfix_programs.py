@@ -68,6 +68,17 @@ class CalledTests(SynchronousTestCase):
             f"postsuper: {entry.queue_id}: removed\npostsuper: Deleted: 1 message\n",
         )
 
+    def test_a_hostile_message_on_a_terminal(self) -> None:
+        """It moves no cursor there; elsewhere it is shown octet for octet."""
+        path = self.mktemp()
+        spool = new_spool(path)
+        entry = put(spool, content=b"Subject: \x1b[2J\xc2\x9b1m\r\n\r\na\tb\r\xff\r\n")
+        spool.close()
+        shown = call("postcat", "-qb", "-h", entry.queue_id, spool=path, is_terminal=True)
+        self.assertEqual(shown.stdout, "Subject: ?[2J?1m\n\na\tb?\ufffd\n")
+        with self.assertRaises(UnicodeDecodeError):
+            call("postcat", "-qb", "-h", entry.queue_id, spool=path)
+
     def test_short_and_odd_ids(self) -> None:
         """An id is looked at as a whole before anything is done by it."""
         path = self.mktemp()

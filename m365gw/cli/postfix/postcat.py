@@ -2,7 +2,8 @@
 
 Only with `-q`: a file by name would have to be a queue file of Postfix's. The envelope is told in
 Postfix's records, as far as there is something to tell; the message is shown with the line ends of
-this system. Exit code 1 for what is not there.
+this system. On a terminal control characters are question marks: a message from outside does not
+move the cursor. Exit code 1 for what is not there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 from attrs import define
 
-from m365gw.cli.postfix.call import Call, Fatal
+from m365gw.cli.postfix.call import CONTROL, Call, Fatal
 from m365gw.cli.postfix.queues import STATES
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError
@@ -89,7 +90,7 @@ def postcat(call: Call) -> int:
             if not _ID.fullmatch(queue_id):
                 raise Fatal(f"bad mail queue ID: {queue_id}")
             for line in _shown(spool, queue_id, parts):
-                call.stdout.write(line)
+                call.stdout.write(_harmless(line) if call.stdout.isatty() else line)
     call.stdout.flush()
     return 0
 
@@ -191,6 +192,11 @@ def _raw(address: str) -> str:
     if local.startswith('"') and local.endswith('"') and len(local) > 1:
         local = _ESCAPED.sub(r"\1", local[1:-1])
     return f"{local}{at}{domain}"
+
+
+def _harmless(line: bytes) -> bytes:
+    text = line.decode("utf-8", "replace").removesuffix("\n")
+    return "\t".join(CONTROL.sub("?", each) for each in text.split("\t")).encode() + b"\n"
 
 
 def _text(message: Message, parts: Parts) -> Iterator[bytes]:
