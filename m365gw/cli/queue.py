@@ -22,7 +22,7 @@ from m365gw.cli.queue_page import page
 from m365gw.cli.queue_shape import shape
 from m365gw.cli.queue_table import table
 from m365gw.cli.running import running_now
-from m365gw.cli.spool_dir import Place, looking, with_place, with_spool
+from m365gw.cli.spool_dir import Place, looking, with_place
 from m365gw.cli.words import printed
 from m365gw.spool.browse import Queued, look
 from m365gw.spool.spool import Spool
@@ -65,12 +65,14 @@ def list_(place: Place, filters: Filters, as_json: bool) -> None:
 @queue.command(epilog=KEYS, short_help="Show all that is known of one message.")
 @click.argument("queue_id", metavar="ID", callback=_queue_id)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@with_spool
-def show(spool: Spool, queue_id: str, as_json: bool) -> None:
+@with_place
+def show(place: Place, queue_id: str, as_json: bool) -> None:
     """Show all that is known of the message ID: envelope, origin, replies and what they mean."""
     from m365gw.cli.header_text import fields
 
-    queued = _find(spool, queue_id)
+    running = running_now(place.control_socket)
+    with looking(place) as spool:
+        queued = _find(spool, queue_id)
     if queued is None:
         click.echo(
             f"There is no message {queue_id} in the spool. It was delivered, returned or removed;"
@@ -80,9 +82,9 @@ def show(spool: Spool, queue_id: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
     header = list(fields(queued.header))
     if as_json:
-        printed([json.dumps(message_object(queued) | {"header": header})])
+        printed([json.dumps(message_object(queued, running) | {"header": header})])
     else:
-        printed(page(queued, header, time.time()))
+        printed(page(queued, header, time.time(), running))
 
 
 def _find(spool: Spool, queue_id: str) -> Queued | None:

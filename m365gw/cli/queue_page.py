@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from m365gw.cli.reasons import diagnosis_of, reason_of, said, standing
+from m365gw.cli.running import Running
 from m365gw.cli.words import counted, escaped, moment, span
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import Entry, State
@@ -18,18 +19,27 @@ _STATES = {
 }
 
 
-def page(queued: Queued, header: Iterable[tuple[str, str]], now: float) -> Iterator[str]:
+def page(
+    queued: Queued,
+    header: Iterable[tuple[str, str]],
+    now: float,
+    running: Running | None = None,
+) -> Iterator[str]:
     """The lines of the page. `header` is decoded, not escaped; `now` in seconds since 1970."""
-    entry = queued.entry
+    entry, running = queued.entry, running or Running()
+    is_active = entry.queue_id in running.active
     yield f"Message {entry.queue_id}"
-    yield _field("State", _STATES[entry.state])
-    reason = reason_of(queued)
+    yield _field("State", "being delivered now" if is_active else _STATES[entry.state])
+    reason, waits = reason_of(queued), running.why_waits(queued)
     if reason:
         yield _field("Reason", reason)
+    if waits:
+        yield _field("Mailbox", waits)
     yield _field("Arrived", f"{moment(entry.arrived_at)}, {span(now - entry.arrived_at)} ago")
     yield _field("Size", counted(entry.size, "octet"))
     yield _field("Attempts", str(entry.attempts))
-    yield _field("Next attempt", _next_attempt(entry, now))
+    if not is_active:
+        yield _field("Next attempt", _next_attempt(entry, now))
     if queued.damage:
         return
     yield from _origin(queued)

@@ -36,18 +36,6 @@ class Place:
     control_socket: str
 
 
-def with_spool(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the option `--spool-dir`, and the opened spool as its first argument."""
-
-    @with_place
-    @functools.wraps(command)
-    def run(place: Place, **options: Any) -> None:
-        with looking(place) as spool:
-            command(spool, **options)
-
-    return run
-
-
 def with_place(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the option `--spool-dir`, and its `Place` as its first argument."""
 

@@ -28,8 +28,9 @@ def status(invocation: Invocation, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"status": gateway, "mailboxes": mailboxes}))
     else:
-        printed(_screen(gateway, mailboxes, time.time()))
-    if not gateway["health"]["good"] or any(_needs_somebody(each) for each in mailboxes):
+        printed(screen(gateway, mailboxes, time.time()))
+    is_good = gateway["health"]["good"] and not gateway["queue"]["without_mailbox"]
+    if not is_good or any(_needs_somebody(each) for each in mailboxes):
         raise click.exceptions.Exit(1)
 
 
@@ -38,7 +39,12 @@ def _needs_somebody(mailbox: dict[str, Any]) -> bool:
     return told is not None and told["who"] != "nobody"
 
 
-def _screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
+def screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
+    """The lines of the screen, from what the service says; `now` in seconds since 1970."""
+    return map(escaped, _lines(gateway, mailboxes, now))
+
+
+def _lines(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
     since = f"{moment(gateway['started_at'])} ({span(now - gateway['started_at'])})"
     yield f"m365gw {gateway['version']} on {gateway['hostname']}, pid {gateway['pid']}"
     yield f"Since     {since}"
@@ -46,8 +52,8 @@ def _screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float
         left = span(max(0.0, gateway["drains_until"] - now))
         yield f"It drains: no more mail is taken. It stops in {left} at the latest."
     for trouble in gateway["health"]["troubles"]:
-        yield f"TROUBLE   {escaped(trouble['what'])} {escaped(trouble['why'])}"
-        yield f"          To do: {escaped(trouble['fix'])}"
+        yield f"TROUBLE   {trouble['what']} {trouble['why']}"
+        yield f"          To do: {trouble['fix']}"
     queue = gateway["queue"]
     sending = counted(queue["in_flight"], "message")
     yield f"Queue     {sending} being delivered, {queue['scheduled']:,} waiting"
@@ -58,6 +64,9 @@ def _screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float
     yield "Mailboxes"
     for mailbox in mailboxes:
         yield from _mailbox(mailbox, now)
+    if queue["without_mailbox"]:
+        waiting = counted(queue["without_mailbox"], "message")
+        yield f"  {waiting} of mailboxes that are not configured: m365gw queue list says which"
 
 
 def _mailbox(mailbox: dict[str, Any], now: float) -> Iterator[str]:
@@ -68,13 +77,13 @@ def _mailbox(mailbox: dict[str, Any], now: float) -> Iterator[str]:
     )
     waits = f", {mailbox['waits']:,} waiting" if mailbox["waits"] else ""
     state = f"{mailbox['state']}{_times(mailbox, now)}"
-    yield f"  {escaped(mailbox['address'])}  {state}: {uses}{waits}"
+    yield f"  {mailbox['address']}  {state}: {uses}{waits}"
     told = mailbox["diagnosis"]
     if told is not None:
-        yield f"    {escaped(told['what'])} {escaped(told['why'])}"
-        yield f"    To do ({told['who']}): {escaped(told['fix'])}"
+        yield f"    {told['what']} {told['why']}"
+        yield f"    To do ({told['who']}): {told['fix']}"
     elif mailbox["why"]:
-        yield f"    {escaped(mailbox['why'])}"
+        yield f"    {mailbox['why']}"
 
 
 def _times(mailbox: dict[str, Any], now: float) -> str:

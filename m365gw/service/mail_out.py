@@ -36,7 +36,7 @@ from m365gw.relay.tokens import Tokens
 from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.ledger import LEDGER, Ledger
 from m365gw.spool.names import Entry, tag
-from m365gw.spool.schedule import Schedule
+from m365gw.spool.schedule import RETURNS, Schedule
 from m365gw.spool.spool import Spool
 from m365gw.syncing import Syncing
 
@@ -177,6 +177,12 @@ class MailOut:
         self.dispatch.start()
         self._delays.start()
         self._clock_watch.start()
+
+    @property
+    def without_mailbox(self) -> int:
+        """Messages that wait for a mailbox which is not configured (any more)."""
+        known = [RETURNS, *(tag(address) for address in self.mailboxes.addresses)]
+        return len(self.schedule) - sum(map(self.schedule.backlog, known))
 
     def is_drained(self, until: float) -> bool:
         """Whether nothing is in flight, and nothing that is due now could go before `until`."""

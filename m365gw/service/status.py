@@ -52,6 +52,7 @@ class Status:
             "queue": {
                 "in_flight": self._out.dispatch.in_flight,
                 "scheduled": len(self._out.schedule),
+                "without_mailbox": self._out.without_mailbox,
             },
             "connections": self._in.census.connections,
             "listeners": self._in.listening.places(),

@@ -216,6 +216,17 @@ class ShowTests(QueueCase):
         queued = self.seen(entry)
         return "\n".join(page(queued, fields(queued.header), NOW))
 
+    def test_what_the_service_knows(self) -> None:
+        """That it is delivered just now, or why its mailbox may not send."""
+        entry = put(self.spool)
+        queued = self.seen(entry)
+        active = Running(is_known=True, at=NOW, active=frozenset({entry.queue_id}))
+        shown = "\n".join(page(queued, [], NOW, active))
+        self.assertIn("State:         being delivered now", shown)
+        self.assertNotIn("Next attempt", shown)
+        waits = Running(is_known=True, at=NOW, waits={"relay@contoso.com": "it keeps its pace"})
+        self.assertIn("Mailbox:       it keeps its pace", "\n".join(page(queued, [], NOW, waits)))
+
     def test_everything_known_is_on_the_page(self) -> None:
         """Envelope, origin, reply, meaning, remedy and header stand there in words."""
         envelope = Envelope(
