@@ -49,8 +49,8 @@ class CertificateWatch:
 
     def start(self) -> None:
         """Look now and every minute."""
+        self._next = self._clock.callLater(LOOK_SECONDS, self.start)  # whatever becomes of this
         self.look()
-        self._next = self._clock.callLater(LOOK_SECONDS, self.start)
 
     def stop(self) -> None:
         """Look no more."""

@@ -45,6 +45,7 @@ class Loaded:
 
     pair: Pair
     chain: Sequence[x509.Certificate]
+    names: Sequence[str]  # it is for, in lower case
     secret: crypto.PKey
 
     @property
@@ -52,32 +53,30 @@ class Loaded:
         """The last moment clients take it."""
         return min(each.not_valid_after_utc for each in self.chain)
 
-    @property
-    def names(self) -> list[str]:
-        """The names it is for, in lower case."""
-        try:
-            extension = self.chain[0].extensions.get_extension_for_class(
-                x509.SubjectAlternativeName
-            )
-        except x509.ExtensionNotFound:
-            return []
-        return [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
-
 
 def load(pair: Pair) -> Loaded:
     """Read a pair. Raises CertificateUnusable."""
     file = pair.certificate
     try:
         chain = x509.load_pem_x509_certificates(Path(file).read_bytes())
+        names = _names(chain[0])
         file = pair.key
         secret = crypto.load_privatekey(crypto.FILETYPE_PEM, Path(file).read_bytes(), b"")
     except OSError as error:
         raise CertificateUnusable(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, crypto.Error) as error:
+    except (ValueError, TypeError, x509.DuplicateExtension, crypto.Error) as error:
         is_key = file == pair.key
         kind = "private key without a passphrase" if is_key else "certificate"
         raise CertificateUnusable(f"{file} holds no {kind} in PEM form") from error
-    return Loaded(pair, chain, secret)
+    return Loaded(pair, chain, names, secret)
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [name.lower() for name in found.value.get_values_for_type(x509.DNSName)]
 
 
 class Terms:
@@ -123,4 +122,6 @@ def _context(loaded: Loaded, *, is_legacy: bool) -> SSL.Context:
         raise CertificateUnusable(f"{pair.key} is not the key of {pair.certificate}") from error
     context.set_cipher_list(LEGACY_CIPHERS if is_legacy else MODERN_CIPHERS)
     context.set_options(SSL.OP_NO_RENEGOTIATION)
+    # SMTP has no name in ALPN. Twisted's answer to who offers some is for factories of its own.
+    context.set_alpn_select_callback(lambda _connection, _offers: SSL.NO_OVERLAPPING_PROTOCOLS)
     return context

@@ -24,8 +24,12 @@ def write_pair(
     days: float = 365,
     is_rsa: bool = False,
     now: datetime.datetime = NOW,
+    alternatives: x509.ExtensionType | None = None,
 ) -> Pair:
-    """A certificate for these names, good from now on for so many days, with its key."""
+    """A certificate for these names, good from now on for so many days, with its key.
+
+    `alternatives` is what stands in it in place of the names.
+    """
     Path(folder).mkdir(exist_ok=True)
     secret: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if is_rsa:
@@ -42,7 +46,8 @@ def write_pair(
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
+            alternatives or x509.SubjectAlternativeName([x509.DNSName(each) for each in names]),
+            critical=False,
         )
         .sign(secret, hashes.SHA256())
     )

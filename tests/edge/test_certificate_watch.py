@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from unittest import mock
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -44,6 +45,16 @@ class WatchTests(SynchronousTestCase):
     def replace(self, old: Pair, new: Pair) -> None:
         os.replace(new.certificate, old.certificate)
         os.replace(new.key, old.key)
+
+    def test_a_look_that_fails_is_not_the_last(self) -> None:
+        """What nobody foresaw is logged by the reactor, and a minute later it looks again."""
+        pair = self.pair()
+        self.watch(pair)
+        with mock.patch.object(self.certificate, "take", side_effect=RuntimeError):
+            self.replace(pair, self.pair())
+            self.assertRaises(RuntimeError, self.clock.advance, LOOK_SECONDS)
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(serial(self.certificate), serial_in(pair))
 
     def test_renewed_files_are_taken_within_a_minute(self) -> None:
         """A renewed certificate needs no restart, and no client that asks."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,6 +56,13 @@ class TermsTests(SynchronousTestCase):
         met(self.certificate, again)
         self.assertNotEqual(end.master_key(), again.master_key())
 
+    def test_who_offers_protocols_gets_tls_without_one(self) -> None:
+        """There is none for SMTP, and an offer (ALPN) is no reason to end the handshake."""
+        for terms in (self.certificate, self.certificate.legacy):
+            end = client()
+            end.set_alpn_protos([b"h2", b"http/1.1"])
+            self.assertEqual(met(terms, end).get_alpn_proto_negotiated(), b"")
+
     def test_name_chooses_the_certificate(self) -> None:
         """Exact names come before wildcards, letter case counts for nothing."""
         other = write_pair(self.mktemp(), "gw.example.net", "*.example.com")
@@ -78,7 +87,10 @@ class TermsTests(SynchronousTestCase):
         other = write_pair(self.mktemp(), "other.example.com")
         garbage = self.mktemp()
         Path(garbage).write_text("garbage")
+        unread = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"garbage")
+        nameless = write_pair(self.mktemp(), "gw.example.com", alternatives=unread)
         for pair, words in (
+            (nameless, f"{nameless.certificate} holds no certificate"),
             (Pair("/nowhere.crt", key), "/nowhere.crt cannot be read: No such file"),
             (Pair(garbage, key), f"{garbage} holds no certificate"),
             (Pair(certificate, garbage), f"{garbage} holds no private key"),
