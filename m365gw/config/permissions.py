@@ -25,7 +25,7 @@ class Permissions:
     default_from: str = setting(
         "",
         "The address mail is from when its sender is rewritten or missing, for example a shared "
-        "mailbox that `mailbox` may send as. Empty: the mailbox.",
+        "mailbox that `mailbox` may send as. It counts as one of senders. Empty: the mailbox.",
     )
     foreign_sender: ForeignSender = setting(
         "refuse",

@@ -74,13 +74,23 @@ class Rule:
         return _decide(self, sender)
 
     def may_be_from(self, address: str) -> bool:
-        """Whether a message may say that it is from this address."""
+        """Whether mail under the rule may be from this address; False for what is none."""
         try:
-            is_listed = any(matches(pattern, address) for pattern in self.permissions.senders)
-            explicit = self.permissions.default_from
-            return is_listed or (bool(explicit) and canonical(address) == canonical(explicit))
+            return self.lists(address)
         except Refused:
             return False
+
+    def lists(self, address: str) -> bool:
+        """Whether this is one of its senders, or the one it puts in place of others.
+
+        Raises Refused when it is no address.
+        """
+        permissions = self.permissions
+        if any(matches(pattern, address) for pattern in permissions.senders):
+            return True
+        puts_default = "rewrite" in (permissions.foreign_sender, permissions.foreign_from)
+        is_known = puts_default or bool(permissions.default_from)
+        return is_known and canonical(address) == canonical(self.default_from)
 
     def may_receive(self, recipient: str) -> Denied | None:
         """Why it may not send to this address; None when it may."""
@@ -117,7 +127,7 @@ def local_rule(user: str, local: Local) -> Rule:
 def _decide(rule: Rule, sender: str) -> Allowed | Denied:
     permissions = rule.permissions
     try:
-        if any(matches(pattern, sender) for pattern in permissions.senders):
+        if rule.lists(sender):
             return Allowed(rule.mailbox, rule, sender)
     except Refused as refused:  # no address at all: a domain that does not exist in ASCII, say
         return Denied(refused.reply)

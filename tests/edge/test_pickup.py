@@ -16,6 +16,7 @@ from m365gw.config.settings import Limits, Settings
 from m365gw.edge.maildrop import Maildrop
 from m365gw.edge.pickup import LOOK_SECONDS, PATIENCE, Pickup
 from m365gw.smtp.dropped import Dropped, render
+from m365gw.smtp.headers import header_of
 from m365gw.spool.health import SpoolError
 from tests.edge.conversation import Gateway, Thread
 
@@ -181,6 +182,33 @@ class CompletedTests(PickupTestCase):
         addresses = [one.address for one in envelope.recipients]
         self.assertEqual(addresses, ["admin@contoso.com", "a@example.com"])
         self.assertIn(b"\r\nFrom: Cron Daemon <cron@contoso.com>\r\n", octets)
+
+
+class RewrittenTests(PickupTestCase):
+    """A rule that knows what its programs do not."""
+
+    rule = evolve(RULE, senders=("app@contoso.com",), foreign_sender="rewrite")
+
+    def test_a_foreign_sender_and_from(self) -> None:
+        """Both become the mailbox, which then is nobody foreign."""
+        self.drop(evolve(DROPPED, sender="root@gw.example.com"))
+        self.drop(content=b"From: root (Cron Daemon)\r\n" + CONTENT)
+        self.drop(content=b"From: The Boss <boss@contoso.com>\r\n" + CONTENT)
+        self.look()
+        found = {(envelope.sender, from_of(octets)) for envelope, octets in self.gateway.messages()}
+        self.assertEqual(
+            found,
+            {
+                ("relay@contoso.com", "<relay@contoso.com>"),
+                ("app@contoso.com", "root <app@contoso.com>"),
+                ("app@contoso.com", "The Boss <relay@contoso.com>"),
+            },
+        )
+
+
+def from_of(octets: bytes) -> str:
+    (value,) = header_of(octets).values("from")
+    return value
 
 
 class RefuseTests(PickupTestCase):

@@ -82,6 +82,11 @@ class SenderTests(SynchronousTestCase):
         self.assertTrue(rule("*@example.com").may_be_from("x@Example.com"))
         self.assertTrue(rule("a@b.example", default_from="s@c.example").may_be_from("S@c.example"))
         self.assertFalse(rule("a@b.example").may_be_from("relay@example.com"))
+        self.assertIsInstance(rule("a@b.example").decide("relay@example.com"), Denied)
+        for option in ({"foreign_sender": "rewrite"}, {"foreign_from": "rewrite"}):
+            self.assertTrue(rule("a@b.example", **option).may_be_from("Relay@example.com"))
+        named = rule("a@b.example", default_from="s@c.example")
+        self.assertIsInstance(named.decide("s@C.example"), Allowed)
         self.assertFalse(rule("*@b.example").may_be_from("not an address"))
 
 
