@@ -5,9 +5,8 @@ becomes of them is the same (`Content`). After the first reason for a refusal th
 discarded and the rest is read over, so that the session stays in step: the reply belongs behind
 the true end.
 
-Refused, at the end: 552 5.3.4 over the size limit, 552 5.3.4 header too large, 554 5.4.6 too many
-hops, 550 5.7.1 from somebody its rule does not allow (`authorship`), 550 5.6.0 bare CR, bare LF or
-NUL, and what the spool says (452 4.3.1, 451 4.3.0).
+Refused, at the end: 552 5.3.4 over the size limit, 550 5.6.0 bare CR, bare LF or NUL, what the
+header is refused for (`header_watch`), and what the spool says (452 4.3.1, 451 4.3.0).
 """
 
 from __future__ import annotations
@@ -19,20 +18,17 @@ from twisted.logger import Logger
 
 from m365gw.config.settings import Limits
 from m365gw.edge import answers
-from m365gw.edge.authorship import STRAY_FROM, foreign
+from m365gw.edge.header_watch import HeaderWatch
 from m365gw.edge.mending import Mending
 from m365gw.edge.rules import Rule
 from m365gw.edge.speaker import Answer
 from m365gw.smtp.content import ChunkReader, ContentScanner, DataReader, Faults
-from m365gw.smtp.headers import HeaderScan
 from m365gw.smtp.replies import Refused, Reply
-from m365gw.smtp.stragglers import Stragglers
 from m365gw.spool.draft import Draft
 
 _log = Logger()
 
 PATIENCE: Final = 10  # times the size limit that is read over before we hang up
-MOST_VISITS: Final = 3  # of one message: who got it may send it on, but not for ever
 SMALL: Final = 4096  # octets; smaller pieces go on together
 
 
@@ -55,12 +51,9 @@ class Content:
         self.refusal: Reply | None = None
         self._draft = draft
         self._limits = limits
-        self._own_hop = own_hop
-        self._visits = 0  # how often it has been here
-        self._header: HeaderScan | None = HeaderScan()
         # What is mended has its authors judged in its mended form.
-        self._rule = rule if rule.judges_from and mending is None else None
-        self._stragglers: Stragglers | None = None
+        judging = rule if rule.judges_from and mending is None else None
+        self._header = HeaderWatch(limits, judging, own_hop)
         self.mending = mending  # what is mended while it passes, if anything is
         self._small = bytearray()  # pieces that wait for more
         draft.write(trace)
@@ -79,12 +72,10 @@ class Content:
             self.refuse(too_large(self._limits))
             return
         try:
-            if self._header is not None:
-                self._scan(self._header, octets)
-            elif self._stragglers is not None:
-                self._stragglers.feed(octets)
+            if not self._header.is_over:
+                self._header.feed(octets)
             if self.mending is not None:
-                octets = self.mending.feed(octets, is_header=self._header is not None)
+                octets = self.mending.feed(octets, is_header=self._header.is_header)
             self._pass_on(octets)
         except Refused as refused:
             self.refuse(refused.reply)
@@ -102,7 +93,8 @@ class Content:
                 self._small += self.mending.finish()
             if faults.any:
                 raise Refused(_faulty(faults))
-            self._judge_end()
+            if not self._header.is_over:
+                self._header.finish()
             if self._small:
                 self._draft.write(bytes(self._small))
         except Exception:
@@ -152,49 +144,6 @@ class Content:
                 return
             octets, self._small = bytes(self._small), bytearray()
         self._draft.write(octets)
-
-    def _scan(self, header: HeaderScan, octets: bytes) -> None:
-        """Look at the header while it passes; raises Refused."""
-        seen = header.size
-        header.feed(octets)
-        self._visits += octets[: header.size - seen].count(self._own_hop)
-        if self._visits > MOST_VISITS:
-            words = f"Mail loop: the message has been here {self._visits} times before"
-            raise Refused(Reply(554, "5.4.6", words))
-        if header.size > self._limits.header_size_limit:
-            limit = self._limits.header_size_limit
-            words = f"The message header is larger than the {limit} octets allowed here"
-            raise Refused(Reply(552, "5.3.4", words))
-        if header.received_count > self._limits.hopcount_limit:
-            words = f"Mail loop: the message has been through {header.received_count} servers"
-            raise Refused(Reply(554, "5.4.6", words))
-        if header.finished:
-            self._header = None
-            if self._rule is not None:
-                self._judge(self._rule, header, octets)
-
-    def _judge(self, rule: Rule, header: HeaderScan, octets: bytes = b"") -> None:
-        """Whether it may be from whom it says, by its whole header, which ended in these octets.
-
-        Raises Refused.
-        """
-        reply = foreign(rule, header)
-        if reply is not None:
-            raise Refused(reply)
-        if header.stray:
-            self._stragglers = Stragglers(header.stray)
-            begin = len(octets) - (self.size - header.size)  # of the stray line, maybe before these
-            self._stragglers.feed(octets[octets.find(b"\n", max(0, begin)) + 1 :])
-
-    def _judge_end(self) -> None:
-        """The same at the end of a message that is all header, or whose header is broken off."""
-        if self._rule is not None and self._header is not None:
-            self._header.finish()
-            self._judge(self._rule, self._header)
-        if self._stragglers is not None:
-            self._stragglers.finish()
-            if self._stragglers.found:
-                raise Refused(STRAY_FROM)
 
 
 class Dotted:

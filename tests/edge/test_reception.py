@@ -8,7 +8,8 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Limits, Listener, Network
-from m365gw.edge.content import MOST_VISITS, SMALL
+from m365gw.edge.content import SMALL
+from m365gw.edge.header_watch import MOST_VISITS
 from m365gw.edge.reception import TINY_CHUNK
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
