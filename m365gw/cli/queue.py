@@ -10,6 +10,7 @@ the message asked for is not there; 2 for what is no queue id, address or state;
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import click
@@ -24,6 +25,7 @@ from m365gw.cli.queue_table import table
 from m365gw.cli.running import running_now
 from m365gw.cli.spool_dir import Place, looking, with_place
 from m365gw.cli.words import printed
+from m365gw.spool import layout
 from m365gw.spool.browse import Queued, look
 from m365gw.spool.spool import Spool
 
@@ -84,7 +86,9 @@ def show(place: Place, queue_id: str, as_json: bool) -> None:
     if as_json:
         printed([json.dumps(message_object(queued, running) | {"header": header})])
     else:
-        printed(page(queued, header, time.time(), running))
+        file = os.path.join(place.spool_dir, layout.path_of(queued.entry))
+        found = file if os.path.exists(file) else ""
+        printed(page(queued, header, time.time(), running, found))
 
 
 def _find(spool: Spool, queue_id: str) -> Queued | None:

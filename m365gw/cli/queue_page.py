@@ -24,8 +24,12 @@ def page(
     header: Iterable[tuple[str, str]],
     now: float,
     running: Running | None = None,
+    file: str = "",
 ) -> Iterator[str]:
-    """The lines of the page. `header` is decoded, not escaped; `now` in seconds since 1970."""
+    """The lines of the page. `header` is decoded, not escaped; `now` in seconds since 1970.
+
+    `file` is where the message is, "" when that is not known.
+    """
     entry, running = queued.entry, running or Running()
     is_active = entry.queue_id in running.active
     yield f"Message {entry.queue_id}"
@@ -40,6 +44,8 @@ def page(
     yield _field("Attempts", str(entry.attempts))
     if not is_active:
         yield _field("Next attempt", _next_attempt(entry, now))
+    if file:
+        yield _field("File", file)
     if queued.damage:
         return
     yield from _origin(queued)

@@ -22,6 +22,11 @@ def reason_of(queued: Queued) -> str:
     """One line on the message as a whole, not yet escaped; "" when there is nothing to say."""
     if queued.damage:
         return f"cannot be read: {queued.damage}"
+    if queued.entry.state is State.CORRUPT:
+        return (
+            "damaged: the message is not what was accepted. Look at its file (m365gw queue show"
+            " says where it is); m365gw queue adopt --as-it-is sends it as it is now"
+        )
     if queued.entry.state is State.HOLD:
         return f"held: {queued.reason or 'no reason was noted'}"
     if queued.entry.is_expired:

@@ -227,6 +227,14 @@ class ShowTests(QueueCase):
         waits = Running(is_known=True, at=NOW, waits={"relay@contoso.com": "it keeps its pace"})
         self.assertIn("Mailbox:       it keeps its pace", "\n".join(page(queued, [], NOW, waits)))
 
+    def test_a_message_that_was_set_aside(self) -> None:
+        """Why, where its file is, and what to do; not what was last answered to it."""
+        entry = self.spool.set_aside(self.deferred("a@example.com"))
+        shown = self.run_queue("show", entry.queue_id).stdout
+        self.assertIn("Reason:        damaged: the message is not what was accepted", shown)
+        self.assertIn("queue adopt --as-it-is", shown)
+        self.assertRegex(shown, f"File: +{self.path}/corrupt/.*{entry.queue_id}")
+
     def test_everything_known_is_on_the_page(self) -> None:
         """Envelope, origin, reply, meaning, remedy and header stand there in words."""
         envelope = Envelope(
