@@ -32,6 +32,7 @@ from m365gw.events import EventLog
 from m365gw.smtp.envelope import Origin
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.names import Entry
+from m365gw.spool.operations import numbers_of
 from m365gw.spool.spool import Spool
 
 LISTENER: Final = "maildrop"  # the "listener" of local mail in its Origin
@@ -123,8 +124,12 @@ class Pickup:
         """What was taken and not finished: by an earlier run, or when it could not be stored."""
         again = []
         await self._in_thread(self._maildrop.sweep, self._clock.seconds())
-        for name, queue_id in await self._in_thread(self._maildrop.leftovers):
-            if queue_id in self._stored or (queue_id and self._spool.find(queue_id) is not None):
+        leftovers = await self._in_thread(self._maildrop.leftovers)
+        noted = numbers_of(queue_id for _, queue_id in leftovers if queue_id)
+        found = await self._in_thread(self._spool.find_all, noted) if noted else {}
+        in_spool = self._stored | {noted[number] for number in found}
+        for name, queue_id in leftovers:
+            if queue_id in in_spool:
                 await self._in_thread(self._maildrop.done, name, queue_id)
                 self._stored.discard(queue_id)
                 continue

@@ -130,8 +130,8 @@ def flush(spool: Spool, mailbox: str = "") -> int:
     for entry in spool.entries(State.DEFERRED):
         if entry.due and (not mailbox or entry.mailbox == wanted):
             with suppress(Gone):
-                act(spool, Action.RETRY, entry)
-                count += 1
+                result, _ = act(spool, Action.RETRY, entry)
+                count += result.result is Done.DONE
     spool.sync_removals()
     return count
 
