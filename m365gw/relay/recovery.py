@@ -37,7 +37,7 @@ from m365gw.spool.message import Message
 from m365gw.spool.names import State
 from m365gw.spool.spool import Spool
 
-REPORTS = "reports"  # the "listener" of our own reports in Origin; no client's mail has it
+REPORTS = "reports"  # the "listener" of our own reports in Origin
 MAYBE = "may have been delivered"  # begins what the spool keeps of an uncertain recipient
 SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
 LOST = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
@@ -47,8 +47,11 @@ _OWED = re.compile(r"to be reported: ?(.*)", re.DOTALL)
 
 
 def is_report(origin: Origin) -> bool:
-    """Whether a message is a report of our own."""
-    return not origin.client and origin.listener == REPORTS
+    """Whether a message is a report of our own.
+
+    Mail of a client came by a protocol, also where it has no address and its listener this name.
+    """
+    return not (origin.client or origin.protocol) and origin.listener == REPORTS
 
 
 def noted(told: Iterable[Verdict], report: str) -> list[Verdict]:

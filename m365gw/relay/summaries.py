@@ -61,13 +61,10 @@ class Summaries:
     bounces: Bounces
     clock: IReactorTime
     limit: int  # reports to one address in an hour
-    _sent: dict[str, deque[float]] = field(
-        factory=dict, init=False
-    )  # address to the times of its reports
+    # By address: the times of its reports; what waits for its next summary; when that is due.
+    _sent: dict[str, deque[float]] = field(factory=dict, init=False)
     _gathered: dict[str, list[Owed]] = field(factory=dict, init=False)
-    _due: dict[str, float] = field(
-        factory=dict, init=False
-    )  # address to the time of its next summary
+    _due: dict[str, float] = field(factory=dict, init=False)
 
     def has_room(self, addressee: str) -> bool:
         """Whether one more report may go to this address now."""
@@ -81,8 +78,8 @@ class Summaries:
         """A report to this address was made."""
         now = self.clock.seconds()
         if len(self._sent) > 1000:  # forget whom nothing was sent to for long
-            recent = {who: sent for who, sent in self._sent.items() if sent[-1] > now - HOUR}
-            self._sent = recent
+            sent = self._sent.items()
+            self._sent = {who: times for who, times in sent if times and times[-1] > now - HOUR}
         self._sent.setdefault(addressee, deque()).append(now)
 
     def gather(self, addressee: str) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.microsoft.replies import Phase
+from m365gw.relay.recovery import REPORTS, is_report
+from m365gw.smtp.envelope import Origin
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import SpoolError
@@ -17,6 +19,15 @@ from tests.relay.stage import APP, Stage, refuse, refuse_some
 
 A, B = "a@example.net", "b@example.net"
 NO_USER = refuse(550, "5.1.1", "User unknown", Phase.RCPT)
+
+
+class IsReportTests(SynchronousTestCase):
+    """`is_report`."""
+
+    def test_client_without_address_is_a_client(self) -> None:
+        """By a Unix socket, on a listener that has the name reports are known by."""
+        self.assertTrue(is_report(Origin("", protocol="", listener=REPORTS)))
+        self.assertFalse(is_report(Origin("", protocol="ESMTP", listener=REPORTS)))
 
 
 class ReportTests(SynchronousTestCase):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
 from m365gw.microsoft.replies import Phase
+from m365gw.relay.summaries import HOUR, Summaries
 from m365gw.smtp.envelope import Recipient
 from m365gw.spool.health import SpoolError
 from tests.relay.stage import APP, Stage, refuse
@@ -47,6 +49,18 @@ class SummariesTests(SynchronousTestCase):
         self.assertEqual(len(subjects), 4)
         bounced = [one for one in stage.events("delivery") if one["status"] == "bounced"]
         self.assertEqual(len(bounced), 200)
+
+    def test_thousands_of_addresses_are_forgotten_in_time(self) -> None:
+        """Also one that was asked about when its hour was over, and got nothing since."""
+        clock = Clock()
+        summaries = Summaries(self.stage().bounces, clock, limit=1)
+        for number in range(1001):
+            summaries.count(f"user{number}@example.net")
+        self.assertFalse(summaries.has_room("user0@example.net"))
+        clock.advance(HOUR + 1)
+        self.assertTrue(summaries.has_room("user0@example.net"))
+        summaries.count("other@example.net")
+        self.assertEqual(len(summaries._sent), 1)
 
     def test_each_address_has_its_own_measure(self) -> None:
         """One noisy sender keeps no other from its reports, and an hour later it has its own."""
