@@ -1,7 +1,8 @@
 """Acting on the queue from a command: through the running service, or under the spool's lock.
 
 The service is asked over its control socket. When nobody listens there the spool is opened, which
-takes its lock, so that no service can start meanwhile. When neither can be had nothing is done:
+takes its lock, so that no service can start meanwhile. Root does that as the user the spool belongs
+to, as everything in it must be that user's. When neither can be had nothing is done:
 `CannotAct` says why, in words for the terminal, with the exit code that means it.
 """
 
@@ -114,15 +115,32 @@ class _UnderLock:
 def _locked(spool_dir: str, why: str) -> Iterator[Acting]:
     if not os.path.exists(os.path.join(spool_dir, "VERSION")):
         raise CannotAct(f"There is no spool at {spool_dir}, so there is no mail.", EX_NOINPUT)
+    with _as_owner(spool_dir):
+        try:
+            spool = Spool.open(spool_dir, hostname=socket.gethostname())
+        except Unusable as error:
+            words = f"{error} {why}".strip()
+            raise CannotAct(words, EX_TEMPFAIL if "in use" in words else EX_UNAVAILABLE) from None
+        try:
+            yield _UnderLock(spool)
+        finally:
+            spool.close()
+
+
+@contextmanager
+def _as_owner(spool_dir: str) -> Iterator[None]:
+    owner = os.stat(spool_dir)
+    user, group = os.geteuid(), os.getegid()
+    if user or not owner.st_uid:
+        yield
+        return
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
     try:
-        spool = Spool.open(spool_dir, hostname=socket.gethostname())
-    except Unusable as error:
-        words = f"{error} {why}".strip()
-        raise CannotAct(words, EX_TEMPFAIL if "in use" in words else EX_UNAVAILABLE) from None
-    try:
-        yield _UnderLock(spool)
+        yield
     finally:
-        spool.close()
+        os.seteuid(user)
+        os.setegid(group)
 
 
 @contextmanager

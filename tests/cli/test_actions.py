@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -88,6 +89,28 @@ class LockedTests(SynchronousTestCase):
         with actions(self.path, self.socket) as acting:
             ended = self.assertRaises(CannotAct, list, acting.act(Action.HOLD, [ID]))
         self.assertIn("do it again", str(ended))
+
+
+class RootTests(SynchronousTestCase):
+    """Root acts on a spool that belongs to the user of the service."""
+
+    def test_acts_as_the_owner_of_the_spool(self) -> None:
+        """While it is open, and no longer."""
+        path = self.mktemp()
+        new_spool(path).close()
+        done: list[tuple[str, int]] = []
+        owner = SimpleNamespace(st_uid=4711, st_gid=4712)
+        self.patch(module.os, "stat", lambda path: owner)
+        for name in ("geteuid", "getegid"):
+            self.patch(module.os, name, lambda: 0)
+        for name in ("seteuid", "setegid"):
+            self.patch(module.os, name, lambda number, name=name: done.append((name, number)))
+        opened = SimpleNamespace(close=lambda: done.append(("close", 0)))
+        self.patch(module.Spool, "open", lambda *_, **__: opened)
+        self.patch(module.os.path, "exists", lambda path: True)
+        with actions(path, ""):
+            self.assertEqual(done, [("setegid", 4712), ("seteuid", 4711)])
+        self.assertEqual(done[2:], [("close", 0), ("seteuid", 0), ("setegid", 0)])
 
 
 class ServiceTests(TestCase):

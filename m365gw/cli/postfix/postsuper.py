@@ -8,7 +8,6 @@ nothing here: the service repairs its spool when it starts.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -72,7 +71,6 @@ def postsuper(call: Call) -> int:
     if not wishes:
         return 0  # repairs, of which the service takes care
     spool_dir, control_socket = call.place("spool_dir"), call.place("control_socket")
-    _become_owner(spool_dir)
     try:
         with actions(spool_dir, control_socket) as acting, call.spool() as spool:
             queues = Queues(spool, acting.active())
@@ -154,13 +152,3 @@ class Superintendent:
 
     def _where(self, step: Step) -> frozenset[str]:
         return frozenset(step.queues).intersection(self._named or step.queues)
-
-
-def _become_owner(spool_dir: str) -> None:
-    """Root does as Postfix's does: it acts as the user the queue belongs to."""
-    if os.geteuid() == 0 and os.path.isdir(spool_dir):
-        found = os.stat(spool_dir)
-        if found.st_uid:
-            os.setgroups([])
-            os.setgid(found.st_gid)
-            os.setuid(found.st_uid)
