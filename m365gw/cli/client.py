@@ -138,7 +138,7 @@ def remove(invocation: Invocation, login: str) -> None:
     place = _place(invocation, login)
     _end(
         f"{login} stands in the configuration, which only you change. Take out its [[client]] "
-        f"table with all its [[client.password]] tables, at {place}, and restart the service."
+        f"table with all its [[client.password]] tables, at {place}; then m365gw reload."
     )
 
 
