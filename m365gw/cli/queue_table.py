@@ -1,12 +1,12 @@
 """The queue as a table for people: a line for each message, and one below it that says why.
 
+Why a mailbox may not send is said once, behind all of them: it may be the same for thousands.
 Addresses are never cut: a long one pushes what follows it on its own line, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from os.path import commonprefix
 
 from m365gw.cli.reasons import reason_of
 from m365gw.cli.running import Running
@@ -20,14 +20,18 @@ _HEADS = ("ID", "STATE", "SIZE", "AGE", "TRIES", "NEXT TRY", "MAILBOX", "SENDER 
 
 def table(messages: Iterable[Queued], now: float, running: Running | None = None) -> Iterator[str]:
     """The lines of the table, each as soon as it is known; `now` in seconds since 1970."""
+    running = running or Running()
     octets = count = 0
+    waits: dict[str, None] = {}
     for queued in messages:
         if not count:
             yield _ROW % _HEADS
-        yield from _lines(queued, now, running or Running())
+        yield from _lines(queued, now, running)
+        waits[running.why_waits(queued)] = None
         octets += queued.entry.size
         count += 1
     yield f"{counted(count, 'message')}, {_amount(octets)}." if count else "No messages."
+    yield from map(escaped, filter(None, waits))
 
 
 def _amount(octets: int) -> str:
@@ -46,18 +50,9 @@ def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
         escaped(queued.origin.mailbox) or "-",
         "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
     )
-    for reason in filter(None, _reasons(queued, running)):
+    reason = reason_of(queued)
+    if reason:
         yield f"{'':13}  {escaped(reason)}"
-
-
-def _reasons(queued: Queued, running: Running) -> tuple[str, str]:
-    """Why the message is here, and why its mailbox may not send.
-
-    What stopped the mailbox may be what this message was answered: then that is said once.
-    """
-    reason, waits = reason_of(queued), running.why_waits(queued)
-    said = commonprefix([reason, waits])
-    return reason, waits[len(said) :] if said.endswith(". ") else waits
 
 
 def _next_try(entry: Entry, now: float) -> str:
