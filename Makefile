@@ -1,6 +1,7 @@
 # make demo   see m365gw carry a message, nothing else needed
 # make test   install what the tests need, then run them all
 # make lint   types and style
+# make fuzz   spoiled dialogues for ten minutes
 # make bench  against Debian's Postfix, in the same run
 
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -10,13 +11,16 @@ BIN := .venv/bin
 PEERS := curl haproxy msmtp openssl postfix strace swaks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test lint bench peers format
+.PHONY: demo test fuzz lint bench peers format
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
 
 test: .venv/development peers
 	$(BIN)/python -m twisted.trial -j2 tests
+
+fuzz: .venv/development
+	nice -n 19 $(BIN)/python -m tests.fuzz --seconds 600
 
 lint: .venv/development
 	$(BIN)/ruff check .

@@ -73,6 +73,9 @@ class Content:
             return
         try:
             if not self._header.is_over:
+                if self.size == len(octets) and octets[0] in b" \t" and self.mending is None:
+                    # It has no header: its first line would go on with our trace field.
+                    self._small += b"\r\n"
                 self._header.feed(octets)
             if self.mending is not None:
                 octets = self.mending.feed(octets, is_header=self._header.is_header)

@@ -238,6 +238,12 @@ class ContentTests(SynchronousTestCase):
         quoted = MESSAGE + content  # a report about it shows its header
         self.assertEqual(client.message(quoted)[0][:3], "250")
 
+    def test_text_without_a_header_does_not_go_on_with_our_trace_field(self) -> None:
+        """A first line that begins with a space is text; it would vanish in the field before."""
+        gateway = Gateway(self)
+        self.assertEqual(gateway.connect().message(b"  Toner low.\r\n")[0][:3], "250")
+        self.assertEqual(gateway.contents(), [b"\r\n  Toner low.\r\n"])
+
     def test_session_has_so_many_messages(self) -> None:
         """Then MAIL gets 421, and the client connects again."""
         client = Gateway(self, limits=Limits(transaction_limit=2, minimal_free_space=0)).connect()
