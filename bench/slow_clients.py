@@ -148,7 +148,12 @@ def gateway(folder: Path, scene: Scene) -> Iterator[tuple[int, int]]:
         )
     )
     configuration.chmod(0o600)
-    twistd = (Path(sys.executable).parent / "twistd", "-n", "--pidfile=", "--logfile=log")
+    twistd = (
+        Path(sys.executable).parent / "twistd",
+        "-n",
+        "--pidfile=",
+        f"--logfile={folder / 'log'}",
+    )
     command = (*twistd, "m365gw", "--config", configuration)
     with running(command, folder, said="gateway.out") as pid:
         await_greeting("the gateway", port, folder / "gateway.out")

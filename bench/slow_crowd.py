@@ -4,7 +4,7 @@
 
 They come from fifty addresses of loopback. The idle ones say nothing at all. Of the dripping ones
 half send a command, half the content of a message, one octet a second, and never come to an end.
-Who is turned away or cut off comes again a second later, for as long as this runs. When all have
+Who is turned away or cut off comes again some seconds later, for as long as this runs. When all have
 tried once comes a line `ready`; a line of JSON (how many are connected, and how all connections
 were answered so far) follows for each line on standard input, until that ends.
 """
@@ -20,7 +20,7 @@ from contextlib import suppress
 
 ADDRESSES = [f"127.7.{number}.1" for number in range(1, 51)]  # each in a network of its own
 PACE = 0.002  # seconds between two clients of the beginning
-AGAIN = 1.0  # seconds
+AGAIN = 5.0  # seconds
 ENVELOPE = b"EHLO slow.example\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n"
 
 
@@ -30,36 +30,37 @@ class Crowd:
     def __init__(self, port: int) -> None:
         self._port = port
         self._tasks: list[asyncio.Task[None]] = []
-        self._tried = 0
+        self._missing = 0  # have not tried yet
+        self._all_tried = asyncio.Event()
         self.connected = 0
         self.answers: Counter[str] = Counter()
 
     async def gather(self, idle: int, dripping: int) -> None:
         """Have everybody come; returns when all have tried."""
         ways = [None] * idle + [b"", ENVELOPE] * (dripping // 2)
+        self._missing = len(ways)
         for number, beginning in enumerate(ways):
             address = ADDRESSES[number % len(ADDRESSES)]
             self._tasks.append(asyncio.create_task(self._client(address, beginning)))
             await asyncio.sleep(PACE)
-        while self._tried < len(ways):
-            await asyncio.sleep(0.1)
+        await self._all_tried.wait()
 
     async def _client(self, address: str, beginning: bytes | None) -> None:
-        is_first = True
         while True:
             with suppress(OSError):
-                await self._come(address, beginning, is_first=is_first)
-            self._tried += is_first
-            is_first = False
+                await self._come(address, beginning)
             await asyncio.sleep(AGAIN)
 
-    async def _come(self, address: str, beginning: bytes | None, *, is_first: bool) -> None:
+    async def _come(self, address: str, beginning: bytes | None) -> None:
         """One connection, until the server ends it."""
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", self._port, local_addr=(address, 0)
         )
         said = await reader.readline()
         self.answers[said[:3].decode() or "closed"] += 1
+        self._missing -= 1
+        if self._missing <= 0:
+            self._all_tried.set()
         self.connected += 1
         try:
             if beginning is None:

@@ -2,7 +2,7 @@
 
 Spoiled dialogues, one after the other, against sessions with a real spool, and each of them held
 against the model. Says how many it ran and how the memory of the process went; ends with 1 at the
-first dialogue that breaks a promise, shown with the seed it can be run again with (`--seed`).
+first dialogue that breaks a promise, shown with its seed. `--seconds 0 --seed N` runs that one again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REPORTS = 10  # lines about memory
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.fuzz")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, help="run this one dialogue")
+    parser.add_argument("--seed", type=int, default=0, help="begin with this dialogue")
     asked = parser.parse_args()
     failures: list[str] = []
 
@@ -37,9 +37,8 @@ def main() -> None:
     globalLogPublisher.addObserver(note)
     targets = [Target(name) for name in LISTENERS]
     begun, told, ran, messages = time.monotonic(), 0, 0, 0
-    seeds = [asked.seed] if asked.seed is not None else range(sys.maxsize)
     try:
-        for seed in seeds:
+        for seed in range(asked.seed, sys.maxsize):
             messages += one(targets, seed, failures)
             ran += 1
             passed = time.monotonic() - begun

@@ -211,7 +211,7 @@ class Dialogue:
 def _is_right(method: bytes, response: bytes) -> bool:
     with_login = b"\0" + LOGIN + b"\0" + PASSWORD
     try:
-        said = base64.b64decode(response, validate=True)
+        said = base64.b64decode(response.strip(b" \t"), validate=True)
     except binascii.Error:
         return False
     return said == PASSWORD if method == b"LOGIN" else said.endswith(with_login)
