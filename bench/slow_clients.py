@@ -138,7 +138,7 @@ class Round:
 def gateway(folder: Path, scene: Scene) -> Iterator[tuple[int, int]]:
     """The gateway: its process and its port."""
     port = free_port()
-    configuration = folder / "m365gw.toml"
+    configuration, log = folder / "m365gw.toml", folder / "log"
     configuration.write_text(
         _CONFIGURATION.format(
             certificate=certificate(folder),
@@ -148,12 +148,7 @@ def gateway(folder: Path, scene: Scene) -> Iterator[tuple[int, int]]:
         )
     )
     configuration.chmod(0o600)
-    twistd = (
-        Path(sys.executable).parent / "twistd",
-        "-n",
-        "--pidfile=",
-        f"--logfile={folder / 'log'}",
-    )
+    twistd = (Path(sys.executable).parent / "twistd", "-n", "--pidfile=", f"--logfile={log}")
     command = (*twistd, "m365gw", "--config", configuration)
     with running(command, folder, said="gateway.out") as pid:
         await_greeting("the gateway", port, folder / "gateway.out")

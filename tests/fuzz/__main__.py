@@ -2,7 +2,7 @@
 
 Spoiled dialogues, one after the other, against sessions with a real spool, and each of them held
 against the model. Says how many it ran and how the memory of the process went; ends with 1 at the
-first dialogue that breaks a promise, shown with its seed. `--seconds 0 --seed N` runs that one again.
+first dialogue that breaks a promise, shown with its seed: `--seconds 0 --seed N` runs it again.
 """
 
 from __future__ import annotations
