@@ -5,8 +5,8 @@
 They come from fifty addresses of loopback. The idle ones say nothing at all. Of the dripping ones
 half send a command, half the content of a message, one octet a second, and never come to an end.
 Who is turned away or cut off comes again five seconds later, for as long as this runs. When all
-have tried once comes a line `ready`; a line of JSON (how many are connected, and how all connections
-were answered so far) follows for each line on standard input, until that ends.
+have tried once comes a line `ready`; a line of JSON (how many are connected, and how all
+connections were answered so far) follows for each line on standard input, until that ends.
 """
 
 from __future__ import annotations
