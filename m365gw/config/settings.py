@@ -13,7 +13,7 @@ from typing import Any, Literal
 from attrs import field, fields, frozen
 
 from m365gw.config.fields import FileName, Seconds, meaning_of, required, secret, setting
-from m365gw.config.limits import Limits as Limits
+from m365gw.config.limits import Limits
 from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
 from m365gw.config.permissions import Permissions

@@ -22,7 +22,7 @@ from typing import Final
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.admission import IpAddress
 from m365gw.edge.failures import neighbourhood
 from m365gw.smtp.replies import Reply

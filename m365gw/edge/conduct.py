@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import answers
 from m365gw.smtp.replies import Reply
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import answers
 from m365gw.edge.header_watch import HeaderWatch
 from m365gw.edge.mending import Mending

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from m365gw.config.settings import Limits, Listener
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Listener
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
 from m365gw.edge.intake import Intake

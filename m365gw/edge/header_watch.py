@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.authorship import STRAY_FROM, foreign
 from m365gw.edge.rules import Rule
 from m365gw.smtp.headers import HeaderScan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.content import Content, too_large
 from m365gw.edge.local_users import LocalUser
 from m365gw.edge.maildrop import Mail

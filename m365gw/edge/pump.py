@@ -29,7 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import answers
 from m365gw.edge.flow import Flow
 from m365gw.edge.questions import ask, reply_of

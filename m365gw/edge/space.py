@@ -11,7 +11,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.seldom import Seldom
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.spool import Spool

@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import answers
 from m365gw.edge.deadline import Deadline
 from m365gw.smtp.replies import Reply

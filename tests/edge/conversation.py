@@ -15,8 +15,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.limits import Limits
 from m365gw.config.logins import Logins
-from m365gw.config.settings import Client, Limits, Listener, Network
+from m365gw.config.settings import Client, Listener, Network
 from m365gw.edge.admission import Admission
 from m365gw.edge.authentication import Authenticator
 from m365gw.edge.census import Census

@@ -7,7 +7,8 @@ import ipaddress
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits, Listener, Network
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Listener, Network
 from m365gw.edge.arrival import AwaitHeader, AwaitTls
 from m365gw.smtp.proxy import Header
 from m365gw.smtp.proxy_fields import BalancerTls, Fields

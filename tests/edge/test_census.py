@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.census import MINUTE, MOST_KNOWN, Census, Stay
 from m365gw.smtp.replies import Reply
 

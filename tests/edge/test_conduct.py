@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import answers
 from m365gw.edge.conduct import Conduct
 

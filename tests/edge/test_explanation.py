@@ -7,8 +7,9 @@ from base64 import b64encode
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.limits import Limits
 from m365gw.config.local import Local
-from m365gw.config.settings import Client, Limits, Listener, Network, Settings
+from m365gw.config.settings import Client, Listener, Network, Settings
 from m365gw.directory import passwords
 from m365gw.edge.admission import ip_address
 from m365gw.edge.explanation import Explanation, Question, explain, explain_local

@@ -7,7 +7,8 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits, Listener
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Listener
 from m365gw.edge import session
 from m365gw.edge.content import SMALL
 from m365gw.edge.pump import MOST_BUFFERED

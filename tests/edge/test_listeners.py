@@ -19,7 +19,8 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from m365gw.config.settings import Client, Limits, Listener, Network
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Client, Listener, Network
 from m365gw.directory import passwords
 from m365gw.edge.certificates import ServerCertificate
 from m365gw.edge.entrance import SessionFactory

@@ -3,7 +3,7 @@
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge import mending
 from m365gw.spool.draft import MEMORY_LIMIT
 from tests.edge.conversation import HOST, MESSAGE, OPEN, Gateway, without_trace

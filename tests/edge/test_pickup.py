@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.postfix.drop import drop, read_notice
+from m365gw.config.limits import Limits
 from m365gw.config.local import Local
-from m365gw.config.settings import Limits, Settings
+from m365gw.config.settings import Settings
 from m365gw.edge.maildrop import Maildrop
 from m365gw.edge.pickup import LOOK_SECONDS, PATIENCE, Pickup
 from m365gw.smtp.dropped import Dropped, render

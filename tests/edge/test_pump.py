@@ -7,7 +7,8 @@ import errno
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits, Listener
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Listener
 from m365gw.edge.pump import Pump
 from m365gw.edge.timeouts import FAREWELL_SECONDS
 from m365gw.smtp.envelope import Recipient

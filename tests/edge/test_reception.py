@@ -7,7 +7,8 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits, Listener, Network
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Listener, Network
 from m365gw.edge.content import SMALL
 from m365gw.edge.header_watch import MOST_VISITS
 from m365gw.edge.reception import TINY_CHUNK

@@ -6,7 +6,8 @@ import base64
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Client, Limits, Listener
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Client, Listener
 from m365gw.directory import passwords
 from tests.edge.conversation import MESSAGE, OPEN, TRUSTED, Conversation, Gateway
 

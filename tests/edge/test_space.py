@@ -9,7 +9,7 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.seldom import TOLD_AGAIN, Seldom
 from m365gw.edge.space import LOOK_SECONDS, Space
 from m365gw.events import EventLog

@@ -7,7 +7,8 @@ import base64
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Client, Limits, Listener
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Client, Listener
 from m365gw.directory import passwords
 from m365gw.edge.timeouts import FAREWELL_SECONDS, NEWCOMER_COMMANDS
 from tests.edge.conversation import TRUSTED, Conversation, Gateway

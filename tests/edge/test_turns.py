@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 from m365gw.edge.pump import MOST_BUFFERED
 from m365gw.edge.turns import MOST_STEPS, Turns
 from tests.edge.conversation import MESSAGE, Gateway

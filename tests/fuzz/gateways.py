@@ -14,8 +14,9 @@ from typing import Final
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from m365gw.config.limits import Limits
 from m365gw.config.logins import Logins
-from m365gw.config.settings import Client, Limits, Listener
+from m365gw.config.settings import Client, Listener
 from tests.edge.conversation import OPEN, TRUSTED, Gateway, Wire, without_trace
 from tests.fuzz.corpus import LOGIN, PASSWORD, segments
 from tests.fuzz.model import AUTH_LIMIT, Dialogue, Stored, compare

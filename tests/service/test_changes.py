@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Client, Limits, Listener, Network, Settings
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Client, Listener, Network, Settings
 from m365gw.service.changes import changes
 
 FAX = Client(login="fax", password_hash="a", senders=("*",), mailbox="r@example.com")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.settings import Limits, Settings
+from m365gw.config.limits import Limits
+from m365gw.config.settings import Settings
 from m365gw.service.status import lack_of_space
 from m365gw.spool.spool import Spool
 

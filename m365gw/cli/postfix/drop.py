@@ -21,7 +21,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from m365gw.cli.postfix.call import EX_NOPERM, EX_TEMPFAIL, Fatal
-from m365gw.config.settings import Limits
+from m365gw.config.limits import Limits
 
 # These three are as `m365gw.edge.maildrop` knows them; a test holds them together.
 NOTICE = "NOTICE"
