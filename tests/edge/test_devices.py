@@ -88,6 +88,20 @@ class BurstTests(DeviceTestCase):
             client.drop()
         self.assertEqual(len(gateway.accepted), 240)
 
+    def test_exim_sends_chunks(self) -> None:
+        """Exim and Exchange pipeline the envelope with the only BDAT, or with the first of some."""
+        gateway = Gateway(self)
+        whole, halves = gateway.connect(), gateway.connect()
+        envelope = b"MAIL FROM:<me@example.com> SIZE=40\r\nRCPT TO:<you@example.net>\r\n"
+        for client in (whole, halves):
+            client.say("EHLO exim.example.com")
+        said = whole.send(envelope + b"BDAT %d LAST\r\n" % len(MESSAGE) + MESSAGE + b"QUIT\r\n")
+        self.assertEqual([reply[:3] for reply in said], ["250", "250", "250", "221"])
+        said = halves.send(envelope + b"BDAT 10\r\n" + MESSAGE[:10] + b"BDAT %d LAST\r\n" % 5)
+        self.assertEqual([reply[:3] for reply in said], ["250", "250", "250"])
+        self.assertEqual(halves.send(MESSAGE[10:15])[0][:3], "250")
+        self.assertEqual(gateway.contents(), [MESSAGE, MESSAGE[:15]])
+
     def test_gmail_sends_each_recipient_a_copy(self) -> None:
         """A connection each, and one Message-ID. Each copy got its 250, so each is kept."""
         gateway = Gateway(self)

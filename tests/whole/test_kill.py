@@ -39,7 +39,7 @@ CONNECTIONS = 40
 _TRACE_ID = re.compile(rb"\bid (\w{13})\b")
 _REPORT_ID = re.compile(rb"^Message-ID: <(\w{13})\.report@", re.MULTILINE)
 _ABOUT = re.compile(rb"^X-M365GW-Queue-ID: (\w{13})\r$", re.MULTILINE)
-_FINAL = re.compile(rb"^Final-Recipient: rfc822; (\S+)\r$", re.MULTILINE)
+_FAILED = re.compile(rb"^Final-Recipient: rfc822; (\S+)\r\nAction: failed\r$", re.MULTILINE)
 
 RULES = f"""
 [[local]]
@@ -72,7 +72,7 @@ class Arrivals:
             self.copies.update((queue_id, recipient) for recipient in each["recipients"])
             self.local.update(one for one in each["recipients"] if one.startswith("local"))
             about = self._found(_ABOUT, content)
-            for recipient in _FINAL.findall(content):
+            for recipient in _FAILED.findall(content):
                 self.reported[about, recipient.decode()].append(queue_id)
 
     def _found(self, pattern: re.Pattern[bytes], content: bytes) -> str:
@@ -137,6 +137,8 @@ class KillTests(WholeTestCase):
             part.join()
         self.assertEqual([part.fault for part in [*clients, *others] if part.fault], [])
         command.release_all()
+        self.gate.kill()
+        self.gate.start()
         await_(lambda: self.gate.spooled() == [], "the spool does not drain")
         self.count(Arrivals(self.microsoft365))
 
