@@ -33,7 +33,7 @@ from tests.whole.stage import CONFIGURATION, RELAY, Microsoft, WholeTestCase, aw
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 SEED = int(os.environ.get("KILL_SEED", "365"))
-MESSAGES = 100 * ROUNDS
+MESSAGES = 60 * ROUNDS
 CONNECTIONS = 40
 
 _TRACE_ID = re.compile(rb"\bid (\w{13})\b")
