@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from m365gw.config.limits import Limits
 from m365gw.edge.commit import GroupCommit
@@ -24,10 +25,14 @@ from m365gw.events import EventLog
 from m365gw.smtp.content import Faults
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.header_repair import Facts
+from m365gw.smtp.replies import Refused, Reply
 from m365gw.smtp.trace import by, received
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
+BUSY: Final = Reply(
+    451, "4.3.2", "Too many messages with over-long lines are being mended; try again later"
+)
 NO_REPAIRS: Final[frozenset[str]] = frozenset()
 
 
@@ -51,6 +56,7 @@ class Intake:
         self._clock = clock
         self._in_thread = in_thread
         self._space = Space(spool, limits, clock, Seldom(log, clock))
+        self._reencoded = 0  # octets of messages whose over-long lines are being mended
         self._own_hop = f"{by(hostname)} ".encode("ascii", "replace")
 
     @property
@@ -84,9 +90,26 @@ class Intake:
             content.refuse(BROKEN)
         content.complete(faults)
         if content.is_unwieldy:  # many lines of Python: the other clients are not to wait for it
-            mended = self._in_thread(content.reencode)
+            mended = self._reencode(content)
             return mended.addCallback(lambda _: self._commit.commit(content.finish()))
         return self._commit.commit(content.finish())
+
+    def _reencode(self, content: Content) -> Deferred[None]:
+        """One after the other in a thread, which a stop waits for: so not too much may wait there.
+
+        A message that is alone there may have any size.
+        """
+        waiting, most = self._reencoded, self._limits.message_size_limit
+        if waiting and waiting + content.size > most:
+            content.refuse(BUSY)
+            raise Refused(BUSY)
+        self._reencoded += content.size
+
+        def done(result: None | Failure) -> None | Failure:
+            self._reencoded -= content.size
+            return result
+
+        return self._in_thread(content.reencode).addBoth(done)
 
     def _mending(
         self, envelope: Envelope, queue_id: str, repairs: frozenset[str], rule: Rule

@@ -135,6 +135,7 @@ class Gateway:
         case.addCleanup(self.spool.close)
         self.disk = Thread()
         self.hashing = Thread()
+        self.repairs = Thread()
         self.uses: list[tuple[str, str, str]] = []  # login, stored hash, address
         self.accepted: list[Entry] = []
         limits = limits or Limits(minimal_free_space=0)
@@ -149,7 +150,13 @@ class Gateway:
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
             ),
             intake=Intake(
-                self.spool, self.commit, limits, "gw.example.com", self.clock, execute, self.log
+                self.spool,
+                self.commit,
+                limits,
+                "gw.example.com",
+                self.clock,
+                self.repairs,
+                self.log,
             ),
             log=self.log,
         )

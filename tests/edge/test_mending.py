@@ -99,6 +99,22 @@ class MendingTests(SynchronousTestCase):
         self.assertEqual(gateway.messages(), [])
         self.assertTrue(talk.message(b"Subject: x\r\n\r\nsmall\r\n")[0].startswith("250"))
 
+    def test_not_too_much_waits_to_be_encoded_anew(self) -> None:
+        """Others are asked to come again, and what waits is taken when its turn has come."""
+        limits = Limits(message_size_limit=10_000, minimal_free_space=0)
+        gateway = Gateway(self, listener=MENDING, limits=limits)
+        gateway.repairs.is_stalled = True
+        content = b"Subject: x\r\n\r\n" + b"x" * 4000 + b"\r\n"
+        talks = [gateway.connect() for _ in range(3)]
+        said = [talk.message(content) for talk in talks]
+        self.assertEqual(said[:2], [[], []])
+        self.assertTrue(said[2][0].startswith("451 4.3.2"), said[2])
+        gateway.repairs.run()
+        self.assertEqual([talk.heard()[0][:3] for talk in talks[:2]], ["250", "250"])
+        gateway.repairs.is_stalled = False
+        self.assertTrue(talks[2].message(content)[0].startswith("250"))
+        self.assertEqual(len(gateway.messages()), 3)
+
     def test_long_names_of_fields_end_the_header_for_all(self) -> None:
         """Who looks for its end and who mends it agree where that is, whatever the pieces."""
         gateway = Gateway(self, listener=MENDING)
