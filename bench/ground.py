@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OCTETS = 4 * 2**30  # of the image; the file is sparse
+INODES = 2**18
+IMAGE = "image"
 # Initialised at once: else the kernel would do it while we measure.
 AT_ONCE = "lazy_itable_init=0,lazy_journal_init=0"
 MKFS = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "has_journal", "-E", AT_ONCE)
@@ -29,8 +31,9 @@ class StillBusy(Exception):
 class Ground:
     """Makes the place of each run. `why_not` says why it has to be a plain folder, if it has."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, octets: int = OCTETS, inodes: int = INODES) -> None:
         self._scratch = scratch
+        self._octets, self._inodes = octets, inodes
         self.why_not = ""
         try:
             with self.fresh():
@@ -47,32 +50,41 @@ class Ground:
             if self.why_not:
                 yield place
             else:
-                with _mounted(place) as folder:
+                with self._made(place) as folder:
                     yield folder
         finally:
             if not os.path.ismount(place / "mail"):
                 shutil.rmtree(place)
 
+    def mount_anew(self, folder: Path) -> None:
+        """Have the kernel forget all it remembers of a place, as after a start of the machine."""
+        if not self.why_not:
+            _unmount(folder)
+            _mount(folder.parent / IMAGE, folder)
 
-@contextmanager
-def _mounted(place: Path) -> Iterator[Path]:
-    image, folder = place / "image", place / "mail"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(OCTETS)
-    _run(*MKFS, image)
+    @contextmanager
+    def _made(self, place: Path) -> Iterator[Path]:
+        image, folder = place / IMAGE, place / "mail"
+        folder.mkdir()
+        with image.open("wb") as file:
+            file.truncate(self._octets)
+        _run(*MKFS, "-N", str(self._inodes), image)
+        _mount(image, folder)
+        try:
+            folder.chmod(0o755)
+            (folder / "lost+found").rmdir()
+            yield folder
+        finally:
+            _unmount(folder)
+
+
+def _mount(image: Path, folder: Path) -> None:
     device = _run("losetup", "--find", "--show", "--direct-io=on", image)
     try:
         _run("mount", "-t", "ext4", device, folder)
     finally:
         # While it is mounted this only notes that the device goes when the mount does.
         _run("losetup", "--detach", device)
-    try:
-        folder.chmod(0o755)
-        (folder / "lost+found").rmdir()
-        yield folder
-    finally:
-        _unmount(folder)
 
 
 def _unmount(folder: Path) -> None:
