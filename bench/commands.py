@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import time
 from collections.abc import Sequence
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from bench.processes import most_octets
+
 STOP_AFTER = 10.0  # seconds after which a command that still prints is ended
+LOOK_EVERY = 0.05  # seconds between two looks at its memory
 READ = 65536
 
 
@@ -31,19 +35,18 @@ def cost(command: Sequence[str | Path]) -> Cost:
     began = time.monotonic()
     program = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE)
     assert program.stdout is not None
-    first = lines = 0.0
-    is_cut = False
+    first, lines, memory, is_cut = 0.0, 0, 0, False
     with program.stdout as output:
-        while piece := os.read(output.fileno(), READ):
-            lines += piece.count(b"\n")
-            first = first or time.monotonic() - began
-            if time.monotonic() - began > STOP_AFTER:
-                is_cut = True
-                break
+        while not is_cut:
+            is_cut = time.monotonic() - began > STOP_AFTER
+            memory = most_octets(program.pid) or memory
+            if select.select([output], [], [], LOOK_EVERY)[0]:
+                piece = os.read(output.fileno(), READ)
+                if not piece:
+                    break
+                lines += piece.count(b"\n")
+                first = first or time.monotonic() - began
     if is_cut:
         program.kill()
-    _, status, usage = os.wait4(program.pid, 0)
-    program.returncode = os.waitstatus_to_exitcode(status)
-    whole = time.monotonic() - began
-    memory = usage.ru_maxrss * 1024
-    return Cost(first, whole, memory, int(lines), is_cut, program.returncode)
+    status = program.wait()
+    return Cost(first, time.monotonic() - began, memory, lines, is_cut, status)

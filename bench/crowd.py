@@ -17,7 +17,7 @@ from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool import layout
-from m365gw.spool.names import EPOCH, Entry, State, tag
+from m365gw.spool.names import EPOCH, Entry, State, render_id, tag
 from m365gw.spool.record import Composer, changing_length, outcome_span, render_outcome
 from m365gw.spool.spool import Spool
 
@@ -30,18 +30,18 @@ MESSAGE = (
     b"Received: from erp (erp.example.com [10.1.0.7])\r\n\tby gateway.example.com with ESMTP\r\n"
     b"Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <crowd@example.com>\r\n"
     b"From: <relay@contoso.example>\r\nTo: <sink@example.net>\r\nSubject: one of very many\r\n\r\n"
-    + b"Nothing in this line matters.\r\n" * 5
+    + b"Nothing in this line matters.\r\n"
+    * 5
 )
 ANSWER = Reply(451, "4.7.500", "Server busy. Please try again later from [10.1.0.7].")
 
 
-def crowd(folder: Path, messages: int, mailboxes: Sequence[str]) -> list[str]:
-    """Make a spool there with so many deferred messages; gives the queue ids of a few of them."""
+def crowd(folder: Path, messages: int, mailboxes: Sequence[str]) -> None:
+    """Make a spool there with so many deferred messages."""
     Spool.open(str(folder), hostname="bench").close()
     chance, now = Random(4), time.time()
     step = OLDEST / messages
     senders = [Envelope(f"erp{n}@contoso.example", _recipient(n)) for n in range(CLIENTS)]
-    shown = []
     root = os.open(folder, os.O_RDONLY)
     for place in range(messages):
         arrived = int((now - OLDEST + (place + chance.random()) * step - EPOCH) * 1_000_000)
@@ -59,10 +59,16 @@ def crowd(folder: Path, messages: int, mailboxes: Sequence[str]) -> list[str]:
         )
         origin = Origin(f"10.1.0.{client}", 40000, "erp", "ESMTP", listener="b", mailbox=mailbox)
         _write(root, entry, senders[client], origin, now - LATEST)
-        if place % (messages // 20) == messages // 40:
-            shown.append(entry.queue_id)
     os.close(root)
-    return shown
+
+
+def some_that_stay(folder: Path, number: int) -> list[str]:
+    """Queue ids of so many messages, from anywhere, that are not due for the next half hour."""
+    spool = Spool.open(str(folder), hostname="", read_only=True)
+    late = time.time() + 1800
+    ids = [entry.id for entry in spool.entries(State.DEFERRED) if entry.due > late]
+    spool.close()
+    return [render_id(one) for one in Random(5).sample(ids, number)]
 
 
 def _recipient(number: int) -> tuple[Recipient, ...]:

@@ -23,6 +23,7 @@ from m365gw.cli.control import Control, ControlFailed, NotRunning
 from m365gw.rehearsal.tenant import APP_ID, APP_SECRET
 
 MAILBOXES = tuple(f"relay{number}@contoso.example" for number in range(10))
+NEW = b"From: erp@contoso.example\r\nSubject: new\r\n\r\nNew.\r\n"
 PATIENCE = 120.0  # seconds for anything that is waited for
 LOOK_EVERY = 60  # seconds between two looks through the spool
 BIN = Path(sys.executable).parent
@@ -50,11 +51,13 @@ mailbox = "relay0@contoso.example"
 [queue]
 queue_run_delay = {look_every}
 
+{more}
+{cloud}
+"""
+PATIENT = """
 [limits]
 client_connection_limit = 1000
 command_limit = 1000000000
-
-{cloud}
 """
 _MAILBOX = """
 [[mailbox]]
@@ -87,6 +90,7 @@ class CrowdedGateway:
     spool: Path
     certificate: Path
     cloud: str
+    more: str = PATIENT  # tables of the configuration
     port: int = field(factory=free_port)
     _started: float = 0.0
     _program: subprocess.Popen[bytes] | None = None
@@ -123,6 +127,7 @@ class CrowdedGateway:
             certificate=self.certificate,
             port=self.port,
             cloud=self.cloud,
+            more=self.more,
             look_every=LOOK_EVERY,
         )
         for address in MAILBOXES:
@@ -135,7 +140,7 @@ class CrowdedGateway:
         self._started = time.monotonic()
         with (self.folder / "said").open("ab") as said:
             self._program = subprocess.Popen(
-                [*command, "--config", self.configuration],
+                [str(word) for word in (*command, "--config", self.configuration)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -159,13 +164,14 @@ class CrowdedGateway:
 
     def first_250(self) -> float:
         """Hand in a message as soon as it can be; when that was promised."""
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 with smtplib.SMTP("127.0.0.1", self.port, "bench") as client:
-                    client.sendmail("erp@contoso.example", ["sink@example.net"], b"\r\nNew.\r\n")
+                    client.sendmail("erp@contoso.example", ["sink@example.net"], NEW)
                 return self._age()
             except OSError:
-                self._await_a_little("it takes no mail")
+                self._await_a_little(end, "it takes no mail")
 
     def await_log(self, word: str) -> float:
         """When the log first held this word."""
@@ -173,8 +179,9 @@ class CrowdedGateway:
 
     def await_that(self, holds: Callable[[], bool], else_said: str) -> float:
         """When this first held."""
+        end = time.monotonic() + PATIENCE
         while not holds():
-            self._await_a_little(else_said)
+            self._await_a_little(end, else_said)
         return self._age()
 
     def status(self) -> dict[str, Any]:
@@ -184,9 +191,9 @@ class CrowdedGateway:
         except (NotRunning, ControlFailed):
             return {}
 
-    def _await_a_little(self, else_said: str) -> None:
+    def _await_a_little(self, end: float, else_said: str) -> None:
         assert self._program is not None
-        if self._program.poll() is not None or self._age() > PATIENCE:
+        if self._program.poll() is not None or time.monotonic() > end:
             raise TimeoutError(f"{else_said}; its log ends with {self.log[-2000:]}")
         time.sleep(0.02)
 

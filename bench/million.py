@@ -19,21 +19,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from signal import SIGHUP
 
 import click
 from attrs import define, field, frozen
 
 from bench.certificate import certificate
 from bench.commands import Cost, cost
-from bench.crowd import crowd
+from bench.crowd import crowd, some_that_stay
 from bench.crowded_gateway import (
     BIN,
     LOOK_EVERY,
@@ -49,6 +49,7 @@ from bench.pulse import Pulse
 MIB = 2**20
 OCTETS_EACH = 5000  # on the disk, of one message with its inode
 LOAD = ("--sessions=10", "--size=10240", "--seconds=4")
+FEW = 100  # messages, for comparison
 PAUSE = 5.0  # seconds over which the pulse of a gateway at rest is felt
 
 
@@ -100,10 +101,9 @@ class Report:
 
 @define
 class Million:
-    """The whole course. `shown` are queue ids that are there."""
+    """The whole course."""
 
     gateway: CrowdedGateway
-    shown: list[str]
     messages: int
     report: Report
 
@@ -136,7 +136,8 @@ class Million:
         self.report.cost("m365gw queue list --json", self._command("queue", "list", "--json"))
         self.report.cost("mailq", self._command("mailq"))
         shape = self._command("queue", "shape")
-        self.report.tell("m365gw queue shape", shape.whole, "s")
+        words = "s, cut off" if shape.is_cut else "s"
+        self.report.tell("m365gw queue shape", shape.whole, words)
         self.report.tell("m365gw queue shape: memory", shape.memory / 1e6, "MB")
 
     def _command(self, *words: str) -> Cost:
@@ -145,8 +146,9 @@ class Million:
     def one_message(self) -> dict[str, float]:
         """What is done to one message; seconds of each."""
         taken = {}
-        for number, (name, words) in enumerate(OPERATIONS):
-            command = self._command(*words, self.shown[number % len(self.shown)])
+        ids = some_that_stay(self.gateway.spool, len(OPERATIONS))
+        for queue_id, (name, words) in zip(ids, OPERATIONS, strict=True):
+            command = self._command(*words, queue_id)
             if command.status:
                 raise RuntimeError(f"{' '.join(words)} ended with {command.status}")
             taken[name] = command.whole
@@ -176,7 +178,7 @@ class Million:
         click.echo("SIGHUP")
         began = time.monotonic()
         with Pulse(self.gateway.port, self.gateway.pid) as pulse:
-            os.kill(self.gateway.pid, SIGHUP)
+            os.kill(self.gateway.pid, signal.SIGHUP)
             self.gateway.await_log("configuration read anew")
             self.report.tell("new configuration taken", time.monotonic() - began, "s")
         self.report.pulse("meanwhile", pulse)
@@ -213,7 +215,7 @@ ROOT = Path(__file__).parents[1]
 
 def compare(crowded: Million, alone: Million) -> None:
     """What happens later, beside the same with an empty queue."""
-    click.echo("Beside the same with twenty messages")
+    click.echo(f"Beside the same with {FEW} messages")
     report, one, other = crowded.report, crowded.one_message(), alone.one_message()
     for name, seconds in one.items():
         report.tell(f"{name}, one message", seconds, "s")
@@ -228,20 +230,19 @@ def compare(crowded: Million, alone: Million) -> None:
 
 
 @contextmanager
-def place(folder: Path | None, messages: int) -> Iterator[tuple[Path, list[str]]]:
-    """Where the crowd is, and some of its ids; made unless it is there."""
+def place(folder: Path | None, messages: int) -> Iterator[Path]:
+    """The spool with the crowd; made unless it is there."""
     with tempfile.TemporaryDirectory(prefix="m365gw-million-") as scratch:
         ground = Ground(Path(scratch), OCTETS_EACH * messages + 2**30, messages * 5 // 4 + 100_000)
         with nullcontext(folder) if folder else ground.fresh() as there:
             assert there is not None
-            ids, spool = there / "ids", there / "spool"
-            if not ids.exists():
+            spool = there / "spool"
+            if not spool.exists():
                 click.echo(f"... making {messages:,} messages in {spool}", err=True)
-                shown = crowd(spool, messages, MAILBOXES)
-                ids.write_text("\n".join(shown))
+                crowd(spool, messages, MAILBOXES)
             if not folder:
                 ground.mount_anew(there)
-            yield spool, ids.read_text().split()
+            yield spool
 
 
 @click.command()
@@ -253,10 +254,12 @@ def place(folder: Path | None, messages: int) -> Iterator[tuple[Path, list[str]]
 )
 def main(messages: int, folder: Path | None) -> None:
     """Measure the gateway with a million deferred messages."""
+    # An end from outside takes the way of Ctrl-C: servers end, file systems are unmounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     report = Report()
     with (
         tempfile.TemporaryDirectory(prefix="m365gw-bench-") as scratch,
-        place(folder, messages) as (spool, shown),
+        place(folder, messages) as spool,
     ):
         home = Path(scratch)
         with rehearsal(home) as microsoft:
@@ -266,9 +269,9 @@ def main(messages: int, folder: Path | None) -> None:
             def gateway(name: str, spool: Path) -> CrowdedGateway:
                 return CrowdedGateway(home / name, spool, pem, microsoft.cloud)
 
-            few = crowd(home / "few", 20, MAILBOXES)
-            alone = Million(gateway("alone", home / "few"), few, 20, report)
-            crowded = Million(gateway("crowded", spool), shown, messages, report)
+            crowd(home / "few", FEW, MAILBOXES)
+            alone = Million(gateway("alone", home / "few"), FEW, report)
+            crowded = Million(gateway("crowded", spool), messages, report)
             try:
                 run(crowded, alone)
             finally:
@@ -285,7 +288,7 @@ def run(crowded: Million, alone: Million) -> None:
     crowded.look_through()
     crowded.reload()
     alone.gateway.start()
-    alone.gateway.first_250()
+    crowded.report.tell("first 250, without the crowd", alone.gateway.first_250(), "s")
     compare(crowded, alone)
     alone.gateway.stop()
     crowded.flush()

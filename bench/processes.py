@@ -75,6 +75,15 @@ def proportional_octets(root: int) -> int:
     return sum(_pss(pid) for pid in tree(root))
 
 
+def most_octets(pid: int) -> int:
+    """The most memory one process ever had (RSS), in octets; 0 when it has ended."""
+    with suppress(OSError):
+        for line in (PROC / f"{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 def _pss(pid: int) -> int:
     with suppress(OSError):  # it may have ended just now
         for line in (PROC / f"{pid}/smaps_rollup").read_text().splitlines():

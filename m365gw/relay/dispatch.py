@@ -25,6 +25,7 @@ from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.relay.clearance import Clearance
 from m365gw.relay.delivery import Delivery
+from m365gw.relay.disk_watch import DiskWatch
 from m365gw.relay.flights import Flights, Landing
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
@@ -88,6 +89,9 @@ class Dispatch:
             shortages=shortages,
             clock=clock,
             disk=disk,
+            disk_watch=DiskWatch(
+                spool=spool, ledger=governor.ledger, clock=clock, disk=disk, log=log
+            ),
             log=log,
             has_new_sign_in=has_new_sign_in,
         )
@@ -276,7 +280,7 @@ class Dispatch:
         if await self._upkeep.each_second():
             self._naps.end_all()
             self.turn()
-        elif now >= self._survey.due and not self._spool.health.closed:
+        if self._survey.is_due:
             self._survey.begin()
 
     async def _keep_wishes(self) -> None:

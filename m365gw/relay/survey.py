@@ -1,8 +1,9 @@
 """The look through the spool: names are read in slices, so that mail goes out meanwhile.
 
-Once at the start, and again each `queue_run_delay` for what memory does not know: put back by a
-tool, or forgotten for want of room. Failures: a folder that cannot be read is logged, and tried
-again at the next look.
+Once at the start, as fast as it goes; and again each `queue_run_delay` for what memory does not
+know (put back by a tool, or forgotten for want of room), and when the disk of the spool was found
+again after it had failed. Failures: a folder that cannot be read is logged, and tried again at the
+next look.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry, State
 from m365gw.spool.spool import Spool
 
-SLICE = 500  # names read from the spool in one turn
+_WAITING = (State.INCOMING, State.DEFERRED)
+SLICE = 200  # names read from the spool in one turn: about three milliseconds
+PAUSE = 0.01  # seconds between two slices of a later look, which is in no hurry
 
 
 @define(kw_only=True)
@@ -34,12 +37,24 @@ class Survey:
     _names: Iterator[Entry] | None = None
     is_first: bool = True
     _is_stopping: bool = False
+    _times_found: int = 0  # how often the spool had been found again when this began
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to look now: it is time, or the spool may not be what it was."""
+        is_other = self.spool.grip.times_found != self._times_found
+        return (is_other or self.clock.seconds() >= self.due) and not self.spool.health.closed
 
     def begin(self) -> None:
         """Begin to read, unless that is under way."""
         self.due = self.clock.seconds() + self.every
-        if self._names is None:
-            self._names = self.spool.entries(State.INCOMING, State.DEFERRED)
+        is_reading, names = self._names is not None, self.spool.entries(*_WAITING)
+        if self.spool.grip.times_found != self._times_found:
+            self._times_found = self.spool.grip.times_found
+            self._names, self.is_first = names, True
+        elif not is_reading:
+            self._names = names
+        if not is_reading:
             self._read_slice()
 
     def stop(self) -> None:
@@ -58,7 +73,7 @@ class Survey:
             return
         self.found([entry for entry in entries if self._is_news(entry)])
         if entries:
-            self.clock.callLater(0, self._read_slice)
+            self.clock.callLater(0 if self.is_first else PAUSE, self._read_slice)
         else:
             self._names, self.is_first = None, False
 

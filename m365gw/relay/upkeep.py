@@ -1,5 +1,5 @@
 """What mail out keeps up beside delivering: removals and budgets made durable, mailbox states
-written down, a failed disk probed until it can be trusted again, new sign-ins noticed.
+written down, new sign-ins noticed. While the disk of the spool has failed (`disk_watch`), nothing.
 
 `each_second` is called once a second. What stops mailboxes is written when it changed, and each
 minute anyhow: the time of the last note tells the next process how long there was no service,
@@ -17,8 +17,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.events import EventLog
-from m365gw.incidents import tell_closed, tell_opened
-from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.disk_watch import DiskWatch
 from m365gw.relay.governor import Governor
 from m365gw.relay.mailboxes import Mailboxes
 from m365gw.relay.shortages import Shortages
@@ -30,7 +29,6 @@ from m365gw.spool.spool import Spool
 STATE_FILE = "mailboxes.json"
 SAVE_ANYHOW = 60.0  # seconds
 SYNC_EVERY = 5.0  # seconds between syncs of the budgets: what a power loss may forget of them
-PROBE_EVERY = 5.0  # seconds between probes of a disk that failed
 LOOK_EVERY = 5.0  # seconds between looks for a new sign-in of a mailbox that may not send
 LONGEST_GAP = 1800.0  # seconds; after a longer one the machine slept, or its clock was set
 
@@ -45,16 +43,14 @@ class Upkeep:
     shortages: Shortages
     clock: IReactorTime
     disk: Calls
+    disk_watch: DiskWatch
     log: EventLog
     has_new_sign_in: Callable[[str], bool]  # whether somebody signed in for a mailbox; blocking
     _seen_at: float = inf
     _saved_at: float = 0.0
     _synced_at: float = 0.0
     _looked_at: float = 0.0
-    _probed_at: float = 0.0
     _obstacle: str = ""  # why the spool could not be written, as was said
-    _incident: Diagnosis | None = None
-    _failed_at: float = 0.0
 
     def restore(self) -> None:
         """What stopped mailboxes when the last process ended. Without it all are ready."""
@@ -77,8 +73,7 @@ class Upkeep:
             self.mailboxes.excuse(self._seen_at, now)
         self._seen_at = now
         if self.spool.health.closed:
-            self._open_incident()
-            return await self._probe(now)
+            return await self.disk_watch.look()
         is_time = abs(now - self._saved_at) >= SAVE_ANYHOW
         await self.write_down(save=self.mailboxes.has_news or is_time)
         return await self._look_for_sign_ins(now)
@@ -129,27 +124,3 @@ class Upkeep:
                 self.mailboxes.probe(mailbox, now)
                 found = True
         return found
-
-    async def _probe(self, now: float) -> bool:
-        if abs(now - self._probed_at) < PROBE_EVERY:
-            return False
-        self._probed_at = now
-        is_good = await self.disk.call(self.spool.probe)
-        if is_good and self._incident is not None:
-            tell_closed(self.log, self._incident, now - self._failed_at)
-            self._incident = None
-        return is_good
-
-    def _open_incident(self) -> None:
-        """One incident while the health gate is closed, whatever else fails meanwhile."""
-        if self._incident is None:
-            self._incident = Diagnosis(
-                "spool-failed",
-                "The disk of the spool failed; no mail is taken or sent.",
-                f"The system says: {self.spool.health.cause}.",
-                "Look at the disk (dmesg, smartctl, df -h). It goes on by itself a minute after the"
-                " disk works again.",
-                "operator",
-            )
-            self._failed_at = self.clock.seconds()
-            tell_opened(self.log, self._incident, level="error")

@@ -77,7 +77,7 @@ class Status:
                 }
             )
         shortage = lack_of_space(self._spool, self._reload.settings)
-        if shortage:
+        if shortage and not health.closed:
             troubles.append(shortage)
         return troubles
 

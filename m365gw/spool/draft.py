@@ -94,6 +94,9 @@ class Draft:
         It is not durable yet, but everything that costs the processor was done here.
         """
         self._check()
+        if self._health.closed:
+            self.fail(SpoolError(OSError(errno.EIO, self._health.cause)))
+            self._check()
         self._write_out(self._composer.compose(self.id, self.size, self._crc))
         self._move(layout.hidden_path(self.queue_id))
         self._check()
@@ -107,8 +110,10 @@ class Draft:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             # Best effort. What stays is swept at the next start, or, if it was whole, taken up.
-            with contextlib.suppress(OSError):
+            try:
                 self._files.unlink(self._path)
+            except OSError:
+                self._health.refused.add(self.id)  # not to be taken for one that was acknowledged
             with contextlib.suppress(OSError):
                 self._files.close(fd)
 

@@ -18,6 +18,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe that somebody put among the messages must not hang the open.
 _PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NOTHING = "/dev/null"  # opened as a mere place (O_PATH) it can be neither read nor entered
 _MOST_BUFFERS = 1000  # IOV_MAX is 1024
 
 
@@ -113,6 +114,21 @@ class Files:
                         yield item.name
         finally:
             os.close(fd)
+
+    def reopen(self, path: str) -> None:
+        """Hold the folder that is at this path now, instead of the one held so far."""
+        self.replace(self.root, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def replace(self, fd: int, by: int) -> None:
+        """Give a descriptor the file of another, which is closed. For others this is one step."""
+        try:
+            os.dup2(by, fd, inheritable=False)
+        finally:
+            os.close(by)
+
+    def let_go(self, fd: int) -> None:
+        """Hold nothing by a descriptor: from now on each call with it fails."""
+        self.replace(fd, os.open(_NOTHING, os.O_PATH | os.O_CLOEXEC))
 
     def lock(self, fd: int) -> None:
         """Lock a file until it is closed; BlockingIOError when another process has it."""

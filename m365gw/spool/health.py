@@ -29,6 +29,11 @@ _HARMLESS = _SHORT | {
 }
 
 
+def is_shortage(error: OSError) -> bool:
+    """Whether an error says that something is used up, which passes by itself."""
+    return error.errno in _SHORT
+
+
 class SpoolError(Refused):
     """The spool could not do it. `cause` is the error of the operating system."""
 
@@ -90,6 +95,7 @@ class Health:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last_failure = 0.0
+        self.refused: set[int] = set()  # ids refused for the disk, whose file could not be removed
         self.reading = Reading()
         self.cause = ""
         self.since = 0.0
@@ -118,6 +124,10 @@ class Health:
         if not self.cause:
             self.since = self._last_failure
             self.cause = os.strerror(error.errno) if error.errno else str(error)
+
+    def prolong(self) -> None:
+        """Keep the gate closed for longer, for want of anything to try."""
+        self._last_failure = self._clock()
 
     def succeed(self) -> None:
         """A probe went well; after a minute of nothing else the gate opens."""

@@ -41,6 +41,7 @@ _RECORD = struct.Struct(f"={16}s{CELLS}d")
 _SIZE = _RECORD.size  # 512: a sector, so that no power loss leaves half a record
 _LEASES = 1 << 40  # where the bytes lie whose locks are leases: behind any record
 _MOST_LEASES = 1 << 12
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FLOCK = "hhqqi4x"  # struct flock of Linux: type, whence, start, length, process
 
 Cells = list[float]
@@ -77,20 +78,40 @@ class Ledger:
         self._leases: dict[str, set[int]] = {}
         self._base = self.began = 0.0
         self.has_unsynced = False
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self._path = path
+        self._is_held = True
         try:
-            self._fd = os.open(path, flags, 0o600)
-            self._lock()
-            try:
-                self._take_over()
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._fd = os.open(path, _FLAGS, 0o600)
+            self._begin()
         except OSError as error:
             raise Unusable(f"{path} cannot be used: {error.strerror}.") from error
 
     def close(self) -> None:
         """Let go of the file, and of all leases."""
         os.close(self._fd)
+
+    def let_go(self) -> None:
+        """Hold the file no more, as its disk is to be unmounted; all calls fail until it is back.
+
+        The number of the descriptor stays ours. Leases are lost.
+        """
+        if self._is_held:
+            self._is_held = False
+            self._hold(os.open("/dev/null", os.O_PATH | os.O_CLOEXEC))
+
+    def take_again(self) -> None:
+        """Hold the file that is there now, after `let_go`. Raises SpoolError."""
+        if not self._is_held:
+            with self._health:
+                self._hold(os.open(self._path, _FLAGS, 0o600))
+                self._places.clear()
+                self._keys.clear()
+                self._begin()
+            self._is_held = True
+            for name, slots in self._leases.items():
+                with self.drawing(name):
+                    for slot in slots:
+                        self._set_lease(self._places[name], slot, fcntl.F_WRLCK)
 
     def now(self) -> float:
         """The ledger's time in seconds; near that of the day, but for clocks that were set."""
@@ -174,6 +195,18 @@ class Ledger:
                 yield
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _hold(self, fd: int) -> None:
+        """Put another file behind our descriptor. For whoever uses it, that is one step."""
+        os.dup2(fd, self._fd, inheritable=False)
+        os.close(fd)
+
+    def _begin(self) -> None:
+        self._lock()
+        try:
+            self._take_over()
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _lock(self) -> None:
         """Not for ever: who holds the lock may have been stopped in that very moment."""

@@ -5,25 +5,38 @@ was being made durable: it may have had its 250 although it has not its own name
 whole it gets that name now. If it is not, it was never acknowledged: what has all its octets but
 not the right ones goes to `corrupt/` to be looked at, anything less is no message.
 
-Called when the spool is opened, by the one who holds its lock. A file whose beginning cannot be
-read stays as it is for the next start. Failures: OSError when a folder cannot be read or changed.
+Called when the spool is opened, or found again after its disk had failed, by the one who holds its
+lock. Then it is known of some hidden files that they were refused: their clients were told 451 and
+have them still. A file whose beginning cannot be read stays as it is for the next start.
+
+Failures: OSError when a folder cannot be read or changed.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from m365gw.spool import layout
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Health, SpoolError
 from m365gw.spool.message import Message, read_block
-from m365gw.spool.names import Entry, State, tag
+from m365gw.spool.names import Entry, State, render_id, tag
 
 PIECE = 1048576  # octets read at once
 
 
-def take_up(files: Files, health: Health) -> None:
-    """Sweep what is no message; give whole messages the names they were about to get."""
+def sweep(files: Files) -> None:
+    """Remove drafts that nobody writes any more."""
     for name in list(files.names("incoming/tmp")):
         files.unlink(f"incoming/tmp/{name}")
+
+
+def take_up(files: Files, health: Health) -> None:
+    """Give whole messages the names they were about to get; remove what is none, or was refused."""
+    for number in list(health.refused):
+        with suppress(FileNotFoundError):
+            files.unlink(layout.hidden_path(render_id(number)))
+        health.refused.discard(number)
     for name in list(files.names("incoming/new")):
         if name.startswith("."):
             _take_up(files, health, f"incoming/new/{name}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from m365gw.spool import layout
 from m365gw.spool.files import Files
 from m365gw.spool.health import Health
-from m365gw.spool.names import Entry, State, parse_id, parse_name
+from m365gw.spool.names import ID_LENGTH, Entry, State, parse_id, parse_name, render_id
 
 # What to do with a file that does not have its own name: its entry and its path are given, and the
 # answer is whether the message can be found now.
@@ -51,10 +51,11 @@ def find_all(
     """
     found: dict[int, Entry] = {}
     missing = set(numbers)
+    looks_wanted = _looking_for(missing)
     for _ in range(2):  # one may move on just ahead of the first search
         for state in _SEARCHED:
             for maildir in sorted({m for one in missing for m in layout.maildirs_of(state, one)}):
-                for entry in _entries_in(files, health, maildir, state, stray):
+                for entry in _entries_in(files, health, maildir, state, stray, looks_wanted):
                     if entry.id in missing:
                         found[entry.id] = entry
                         missing.remove(entry.id)
@@ -63,13 +64,33 @@ def find_all(
     return found
 
 
+def _looking_for(numbers: Collection[int]) -> Callable[[str], bool]:
+    """Whether a name may be that of one of these messages: a tenth of the work of reading it."""
+    texts = {render_id(number) for number in numbers}
+
+    def is_one(name: str) -> bool:
+        place = name.find("Q") + 1
+        return name[place : place + ID_LENGTH] in texts
+
+    return is_one
+
+
+def _any(_name: str) -> bool:
+    return True
+
+
 def _entries_in(
-    files: Files, health: Health, maildir: str, state: State, stray: Stray
+    files: Files,
+    health: Health,
+    maildir: str,
+    state: State,
+    stray: Stray,
+    looks_wanted: Callable[[str], bool] = _any,
 ) -> Iterator[Entry]:
     for part in ("new", "cur"):
         folder = f"{maildir}/{part}"
         with health:
-            for name in files.names(folder):
+            for name in filter(looks_wanted, files.names(folder)):
                 entry = parse_name(name, state)
                 if entry is not None and (
                     layout.is_in_place(entry, folder, name) or stray(entry, f"{folder}/{name}")

@@ -20,32 +20,37 @@ from attrs import evolve
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Verdict
-from m365gw.spool import layout, leftovers, scan
+from m365gw.spool import layout, scan
 from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
-from m365gw.spool.health import Corrupt, Gone, Health, SpoolError, Unusable
+from m365gw.spool.grip import Grip
+from m365gw.spool.health import Corrupt, Gone, Health, Unusable
 from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
 from m365gw.spool.round import Result, Round
 from m365gw.spool.unsynced import Unsynced
 
-PROBE = "incoming/tmp/probe"
-
 
 class Spool:
     """The spool in one folder. Make it with `open`; one opened `read_only` changes nothing."""
 
-    def __init__(self, files: Files, clock: Callable[[], float], worker: int) -> None:
-        self.path = ""  # of its folder, for words
+    def __init__(
+        self,
+        files: Files,
+        clock: Callable[[], float],
+        worker: int,
+        path: str = "",
+        hostname: str = "",
+    ) -> None:
+        self.path = path
         self._files = files
         self._clock = clock
         self._ids = QueueIds(clock, worker)
         self._id_noted_at = 0.0
-        self._lock = -1
-        self._new = -1  # the folder of new mail, to be synced; -1: nothing may be changed
         self._strays: dict[int, str] = {}  # where strays are; only of a spool that is read only
         self.health = Health(clock)
         self._unsynced = Unsynced(files, self.health)
+        self.grip = Grip(files, self.health, self._unsynced, path, hostname)
 
     @classmethod
     def open(
@@ -69,20 +74,14 @@ class Spool:
                 layout.make_root(path)
             with contextlib.ExitStack() as undo:
                 calls = files(path)
-                undo.callback(calls.close, calls.root)
-                spool = cls(calls, clock, worker)
+                spool = cls(calls, clock, worker, path, hostname)
+                undo.callback(spool.close)
                 if read_only:
                     layout.check_is_spool(calls, path)
                 else:
-                    layout.check_owner(calls, path)
-                    spool._lock = layout.take_lock(calls, path, hostname)
-                    undo.callback(calls.close, spool._lock)
-                    layout.make_folders(calls, path)
-                    leftovers.take_up(calls, spool.health)
-                    spool._new = calls.open_folder("incoming/new")
+                    spool.grip.take()
                     spool._ids = QueueIds(clock, worker, layout.read_newest_id(calls))
                 undo.pop_all()
-                spool.path = path
                 return spool
         except OSError as error:
             raise Unusable(
@@ -93,8 +92,9 @@ class Spool:
     def close(self) -> None:
         """Let go of the spool and its lock."""
         self._unsynced.close()
-        for fd in (self._new, self._lock, self._files.root):
-            self._close(fd)
+        for fd in self.grip.descriptors:
+            with contextlib.suppress(OSError):
+                self._files.close(fd)
 
     # Mail in
 
@@ -108,14 +108,14 @@ class Spool:
         Returns, in order, the entry of each message that may now be acknowledged, or the error for
         which its draft is gone.
         """
-        results = Round(self._files, self._new, drafts).run()
+        results = Round(self._files, self.grip.new, drafts).run()
         self._note_newest_id(drafts)
         return results
 
     def round(self, drafts: Sequence[Draft]) -> Round:
         """What `commit` does, step by step, for who has another way to sync files."""
         self._note_newest_id(drafts)
-        return Round(self._files, self._new, drafts)
+        return Round(self._files, self.grip.new, drafts)
 
     # Looking
 
@@ -241,17 +241,6 @@ class Spool:
         with self.health:
             return self._files.free_files()
 
-    def probe(self) -> bool:
-        """BLOCKING. Try the disk; returns whether the gate is open now.
-
-        Called now and then while the gate is closed: after a minute of good probes it opens.
-        """
-        with contextlib.suppress(SpoolError), self.health:
-            layout.write_durably(self._files, PROBE, b"probe\n")
-            self._files.unlink(PROBE)
-            self.health.succeed()
-        return not self.health.closed
-
     def read_state(self, name: str) -> bytes | None:
         """A small file of the state folder, None when there is none. Raises SpoolError."""
         with self.health:
@@ -266,7 +255,7 @@ class Spool:
 
     @property
     def _is_read_only(self) -> bool:
-        return self._new < 0
+        return self.grip.new < 0
 
     def _rest(self, message: Message, entry: Entry) -> Entry:
         message.entry = self.move(message.entry, entry)
@@ -286,8 +275,3 @@ class Spool:
             self._id_noted_at = now
             with contextlib.suppress(OSError):
                 layout.write_newest_id(self._files, drafts[-1].id)
-
-    def _close(self, fd: int) -> None:
-        if fd >= 0:
-            with contextlib.suppress(OSError):
-                self._files.close(fd)

@@ -293,15 +293,28 @@ class DispatchTests(SynchronousTestCase):
     def test_closed_gate_pauses_delivery(self) -> None:
         """While the disk cannot be trusted nothing is sent; it goes on when the gate opens."""
         stage = self.stage()
-        stage.dispatch.start()
+        entry = stage.put()
         stage.spool.health.fail(OSError(5, "Input/output error"))
-        stage.send()
+        stage.dispatch.start()
+        stage.dispatch.accepted(entry)
         stage.wait(20)
         self.assertEqual(stage.pool.transactions, 0)
         stage.wait(120)
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
         for event in ("incident.opened", "incident.closed"):
             self.assertEqual([one["key"] for one in stage.events(event)], ["spool-failed"])
+
+    def test_a_spool_that_was_found_again_is_read_anew(self) -> None:
+        """The disk may have forgotten the last moments: what waits is what lies there now."""
+        stage = self.stage()
+        stage.dispatch.start()
+        stage.wait(5)
+        stage.put()
+        stage.wait(5)
+        self.assertEqual(stage.pool.transactions, 0)
+        stage.spool.grip.times_found += 1
+        stage.wait(5)
+        self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
 
     def test_quiet_queue_sets_no_timer_but_the_one_for_each_second(self) -> None:
         """With nothing to do there is one timer, whatever was sent before."""

@@ -16,21 +16,21 @@ class GateTests(SpoolCase):
     def test_gate_opens_after_a_minute_of_good_probes(self) -> None:
         """Not at the first good probe, and each failure begins the minute anew."""
         calls = self.faulty(fails_at=1, error=errno.EIO, only=frozenset({"fsync"}))
-        self.assertFalse(self.spool.probe())
+        self.assertFalse(self.spool.grip.probe())
         self.assertEqual(1, len(calls.failed))
         since = self.now
         for seconds, is_open in ((0, False), (59, False), (1, True), (500, True)):
             self.now += seconds
-            self.assertEqual(is_open, self.spool.probe())
+            self.assertEqual(is_open, self.spool.grip.probe())
         self.assertEqual((False, "", 0.0), gate(self.spool))
         self.spool.health.fail(OSError(errno.EROFS, "x"))
         self.now += 50
         self.spool.health.fail(OSError(errno.EIO, "x"))
         self.assertEqual((True, os.strerror(errno.EROFS), since + 560), gate(self.spool))
         self.now += 50
-        self.assertFalse(self.spool.probe())
+        self.assertFalse(self.spool.grip.probe())
         self.now += 10
-        self.assertTrue(self.spool.probe())
+        self.assertTrue(self.spool.grip.probe())
         self.assertEqual([], os.listdir(os.path.join(self.path, "incoming/tmp")))
 
     def test_shortages_leave_the_gate_open(self) -> None:

@@ -246,6 +246,27 @@ class LeaseTests(SynchronousTestCase):
         other.close()
 
 
+class LetGoTests(SynchronousTestCase):
+    """The ledger of a spool whose disk is unmounted and mounted again."""
+
+    def test_it_goes_on_where_it_was(self) -> None:
+        """Meanwhile nothing can be drawn, and nothing is read as if it had never been counted."""
+        path, machine = self.mktemp(), Machine()
+        ledger = machine.open(path)
+        self.addCleanup(ledger.close)
+        with ledger.drawing("a") as (cells,):
+            cells[0] = 7.0
+        self.assertTrue(ledger.lease("places", 1))
+        ledger.let_go()
+        self.assertRaises(SpoolError, ledger.read, "a")
+        self.assertRaises(SpoolError, ledger.note_time)
+        ledger.take_again()
+        other = machine.open(path)
+        self.addCleanup(other.close)
+        self.assertEqual((ledger.read("a")[0], other.read("a")[0]), (7.0, 7.0))
+        self.assertFalse(other.lease("places", 1))
+
+
 class KillTests(SynchronousTestCase):
     """Several processes that draw, and kill -9."""
 

@@ -1,0 +1,1 @@
+A spool whose disk failed can be unmounted, repaired and mounted again while the service runs: nothing on it is held open meanwhile, nothing is written to the empty mount point, and mail goes on by itself a minute after the spool is back.
