@@ -9,6 +9,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.load import load
+from m365gw.directory import passwords
+
 ROOT = Path(__file__).parents[1]
 _NAMED = re.compile(r"`(test_\w+\.test_\w+)`")
 
@@ -48,6 +51,21 @@ class TableTests(SynchronousTestCase):
     def test_devices(self) -> None:
         """What a device needs is tested by its name."""
         self.assert_tested("devices.md", 30)
+
+    def test_configuration_for_devices_is_good(self) -> None:
+        """What the page shows can be copied, once it has a password and a mailbox."""
+        page = (ROOT / "docs" / "devices.md").read_text()
+        shown = page.partition("```toml\n")[2].partition("```")[0]
+        file = Path(self.mktemp())
+        file.touch(0o600)
+        file.write_text(
+            'hostname = "relay.contoso.com"\nstate_dir = "state"\nspool_dir = "spool"\n'
+            + shown.replace('"..."', f'"{passwords.generate()[1]}"')
+            + '[[mailbox]]\naddress = "relay@contoso.com"\nflow = "device"\n'
+            + 'tenant = "contoso.com"\nclient_id = "00000000-0000-4000-8000-0000000000a1"\n'
+        )
+        (listener,) = load(str(file), {}).settings.listener
+        self.assertEqual(listener.name, "devices")
 
     def test_threats(self) -> None:
         """What is done against each threat is tested."""
