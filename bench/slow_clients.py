@@ -108,6 +108,11 @@ class Sent:
     memory: int  # octets, of the gateway
     foreign: float  # share of the machine that others used
 
+    @property
+    def cost(self) -> float:
+        """Milliseconds of processor for a message, whatever else the gateway did meanwhile."""
+        return self.processor / self.rate * 1000
+
 
 @define
 class Round:
@@ -126,7 +131,7 @@ class Round:
         return (
             f"  {calm.rate:6.0f} -> {crowded.rate:6.0f} messages/s ({self.ratio:4.0%})"
             f"   p99 {calm.p99 * 1000:5.1f} -> {crowded.p99 * 1000:5.1f} ms"
-            f"   processor {calm.processor:4.2f} -> {crowded.processor:4.2f}"
+            f"   processor {calm.cost:4.2f} -> {crowded.cost:4.2f} ms a message"
             f"   memory {calm.memory / 2**20:4.0f} -> {crowded.memory / 2**20:4.0f} MiB"
             f"   others {calm.foreign:3.0%}, {crowded.foreign:3.0%}\n"
             f"    of the crowd {self.crowd['connected']} are connected;"

@@ -1,0 +1,49 @@
+"""Mail in, as it is wired."""
+
+from __future__ import annotations
+
+import io
+from ipaddress import ip_address
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.config.settings import Client, Settings
+from m365gw.directory import passwords
+from m365gw.edge.census import Stay
+from m365gw.events import EventLog
+from m365gw.service.mail_in import MailIn
+from m365gw.spool.spool import Spool
+
+PASSWORD, HASH = passwords.generate()
+FAX = Client(login="fax", password_hash=HASH, senders=("*",), mailbox="relay@example.com")
+HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+
+
+class KnownTests(SynchronousTestCase):
+    """Who has logged in is known to the census, for whom some connections are kept."""
+
+    def setUp(self) -> None:
+        self.spool = Spool.open(self.mktemp(), hostname="gw")
+        self.addCleanup(self.spool.close)
+        self.settings = Settings(hostname="gw", state_dir=self.mktemp(), client=(FAX,))
+
+    def mail_in(self) -> MailIn:
+        log = EventLog(io.StringIO(), hostname="gw")
+        made = MailIn(self.settings, self.spool, lambda entry: None, Clock(), log)
+        self.addCleanup(made.let_go)
+        return made
+
+    def is_known(self, mail_in: MailIn) -> list[bool]:
+        """Whether the two addresses are."""
+        stays = [mail_in.census.enter(address, is_trusted=False) for address in (HERE, THERE)]
+        return [isinstance(stay, Stay) and stay.is_known for stay in stays]
+
+    def test_at_once_and_after_a_restart(self) -> None:
+        """The address of a good login is; that of a wrong one is not."""
+        mail_in = self.mail_in()
+        self.assertEqual(self.is_known(mail_in), [False, False])
+        self.assertEqual(mail_in._authenticator.check("fax", PASSWORD, HERE), "fax")
+        mail_in._usage._uses.write(mail_in._usage._uses.octets())
+        self.assertEqual(self.is_known(mail_in), [True, False])
+        self.assertEqual(self.is_known(self.mail_in()), [True, False])
