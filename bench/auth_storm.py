@@ -70,6 +70,12 @@ authority = "https://127.0.0.1:9/TENANT"
 
 [queue]
 delivery = false
+
+# This is about logins: the storm has all the connections it wants.
+[limits]
+connection_limit = 5000
+network_connection_limit = 5000
+client_connection_rate_limit = 1000000
 """
 _CLIENT = """
 [[client]]

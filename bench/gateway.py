@@ -52,6 +52,7 @@ delivery = {delivery}
 
 [limits]
 client_connection_limit = 1000
+transaction_limit = 1000000000
 
 [governor]
 connections = 20
