@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ _CONFIGURATION = """\
 hostname = "gateway.contoso.example"
 state_dir = "state"
 spool_dir = "spool"
-control_socket = "control.sock"
+control_socket = "{control}"
 
 [[listener]]
 name = "submission"
@@ -88,6 +89,10 @@ class Stage:
     microsoft: dict[str, Any] = field(factory=dict)  # of the rehearsal: smtp, https, control
     _processes: list[subprocess.Popen[str]] = field(factory=list)
     _log: IO[str] | None = None
+    # For the control socket, as the name of one must be short whatever folder this is.
+    _sockets: tempfile.TemporaryDirectory[str] = field(
+        factory=lambda: tempfile.TemporaryDirectory(prefix="m365gw-")
+    )
 
     def raise_curtain(self) -> None:
         """Start both, and return when both listen. Raises StageFailed."""
@@ -122,6 +127,7 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._sockets.cleanup()
 
     def _start_rehearsal(self) -> None:
         folder = self.folder / "microsoft"
@@ -148,6 +154,7 @@ class Stage:
         configuration.write_text(
             _CONFIGURATION.format(
                 **{name: _free(port) for name, port in WANTED_PORTS.items()},
+                control=Path(self._sockets.name) / "control.sock",
                 app_secret=APP_SECRET,
                 login=LOGIN,
                 password_hash=stored,
