@@ -113,7 +113,7 @@ class Client:
             self.answers.append((time.monotonic(), recipient, self._one(recipient)))
 
     def _one(self, recipient: str) -> str:
-        message = f"From: erp@contoso.example\r\nSubject: {recipient}\r\n\r\n{'x' * 2000}\r\n"
+        message = f"From: erp@contoso.example\r\nSubject: {recipient}\r\n\r\n{'x' * 20000}\r\n"
         try:
             with smtplib.SMTP("127.0.0.1", self.port, "bench", timeout=60) as client:
                 client.sendmail("erp@contoso.example", [recipient], message)

@@ -41,6 +41,7 @@ from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
+from m365gw.service.room_watch import RoomWatch
 from m365gw.service.status import Status, lack_of_space
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
@@ -116,10 +117,10 @@ class Gateway(Service):
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
         self._reload = Reload(settings, self._wanted, self._is_ending, mail_in, mail_out, log)
         self._open_control(mail_in)
-        shortage = lack_of_space(self._spool, settings)
-        if shortage:
-            note = " ".join(shortage.values())
-            self.log.emit("service.disk_full", "master", level="warn", note=note)
+        self._room_watch = RoomWatch(
+            lambda: lack_of_space(self._spool, self._reload.settings), clock, log
+        )
+        self._room_watch.start()
         signals.listen(clock, self._hang_up, self._end)
 
     def _open_control(self, mail_in: MailIn) -> None:
@@ -195,6 +196,7 @@ class Gateway(Service):
         assert self._mail_in is not None
         self._is_stopping = True
         self._drain.cancel()
+        self._room_watch.stop()
         self.log.emit("service.stopping", "master", note="no more mail is taken")
         end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
         await self._mail_in.close()
