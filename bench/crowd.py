@@ -63,9 +63,9 @@ def crowd(folder: Path, messages: int, mailboxes: Sequence[str]) -> None:
 
 
 def some_that_stay(folder: Path, number: int) -> list[str]:
-    """Queue ids of so many messages, from anywhere, that are not due for the next half hour."""
+    """Queue ids of so many messages, from anywhere, that are not due for the next ten minutes."""
     spool = Spool.open(str(folder), hostname="", read_only=True)
-    late = time.time() + 1800
+    late = time.time() + 600
     ids = [entry.id for entry in spool.entries(State.DEFERRED) if entry.due > late]
     spool.close()
     return [render_id(one) for one in Random(5).sample(ids, number)]

@@ -36,7 +36,7 @@ from m365gw.edge.listeners import ListenFailed
 from m365gw.edge.maildrop_folders import MaildropUnusable
 from m365gw.edge.tls_terms import CertificateUnusable
 from m365gw.events import EventLog
-from m365gw.service import endpoints, signals
+from m365gw.service import endpoints, signals, spool_place
 from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
@@ -107,9 +107,11 @@ class Gateway(Service):
     def _open(self) -> None:
         settings, clock, log = self._settings, self._reactor, self.log
         claim(settings.state_dir)
+        spool_place.check(settings.state_dir, settings.spool_dir)
         self._spool = Spool.open(
             settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
         )
+        spool_place.remember(settings.state_dir, settings.spool_dir)
         self._mail_out = mail_out = MailOut(settings, self._spool, clock, log)
         self._mail_in = mail_in = MailIn(settings, self._spool, mail_out.accepted, clock, log)
         mail_in.start()

@@ -100,6 +100,11 @@ def make_root(path: str) -> None:
         os.close(parent)
 
 
+def is_spool(path: str) -> bool:
+    """Whether a spool was made there before."""
+    return os.path.exists(os.path.join(path, "VERSION"))
+
+
 def check_owner(files: Files, path: str) -> None:
     """The folder must be ours; what rights others have is taken away."""
     found = files.fstat(files.root)
