@@ -73,18 +73,24 @@ class DiskTests(SynchronousTestCase):
         self.assertEqual({first, third}, set(self.spool.entries()))
         self.assertTrue(self.spool.health.closed)
 
+    def test_failed_folder_refuses_one(self) -> None:
+        """Its file is safe, but no name in the folder may be counted on."""
+        promise = self.commit(1)
+        self.come_back(None)
+        self.come_back(BROKEN)
+        self.refused(promise)
+
     def test_failed_folder_refuses_all(self) -> None:
-        """No name in it may be counted on, be it one message or many."""
-        for count in (1, 2):
-            promise = self.commit(count)
-            if count == 1:
-                self.come_back(None)
-                self.come_back(BROKEN)
-            else:
-                self.come_back(None, None, BROKEN)
-            for result in self.successResultOf(promise):
-                self.assertEqual(451, result.reply.code)
-            self.assertEqual([], list(self.spool.entries()))
+        """The same for many at a time."""
+        promise = self.commit(2)
+        self.come_back(None, None, BROKEN)
+        self.refused(promise)
+
+    def refused(self, promise: Deferred[Any]) -> None:
+        """Every message of the round was, and none can be seen."""
+        for result in self.successResultOf(promise):
+            self.assertEqual(451, result.reply.code)
+        self.assertEqual([], list(self.spool.entries()))
 
     def test_half_a_message_is_none(self) -> None:
         """A draft that was given up meanwhile is not synced and does not cost the others."""
