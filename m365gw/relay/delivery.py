@@ -172,7 +172,7 @@ class Delivery:
 
     async def _give_back(self, message: Message, now: float) -> Entry | None:
         """An operator gave the message up: whoever has not got it is reported to its sender."""
-        self.recovery.settle_reports(message, now)
+        self.recovery.settle_given_up(message, now)
         return await self._end(message, Progress(now, [], failures=given_up(message)))
 
     # -- while it is sent

@@ -115,6 +115,11 @@ class Recovery:
         self.settle_reports(message, now)
         return self._settle_uncertain(message, now)
 
+    def settle_given_up(self, message: Message, now: float) -> None:
+        """Settle what is left of a message that is not sent again; its sender is to be told."""
+        self.settle_reports(message, now)
+        self._say_uncertain(message, now, "an operator has returned it")
+
     def settle_reports(self, message: Message, now: float) -> None:
         """Settle what has to do with reports: those on the message, and the message as a report."""
         if is_report(message.origin):
@@ -178,28 +183,33 @@ class Recovery:
                 yield delivered if was_made else owed(delivered)
 
     def _settle_uncertain(self, message: Message, now: float) -> bool:
-        """Those marked are noted and logged once.
-
-        Those noted before were decided about, and are sent to again.
-        """
-        marked = [
-            place
-            for place, record in enumerate(message.recipients)
-            if record.outcome is Outcome.UNCERTAIN
-        ]
-        fresh = [
-            place for place in marked if not message.recipients[place].reply.text.startswith(MAYBE)
-        ]
-        if fresh:
-            verdicts = [Verdict(place, Outcome.UNCERTAIN, LOST) for place in fresh]
-            # Said before it is noted as said: a crash between the two says it twice, never not.
-            for place in fresh:
-                log_line(self.log, message, place, "uncertain", LOST, self.policy())
-            self.log.flush()
-            self.spool.settle(message, verdicts, now)
-            if self.queue.on_uncertain == "hold":
-                return True
-        if marked:
+        """Those marked are sent to again, or held once."""
+        if self._say_uncertain(message, now, self.policy()) and self.queue.on_uncertain == "hold":
+            return True
+        marked = _marked(message)
+        if marked:  # those said before were decided about
             again = [Verdict(place, Outcome.PENDING, SENT_AGAIN) for place in marked]
             self.spool.settle(message, again, now)
         return False
+
+    def _say_uncertain(self, message: Message, now: float, policy: str) -> bool:
+        """Those marked are logged and noted, once; whether there were any."""
+        recipients = message.recipients
+        fresh = [n for n in _marked(message) if not recipients[n].reply.text.startswith(MAYBE)]
+        if not fresh:
+            return False
+        # Said before it is noted as said: a crash between the two says it twice, never not.
+        for place in fresh:
+            log_line(self.log, message, place, "uncertain", LOST, policy)
+        self.log.flush()
+        self.spool.settle(message, [Verdict(n, Outcome.UNCERTAIN, LOST) for n in fresh], now)
+        return True
+
+
+def _marked(message: Message) -> list[int]:
+    """The recipients that may have the message."""
+    return [
+        place
+        for place, record in enumerate(message.recipients)
+        if record.outcome is Outcome.UNCERTAIN
+    ]

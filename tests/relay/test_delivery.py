@@ -464,6 +464,17 @@ class UncertainTests(StageCase):
         stage.wait(301, 1)
         self.assertEqual(stage.statuses().count("uncertain"), 3)
 
+    def test_crash_after_the_dot_is_said_when_an_operator_returns_it(self) -> None:
+        """It is not sent again, and all the same it may have arrived: log and report say so."""
+        stage = self.crashed()
+        (entry,) = stage.spool.entries()
+        act(stage.spool, Action.BOUNCE, entry)
+        stage.dispatch.start()
+        stage.wait(10, 1)
+        self.assertEqual(stage.statuses()[:4], ["uncertain"] * 2 + ["bounced"] * 2)
+        self.assertEqual(stage.reached(), [APP])
+        self.assertIn(b"may have been delivered", stage.pool.delivered[0].content)
+
     def test_crash_after_the_dot_is_held_when_told_so(self) -> None:
         """on_uncertain = hold is true for a crash as well."""
         stage = self.crashed(queue=Queue(on_uncertain="hold"))
