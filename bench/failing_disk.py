@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import smtplib
 import sys
 import tempfile
@@ -234,6 +235,8 @@ def course(name: str, trouble: Trouble) -> Iterator[Course]:
 @click.argument("names", nargs=-1, type=click.Choice(list(TROUBLES)))
 def main(names: tuple[str, ...]) -> None:
     """Run the gateway on disks that fail."""
+    # An end from outside takes the way of Ctrl-C: what runs ends, disks are unmounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     faults = []
     for name in names or TROUBLES:
         with course(name, TROUBLES[name]) as each:
