@@ -34,6 +34,7 @@ from m365gw.spool.schedule import Schedule
 from m365gw.spool.spool import Spool
 
 SLICE = 20  # messages changed on disk in one turn of the reactor
+HASTENED = 5  # the same of a flush, which may go on for minutes
 
 _diagnostics = Logger()
 
@@ -89,7 +90,7 @@ class Operations:
         return count
 
     async def _hasten(self, waiting: Iterator[int]) -> None:
-        while numbers := list(islice(waiting, SLICE)):
+        while numbers := list(islice(waiting, HASTENED)):
             if self.dispatch.is_stopping or self.spool.health.closed:
                 return
             for number in numbers:
