@@ -29,11 +29,11 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.delivery import Delivery
-from m365gw.relay.dispatch import Dispatch
-from m365gw.relay.governor import Governor
-from m365gw.relay.mailboxes import Mailboxes
-from m365gw.relay.stops import Account
+from m365gw.relay.delivery.delivery import Delivery
+from m365gw.relay.limits.governor import Governor
+from m365gw.relay.queue.dispatch import Dispatch
+from m365gw.relay.stops.mailboxes import Mailboxes
+from m365gw.relay.stops.stops import Account
 from m365gw.spool.ledger import LEDGER, Clocks, Ledger
 from m365gw.spool.names import Entry, State, tag
 from m365gw.spool.schedule import Schedule

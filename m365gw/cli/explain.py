@@ -11,11 +11,11 @@ import click
 from m365gw.cli.main import Invocation
 from m365gw.cli.words import escaped, printed
 from m365gw.config.settings import Listener, Settings
-from m365gw.edge.admission import IpAddress, ip_address
-from m365gw.edge.authorship import ADDED, REWRITTEN
-from m365gw.edge.explanation import Explanation, Question, explain_local
-from m365gw.edge.explanation import explain as explain_listener
-from m365gw.edge.local_users import LocalUsers, number_of
+from m365gw.edge.admission.admission import IpAddress, ip_address
+from m365gw.edge.admission.authorship import ADDED, REWRITTEN
+from m365gw.edge.admission.explanation import Explanation, Question, explain_local
+from m365gw.edge.admission.explanation import explain as explain_listener
+from m365gw.edge.local.local_users import LocalUsers, number_of
 
 
 @click.command()

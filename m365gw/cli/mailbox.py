@@ -12,9 +12,9 @@ from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.directory.vault import Vault
-from m365gw.relay.flows import TokenUnavailable
-from m365gw.relay.https import https_session
-from m365gw.relay.sign_in import DeviceSignIn
+from m365gw.relay.tokens.flows import TokenUnavailable
+from m365gw.relay.tokens.https import https_session
+from m365gw.relay.tokens.sign_in import DeviceSignIn
 
 
 @click.group()

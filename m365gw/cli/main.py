@@ -26,7 +26,7 @@ COMMANDS = {
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
     "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),
-    "queue": ("m365gw.cli.queue", "Look at the queue and act on it."),
+    "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
     "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),

@@ -31,10 +31,10 @@ from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
-from m365gw.edge import descriptors
-from m365gw.edge.listeners import ListenFailed
-from m365gw.edge.maildrop_folders import MaildropUnusable
-from m365gw.edge.tls_terms import CertificateUnusable
+from m365gw.edge.listening import descriptors
+from m365gw.edge.listening.listeners import ListenFailed
+from m365gw.edge.listening.tls_terms import CertificateUnusable
+from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
 from m365gw.service import endpoints, signals, spool_place
 from m365gw.service.drain import Drain

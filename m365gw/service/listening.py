@@ -18,9 +18,9 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from m365gw.config.endpoints import is_fixed
 from m365gw.config.settings import Listener
-from m365gw.edge.doorway import Doorway
-from m365gw.edge.entrance import SessionFactory
-from m365gw.edge.listeners import ListenerService, ListenFailed
+from m365gw.edge.listening.entrance import SessionFactory
+from m365gw.edge.listening.listeners import ListenerService, ListenFailed
+from m365gw.edge.session.doorway import Doorway
 from m365gw.events import EventLog
 
 

@@ -14,21 +14,21 @@ from twisted.python.threadpool import ThreadPool
 
 from m365gw.config.settings import Settings
 from m365gw.directory.last_use import LastUse
-from m365gw.edge.admission import Admission, ip_address
-from m365gw.edge.authentication import Authenticator
-from m365gw.edge.census import Census
-from m365gw.edge.certificate_watch import CertificateWatch
-from m365gw.edge.certificates import ServerCertificate
-from m365gw.edge.commit import GroupCommit
-from m365gw.edge.disk import Disk
-from m365gw.edge.doorway import Doorway
-from m365gw.edge.entrance import SessionFactory
-from m365gw.edge.intake import Intake
-from m365gw.edge.maildrop import Maildrop, withdraw
-from m365gw.edge.pickup import Pickup
-from m365gw.edge.self_signed import self_signed
-from m365gw.edge.tls_terms import Pair
-from m365gw.edge.usage import Usage
+from m365gw.edge.admission.admission import Admission, ip_address
+from m365gw.edge.listening.census import Census
+from m365gw.edge.listening.certificate_watch import CertificateWatch
+from m365gw.edge.listening.certificates import ServerCertificate
+from m365gw.edge.listening.entrance import SessionFactory
+from m365gw.edge.listening.self_signed import self_signed
+from m365gw.edge.listening.tls_terms import Pair
+from m365gw.edge.local.maildrop import Maildrop, withdraw
+from m365gw.edge.local.pickup import Pickup
+from m365gw.edge.login.authentication import Authenticator
+from m365gw.edge.login.usage import Usage
+from m365gw.edge.receiving.commit import GroupCommit
+from m365gw.edge.receiving.disk import Disk
+from m365gw.edge.receiving.intake import Intake
+from m365gw.edge.session.doorway import Doorway
 from m365gw.events import EventLog
 from m365gw.service import listening
 from m365gw.service.listening import Listening

@@ -19,9 +19,9 @@ from twisted.internet.threads import deferToThread
 
 from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.settings import Settings
-from m365gw.edge.listeners import ListenFailed
-from m365gw.edge.maildrop_folders import MaildropUnusable
-from m365gw.edge.tls_terms import CertificateUnusable
+from m365gw.edge.listening.listeners import ListenFailed
+from m365gw.edge.listening.tls_terms import CertificateUnusable
+from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
 from m365gw.service.changes import Changes, changes
 from m365gw.service.mail_in import MailIn

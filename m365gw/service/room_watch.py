@@ -1,7 +1,8 @@
 """Little room on the disk of the spool is an incident: opened once, and closed once it is over.
 
-Without room no mail is taken (452, `edge/space`); what is there goes out and makes room, so at the
-brink it would come and go with each message. It is over when there was enough for a minute.
+Without room no mail is taken (452, `edge/receiving/space`); what is there goes out and makes room,
+so at the brink it would come and go with each message. It is over when there was enough for a
+minute.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from m365gw import __version__
 from m365gw.config.settings import Settings
-from m365gw.relay.overview import overview
+from m365gw.relay.limits.overview import overview
 from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut

@@ -5,8 +5,8 @@ asked to be, under one name. A message marked *expired* bears the mark in its fi
 turn it is returned to its sender, whatever its mailbox may do (`postsuper -e` calls it forced
 expiry). *Bounce* is that, with its next turn at once.
 
-Nothing here knows of deliveries under way. A running service asks `relay.operations`, which does;
-a command asks here itself, holding the spool's lock, when no service runs.
+Nothing here knows of deliveries under way. A running service asks `relay.queue.operations`, which
+does; a command asks here itself, holding the spool's lock, when no service runs.
 
 Failures: `Gone` from `act` when the message is no longer under the name given: look for it again.
 Everything else is told in the result, one message at a time.

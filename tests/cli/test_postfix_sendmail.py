@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.postfix.address_lists import BadAddresses, addresses
 from m365gw.cli.postfix.local_text import content_of, header_recipients
-from m365gw.edge.maildrop import Maildrop
+from m365gw.edge.local.maildrop import Maildrop
 from m365gw.smtp.dropped import Dropped
 from tests.cli.postfix_call import Outputs, call
 

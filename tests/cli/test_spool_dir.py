@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.main import main
-from m365gw.cli.queue import queue
+from m365gw.cli.queue.commands import queue
 from m365gw.config import places
 from tests.spool.mail import new_spool, put
 

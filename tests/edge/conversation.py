@@ -18,14 +18,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.limits import Limits
 from m365gw.config.logins import Logins
 from m365gw.config.settings import Client, Listener, Network
-from m365gw.edge.admission import Admission
-from m365gw.edge.authentication import Authenticator
-from m365gw.edge.census import Census
-from m365gw.edge.commit import GroupCommit
-from m365gw.edge.doorway import Doorway
-from m365gw.edge.entrance import SessionFactory
-from m365gw.edge.intake import Intake
-from m365gw.edge.pump import Pump
+from m365gw.edge.admission.admission import Admission
+from m365gw.edge.listening.census import Census
+from m365gw.edge.listening.entrance import SessionFactory
+from m365gw.edge.login.authentication import Authenticator
+from m365gw.edge.receiving.commit import GroupCommit
+from m365gw.edge.receiving.intake import Intake
+from m365gw.edge.session.doorway import Doorway
+from m365gw.edge.session.pump import Pump
 from m365gw.events import EventLog
 from m365gw.smtp.envelope import Envelope
 from m365gw.spool.names import Entry

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
-from m365gw.edge.tls_terms import Pair
+from m365gw.edge.listening.tls_terms import Pair
 
 NOW: Final = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
 

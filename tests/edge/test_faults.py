@@ -9,11 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.limits import Limits
 from m365gw.config.settings import Listener
-from m365gw.edge import session
-from m365gw.edge.content import SMALL
-from m365gw.edge.pump import MOST_BUFFERED
-from m365gw.edge.session import Session
-from m365gw.edge.timeouts import FAREWELL_SECONDS
+from m365gw.edge.receiving.content import SMALL
+from m365gw.edge.session import session
+from m365gw.edge.session.pump import MOST_BUFFERED
+from m365gw.edge.session.session import Session
+from m365gw.edge.session.timeouts import FAREWELL_SECONDS
 from m365gw.smtp.commands import Mail
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from m365gw.relay.wire import Wire
+from m365gw.relay.exit.wire import Wire
 
 T = TypeVar("T")
 

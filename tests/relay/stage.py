@@ -18,18 +18,18 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox, Queue
 from m365gw.events import EventLog
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.attempt import Attempts
-from m365gw.relay.bounces import Bounces
-from m365gw.relay.delays import Delays
-from m365gw.relay.delivery import Delivery
-from m365gw.relay.dispatch import Dispatch
-from m365gw.relay.governor import Governor
-from m365gw.relay.mailboxes import Mailboxes
-from m365gw.relay.operations import Operations
-from m365gw.relay.search import Search
-from m365gw.relay.stops import Account
-from m365gw.relay.summaries import Summaries
-from m365gw.relay.transaction import Answer, Transaction
+from m365gw.relay.delivery.attempt import Attempts
+from m365gw.relay.delivery.delivery import Delivery
+from m365gw.relay.exit.transaction import Answer, Transaction
+from m365gw.relay.limits.governor import Governor
+from m365gw.relay.queue.dispatch import Dispatch
+from m365gw.relay.queue.operations import Operations
+from m365gw.relay.queue.search import Search
+from m365gw.relay.reports.bounces import Bounces
+from m365gw.relay.reports.delays import Delays
+from m365gw.relay.reports.summaries import Summaries
+from m365gw.relay.stops.mailboxes import Mailboxes
+from m365gw.relay.stops.stops import Account
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome

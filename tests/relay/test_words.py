@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.microsoft import entra, entra_apps, replies
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction
-from m365gw.relay import attempt
-from m365gw.relay.flows import unavailable
-from m365gw.relay.https import Fault
+from m365gw.relay.delivery import attempt
+from m365gw.relay.tokens.flows import unavailable
+from m365gw.relay.tokens.https import Fault
 from tests.relay.entra import mailbox
 from tests.relay.stage import Stage, refuse
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Settings
 from m365gw.directory import passwords
-from m365gw.edge.census import Stay
+from m365gw.edge.listening.census import Stay
 from m365gw.events import EventLog
 from m365gw.service.mail_in import MailIn
 from m365gw.spool.spool import Spool

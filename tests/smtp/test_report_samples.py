@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.microsoft.replies import diagnose
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Reply
-from m365gw.smtp.report_facts import Facts, Kind, Told
-from m365gw.smtp.report_fields import fields
-from m365gw.smtp.report_summary import Line, compose_summary
-from m365gw.smtp.report_words import words
+from m365gw.smtp.reports.facts import Facts, Kind, Told
+from m365gw.smtp.reports.fields import fields
+from m365gw.smtp.reports.summary import Line, compose_summary
+from m365gw.smtp.reports.words import words
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reports.md"
 

@@ -20,9 +20,9 @@ from time import time
 
 from attrs import define, field, frozen
 
-from m365gw.cli.actions import actions
 from m365gw.cli.control import ControlFailed, NotRunning
 from m365gw.cli.postfix.drop import drop
+from m365gw.cli.queue.actions import actions
 from m365gw.smtp.dropped import Dropped, render
 from m365gw.spool.operations import Action, Done
 from tests.whole.stage import PATIENCE, SENDER, Gateway

@@ -10,7 +10,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from m365gw.edge.self_signed import self_signed
+from m365gw.edge.listening.self_signed import self_signed
 from tests.edge.handshake import write_pair
 from tests.whole.stage import (
     LOGIN,

@@ -23,7 +23,7 @@ from attrs import frozen
 from m365gw.cli.postfix.call import EX_NOPERM, EX_TEMPFAIL, Fatal
 from m365gw.config.limits import Limits
 
-# These three are as `m365gw.edge.maildrop` knows them; a test holds them together.
+# These three are as `m365gw.edge.local.maildrop` knows them; a test holds them together.
 NOTICE = "NOTICE"
 FILE_MODE = 0o640
 NOTICE_LIMIT = 65536  # octets

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from m365gw.cli.actions import Acting, CannotAct, actions
 from m365gw.cli.postfix.call import EX_UNAVAILABLE, Call, Fatal
 from m365gw.cli.postfix.listing import json_lines, table
 from m365gw.cli.postfix.queues import STATES, Queues, service
+from m365gw.cli.queue.actions import Acting, CannotAct, actions
 from m365gw.spool.operations import Action
 
 _USAGE = Fatal(

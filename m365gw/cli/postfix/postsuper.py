@@ -16,10 +16,10 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from m365gw.cli.actions import Acting, CannotAct, actions
 from m365gw.cli.postfix.call import Call, Fatal
 from m365gw.cli.postfix.postqueue import QUEUE_ID
 from m365gw.cli.postfix.queues import NAMES, Queues
+from m365gw.cli.queue.actions import Acting, CannotAct, actions
 from m365gw.spool.names import render_id
 from m365gw.spool.operations import Action, Done, find
 

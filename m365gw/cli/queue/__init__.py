@@ -1,0 +1,1 @@
+"""The spool inspection tool: `m365gw queue`."""

@@ -1,0 +1,67 @@
+"""The queue as a table for people: a line for each message, and one below it that says why.
+
+Why a mailbox may not send is said once, behind all of them: it may be the same for thousands.
+Addresses are never cut: a long one pushes what follows it on its own line, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from m365gw.cli.queue.reasons import reason_of
+from m365gw.cli.running import Running
+from m365gw.cli.words import counted, escaped, short_span, size
+from m365gw.spool.browse import Queued
+from m365gw.spool.names import Entry, State
+
+_ROW = "%-13s  %-8s  %6s  %4s  %5s  %8s  %-28s  %s"
+_HEADS = ("ID", "STATE", "SIZE", "AGE", "TRIES", "NEXT TRY", "MAILBOX", "SENDER > RECIPIENTS")
+
+
+def table(messages: Iterable[Queued], now: float, running: Running | None = None) -> Iterator[str]:
+    """The lines of the table, each as soon as it is known; `now` in seconds since 1970."""
+    running = running or Running()
+    octets = count = 0
+    waits: dict[str, None] = {}
+    for queued in messages:
+        if not count:
+            yield _ROW % _HEADS
+        yield from _lines(queued, now, running)
+        waits[running.why_waits(queued)] = None
+        octets += queued.entry.size
+        count += 1
+    yield f"{counted(count, 'message')}, {_amount(octets)}." if count else "No messages."
+    yield from map(escaped, filter(None, waits))
+
+
+def _amount(octets: int) -> str:
+    return size(octets) if octets >= 1024 else counted(octets, "octet")
+
+
+def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
+    entry = queued.entry
+    yield _ROW % (
+        entry.queue_id,
+        running.state_of(queued),
+        size(entry.size),
+        short_span(now - entry.arrived_at),
+        entry.attempts,
+        "-" if entry.queue_id in running.active else _next_try(entry, now),
+        escaped(queued.origin.mailbox) or "-",
+        "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
+    )
+    reason = reason_of(queued)
+    if reason:
+        yield f"{'':13}  {escaped(reason)}"
+
+
+def _next_try(entry: Entry, now: float) -> str:
+    if entry.state not in (State.INCOMING, State.DEFERRED):
+        return "-"
+    return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"
+
+
+def _whom(queued: Queued) -> str:
+    first, *others = queued.open_recipients or queued.recipients
+    more = f" and {len(others)} more" if others else ""
+    return escaped(first.recipient.address) + more

@@ -1,0 +1,1 @@
+"""Who may send, as whom, to whom and how much; and how to ask in advance."""

@@ -1,0 +1,1 @@
+"""Mail of programs of this machine, by `sendmail` and the maildrop."""

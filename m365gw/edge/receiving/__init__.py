@@ -1,0 +1,1 @@
+"""One message: its envelope, its content, and how it becomes durable."""

@@ -1,0 +1,1 @@
+"""One conversation: octets in, one command at a time, replies out in order."""

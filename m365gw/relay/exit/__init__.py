@@ -1,0 +1,1 @@
+"""How a message is handed to Microsoft: connections, and the words spoken there."""

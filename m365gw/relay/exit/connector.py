@@ -1,0 +1,112 @@
+"""Opens connections: name to address, TCP, and how the certificate of a cloud is verified.
+
+The certificate must name the host of the cloud and come from the system's authorities, or, when
+the cloud has a `ca_file`, from that one alone. TLS 1.2 is the least. There is no way to switch
+verification off.
+
+Failures: `AttemptFailed`, with the cause in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import (
+    Certificate,
+    TLSVersion,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
+
+from m365gw.config.settings import Governor as Limits
+from m365gw.events import EventLog
+from m365gw.microsoft.clouds import Cloud
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.exit.connection import AttemptFailed, Connection
+from m365gw.relay.exit.wire import Wire, cause
+from m365gw.smtp.replies import Reply
+
+CONNECT_TIMEOUT: Final = 30.0  # seconds
+
+
+class Connector:
+    """Opens sessions. `hostname` is the name we give in EHLO; `reactor` connects and has time."""
+
+    def __init__(self, reactor: Any, hostname: str, limits: Limits, log: EventLog) -> None:
+        self._reactor = reactor
+        self._hostname = hostname
+        self._limits = limits
+        self._log = log
+        # Reading the authorities takes milliseconds; the options can serve any number of sessions.
+        self._options: dict[Cloud, IOpenSSLClientConnectionCreator] = {}
+
+    def configure(self, limits: Limits) -> None:
+        """From now on connections are opened with these limits; the authorities are read anew."""
+        self._limits = limits
+        self._options.clear()
+
+    async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
+        """A session signed in as `user`, ready for its first transaction."""
+        options = self._tls_options(cloud)
+        factory = Factory.forProtocol(partial(Wire, self._reactor, self._trace()))
+        factory.noisy = False
+        endpoint = HostnameEndpoint(
+            self._reactor, cloud.smtp_host, cloud.smtp_port, timeout=CONNECT_TIMEOUT
+        )
+        try:
+            wire = cast(Wire, await _cancellable(endpoint.connect(factory)))
+        except CancelledError:
+            raise  # nothing failed: nobody wants it any more
+        except Exception as problem:
+            raise AttemptFailed(Phase.CONNECT, Reply(0, "", cause(problem))) from None
+        connection = Connection(wire, cloud.smtp_host, self._hostname, self._limits)
+        await connection.open(options, user, token)
+        return connection
+
+    def _tls_options(self, cloud: Cloud) -> IOpenSSLClientConnectionCreator:
+        options = self._options.get(cloud)
+        if options is None:
+            try:
+                options = tls_options(cloud.smtp_host, cloud.ca_file)
+            except Exception as problem:
+                words = f"the certificate authorities cannot be read: {cause(problem)}"
+                raise AttemptFailed(Phase.TLS, Reply(0, "", words)) from None
+            self._options[cloud] = options
+        return options
+
+    def _trace(self) -> Callable[[str], None] | None:
+        return partial(self._log.debug, "smtp") if self._log.is_debugging else None
+
+
+def _cancellable(connecting: Deferred[Any]) -> Deferred[Any]:
+    """The same; but when it is cancelled it says so, where Twisted speaks of a name not found."""
+
+    def cancel(answer: Deferred[Any]) -> None:
+        answer.errback(CancelledError())
+        connecting.cancel()
+
+    answer: Deferred[Any] = Deferred(cancel)
+    connecting.addBoth(lambda result: None if answer.called else answer.callback(result))
+    return answer
+
+
+def tls_options(host: str, ca_file: str) -> IOpenSSLClientConnectionCreator:
+    """Options for a client of this host. Raises OSError, ValueError or OpenSSL's errors."""
+    trust = None  # the system's
+    if ca_file:
+        end = b"-----END CERTIFICATE-----"
+        pieces = Path(ca_file).read_bytes().split(end)[:-1]
+        authorities = [Certificate.loadPEM(piece + end) for piece in pieces]
+        if not authorities:
+            raise ValueError(f"{ca_file} holds no certificate")
+        trust = trustRootFromCertificates(authorities)  # type: ignore[no-untyped-call]  # Twisted's
+    return optionsForClientTLS(
+        host, trust, extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2}
+    )

@@ -1,0 +1,1 @@
+"""How much a mailbox, a tenant and a host may send now."""

@@ -1,0 +1,86 @@
+"""All mailboxes as people and programs see them: state, why, until when, and the budget.
+
+Plain values, made when asked for. Failures: `SpoolError` when the budgets cannot be read.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from attrs import asdict, frozen
+
+from m365gw.relay.limits.governor import Governor, Use, Uses, Wait
+from m365gw.relay.limits.shortages import in_words
+from m365gw.relay.stops.mailboxes import Mailboxes
+from m365gw.relay.stops.stops import Standing, State
+from m365gw.spool.names import tag
+from m365gw.spool.schedule import Schedule
+
+
+@frozen
+class Overview:
+    """One mailbox at one moment."""
+
+    address: str
+    standing: Standing
+    uses: Uses
+    wait: Wait  # for its budget
+    waiting: int  # messages in the queue, due or not
+    due: int  # of these, how many could go now
+    at: float  # seconds since the epoch
+
+    @property
+    def why(self) -> str:
+        """Why mail waits, in one sentence; "" when none has to."""
+        told = self.standing.diagnosis
+        if told is not None:
+            return f"{told.what} {told.why}"
+        return in_words(self.address, self.wait, self.uses, self.due) if self.due else ""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON shows it; times are seconds since the epoch, or null."""
+        is_ready = self.standing.state is State.READY
+        told, uses = self.standing.diagnosis, self.uses
+        return {
+            "address": self.address,
+            "state": self.standing.state.value,
+            "since": None if is_ready else self.standing.since,
+            "until": None if is_ready else _time(self.standing.until),
+            "diagnosis": None if told is None else asdict(told),
+            "budget": {
+                "connections": self._use(uses.connections),
+                "minute": self._use(uses.minute),
+                "day": self._use(uses.day),
+                "tenant_day": None if uses.tenant is None else self._use(uses.tenant),
+                "recipients_per_message": uses.recipients_per_message,
+            },
+            "waits": self.waiting,
+            "why": self.why,
+        }
+
+    def _use(self, use: Use) -> dict[str, Any]:
+        until = _time(self.at + use.seconds) if use.seconds else None
+        return {"used": use.used, "limit": _time(use.limit), "until": until}
+
+
+def overview(
+    mailboxes: Mailboxes, governor: Governor, schedule: Schedule, now: float
+) -> list[Overview]:
+    """Every configured mailbox."""
+    return [
+        Overview(
+            address,
+            mailboxes.standing(address),
+            governor.uses(address),
+            governor.wait(address),
+            schedule.backlog(tag(address)),
+            schedule.ready(tag(address)),
+            now,
+        )
+        for address in mailboxes.addresses
+    ]
+
+
+def _time(at: float) -> float | None:
+    return None if at == inf else at

@@ -1,0 +1,1 @@
+"""What keeps mailboxes from sending, why, and until when."""

@@ -1,0 +1,65 @@
+"""What the log says of a stop: an incident when somebody has to know, else a line when it begins
+and one when it is over. A stop of a tenant or a host names no single mailbox."""
+
+from __future__ import annotations
+
+from math import inf
+
+from m365gw.events import EventLog
+from m365gw.incidents import tell_closed, tell_opened
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.stops.stops import Key, Stop
+
+ANY = "ADDRESS"  # in commands that are to be given for each mailbox
+
+
+class StopLog:
+    """Says what happens to stops. An incident opens once and closes once."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def began(self, key: Key, stop: Stop, now: float) -> None:
+        """Something waits, and will go on by itself."""
+        self._say("mailbox.stopped", key, f"waits {round(stop.until - now)} s: {_told(stop).what}")
+
+    def remembered(self, key: Key, stop: Stop, now: float) -> None:
+        """What the last process knew still stops mail."""
+        if stop.until == inf:
+            when = "it waits until it is resumed"
+        else:
+            wait = round(stop.until - now)
+            when = f"it waits {wait} s more" if wait > 0 else "one message tries now"
+        note = f"stopped since before this start; {when}: {_told(stop)}"
+        self._say("mailbox.stopped", key, note, level="warn")
+
+    def ended(self, key: Key, stop: Stop, now: float) -> None:
+        """It is over."""
+        if stop.has_incident:
+            self.incident_over(key, stop, now)
+        else:
+            self._say("mailbox.resumed", key, f"mail goes on after {round(now - stop.since)} s")
+
+    def incident(self, key: Key, stop: Stop) -> None:
+        """Somebody has to know, and is told once."""
+        if not stop.has_incident:
+            stop.has_incident = True
+            tell_opened(self._log, _told(stop), **_subject(key), state=stop.state.value)
+
+    def incident_over(self, key: Key, stop: Stop, now: float) -> None:
+        """The incident is over; the stop may go on for another cause."""
+        if stop.has_incident:
+            stop.has_incident = False
+            tell_closed(self._log, _told(stop), now - stop.since, **_subject(key))
+
+    def _say(self, event: str, key: Key, note: str, level: str = "info") -> None:
+        self._log.emit(event, "qmgr", level=level, note=note, **_subject(key))
+
+
+def _subject(key: Key) -> dict[str, str]:
+    kind, name = key
+    return {"mailbox" if kind == "paused" else kind: name}
+
+
+def _told(stop: Stop) -> Diagnosis:
+    return stop.diagnosis.about(mailbox=ANY, client_id=ANY)

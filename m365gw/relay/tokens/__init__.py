@@ -1,0 +1,1 @@
+"""How mailboxes prove who they are to Microsoft."""

@@ -1,0 +1,1 @@
+"""Broken messages mended, octet for octet where they are whole."""
