@@ -28,6 +28,7 @@ from bench.certificate import certificate
 from bench.gateway import gateway, rehearsal
 from bench.ground import Ground, StillBusy
 from bench.measure import Measured, MeasurementFailed, accepting, end_to_end
+from bench.opensmtpd import is_there, opensmtpd
 from bench.postfix import AS_INSTALLED, DEFERRING, HOLD, postfix, smtp_sink, version
 from bench.quiet import LIMIT, await_quiet
 from bench.report import table
@@ -40,6 +41,7 @@ MESSAGES = 3_000  # of an end-to-end run
 WAIT_FOR_QUIET = 20.0  # seconds before each run
 
 BASE, INSTALLED, OURS = "Postfix, hold queue", "Postfix as installed", "m365gw"
+UNSYNCED = "OpenSMTPD, not synced"  # no durable rival: it is shown, and marked
 END_TO_END_NOTE = """\
 The last hops are not alike: Postfix hands over to smtp-sink in the clear, the gateway to a
 rehearsal of Microsoft 365 with STARTTLS and a sign-in, written in Python. Both without limits."""
@@ -61,6 +63,8 @@ class Bench:
             INSTALLED: lambda folder: postfix(folder, DEFERRING, self.certificate),
             OURS: lambda folder: gateway(folder, self.certificate),
         }
+        if is_there() and not cell.starttls:  # Debian 12's cannot: its key process fails
+            starts[UNSYNCED] = opensmtpd
 
         def measure(rival: str) -> Measured:
             with self.ground.fresh() as folder, starts[rival](folder) as server:
@@ -156,6 +160,8 @@ def heading(ground: Ground, anyway: bool) -> Iterator[str]:
         yield f"NOT on a fresh journaled ext4 ({ground.why_not}). These figures mislead."
     else:
         yield "each run on a fresh ext4 with a journal, on a loop device"
+    if not is_there():
+        yield "without OpenSMTPD: its package is not unpacked in .venv/opensmtpd (`make bench`)"
     if anyway:
         yield "DISTURBED ROUNDS ARE IN THESE FIGURES. They mislead; do not quote them."
 
