@@ -28,7 +28,7 @@ from bench.certificate import certificate
 from bench.gateway import gateway, rehearsal
 from bench.ground import Ground, StillBusy
 from bench.measure import Measured, MeasurementFailed, accepting, end_to_end
-from bench.opensmtpd import is_there, opensmtpd
+from bench.opensmtpd import can_take, is_there, opensmtpd
 from bench.postfix import AS_INSTALLED, DEFERRING, HOLD, postfix, smtp_sink, version
 from bench.quiet import LIMIT, await_quiet
 from bench.report import table
@@ -63,7 +63,7 @@ class Bench:
             INSTALLED: lambda folder: postfix(folder, DEFERRING, self.certificate),
             OURS: lambda folder: gateway(folder, self.certificate),
         }
-        if is_there() and not cell.starttls:  # Debian 12's cannot: its key process fails
+        if is_there() and can_take(cell):
             starts[UNSYNCED] = opensmtpd
 
         def measure(rival: str) -> Measured:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.cells import Cell
 from bench.processes import running
 from bench.servers import Server, await_greeting, free_port
 
@@ -44,6 +45,14 @@ exec "$1"/usr/sbin/smtpd -d -P mta -f "$2"
 def is_there() -> bool:
     """Whether its package has been unpacked."""
     return SMTPD.exists()
+
+
+def can_take(cell: Cell) -> bool:
+    """Whether it can be measured with this load.
+
+    Debian 12's (6.8.0) fails in STARTTLS, and leaves some of a hundred sessions without an answer.
+    """
+    return not cell.starttls and cell.sessions <= 10
 
 
 @contextmanager
