@@ -123,6 +123,7 @@ class Client:
             [(code, text)] = error.recipients.values()
             return f"{code} {text.decode()}"
         except smtplib.SMTPResponseException as error:
+            # Bytes, whatever its annotation says.
             return f"{error.smtp_code} {bytes(error.smtp_error).decode()}"  # type: ignore[arg-type]
         except OSError as error:
             return f"no answer: {error}"

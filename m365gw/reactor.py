@@ -27,6 +27,7 @@ with suppress(ImportError):  # not Linux
 
     from twisted.internet.epollreactor import EPollReactor
 
+    # What it calls of Twisted carries no annotations.
     class Reactor(EPollReactor):
         """Waits for events and hands each to whom it concerns."""
 

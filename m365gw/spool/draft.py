@@ -2,9 +2,8 @@
 
 A draft is nothing yet. `finish` writes it out whole, to a hidden name in `incoming/new`, and
 `Spool.commit` makes it durable and then visible; before that it may vanish at any time, and nobody
-was promised anything. When a call
-fails, the draft is discarded, and the SpoolError that says why is raised then and at each later
-call.
+was promised anything. When a call fails, the draft is discarded, and the SpoolError that says why
+is raised then and at each later call.
 """
 
 from __future__ import annotations
@@ -149,6 +148,8 @@ class Draft:
         fd, self._fd = self._fd, -1
         with contextlib.suppress(OSError):
             self._files.close(fd)
+        # It will be acknowledged, whatever became of a draft whose place it took (`again`).
+        self._health.refused.discard(self.id)
         return self._entry()
 
     def _step(self, call: Callable[[], None]) -> None:

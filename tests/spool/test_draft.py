@@ -82,6 +82,18 @@ class AcceptTests(SpoolCase):
             self.assertEqual(changed, self.claimed(entry).read(0, len(changed) + 1))
         self.assertEqual([], os.listdir(os.path.join(self.path, "incoming/tmp")))
 
+    def test_what_took_its_place_is_not_refused_for_it(self) -> None:
+        """A first draft that could not be removed does not cost the acknowledged second one."""
+        draft = self.spool.draft(ENVELOPE, ORIGIN)
+        draft.write(b"x" * 300_000)
+        again = draft.again()
+        os.unlink(os.path.join(self.path, "incoming/tmp", draft.queue_id))
+        draft.discard()
+        self.assertIn(draft.id, self.spool.health.refused)
+        again.finish()
+        self.assertIsInstance(self.spool.commit([again])[0], Entry)
+        self.assertNotIn(draft.id, self.spool.health.refused)
+
     def test_memory_of_a_draft_is_bounded(self) -> None:
         """What is over the bound lies in the file while the message still arrives."""
         draft = self.spool.draft(ENVELOPE, ORIGIN)
