@@ -8,8 +8,10 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-PEERS := curl haproxy msmtp openssl postfix strace swaks
-export PATH := $(PATH):/usr/sbin:/sbin
+# What the tests drive, and the Debian package it is in where that has another name.
+PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace swaks \
+	systemd-analyze:systemd
+export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
 .PHONY: demo test fuzz lint bench peers rivals format
 
@@ -64,7 +66,8 @@ rivals:
 # The real peers of the whole-service tests. As root on Debian or Ubuntu they are installed here.
 # Postfix is installed without a configuration, so that no mail server is started.
 peers:
-	@missing=""; for tool in $(PEERS); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	@missing=""; for tool in $(PEERS); do \
+		command -v $${tool%:*} >/dev/null 2>&1 || missing="$$missing $${tool#*:}"; done; \
 	test -z "$$missing" && exit 0; \
 	line="apt-get install --yes --no-install-recommends$$missing libnet-ssleay-perl"; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \

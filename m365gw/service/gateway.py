@@ -43,6 +43,7 @@ from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
 from m365gw.service.room_watch import RoomWatch
 from m365gw.service.status import Status, lack_of_space
+from m365gw.service.supervisor import Supervisor
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
 
@@ -69,6 +70,7 @@ class Gateway(Service):
         self._is_stopping = False
         self._reactor = reactor
         self._stream = stream
+        self._supervisor = Supervisor(reactor)
         self.log = EventLog(
             stream,
             hostname=hostname.partition(".")[0],
@@ -124,6 +126,7 @@ class Gateway(Service):
         )
         self._room_watch.start()
         signals.listen(clock, self._hang_up, self._end)
+        clock.callWhenRunning(self._supervisor.ready)
 
     def _open_control(self, mail_in: MailIn) -> None:
         settings = self._settings
@@ -153,6 +156,7 @@ class Gateway(Service):
         """SIGHUP: nobody waits for the answer, and the log has it."""
 
         async def reload() -> None:
+            self._supervisor.reloading()
             try:
                 await self._reload.reload()
             except Rejected:
@@ -160,6 +164,8 @@ class Gateway(Service):
             except Ending as ending:
                 note = str(ending)
                 self.log.emit("service.not_reloaded", "master", level="warn", note=note)
+            finally:
+                self._supervisor.ready()
 
         reloading = Deferred.fromCoroutine(reload())
         reloading.addErrback(lambda fault: _diagnostics.failure("not reloaded", failure=fault))
@@ -199,6 +205,7 @@ class Gateway(Service):
         self._is_stopping = True
         self._drain.cancel()
         self._room_watch.stop()
+        self._supervisor.stopping("no more mail is taken; ends what is in hand")
         self.log.emit("service.stopping", "master", note="no more mail is taken")
         end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
         await self._mail_in.close()
@@ -206,6 +213,7 @@ class Gateway(Service):
         self._mail_in.let_go()
         await self._control.close()
         self._spool.close()
+        self._supervisor.gone()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
         self.log.flush()
 
