@@ -16,6 +16,7 @@ import attrs
 from m365gw.config import files
 from m365gw.config.client_checks import client_faults, network_fault
 from m365gw.config.endpoints import is_fixed
+from m365gw.config.exit_checks import exit_faults, graph_faults
 from m365gw.config.listener_checks import listener_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
 from m365gw.config.settings import CustomCloud, Mailbox, Settings
@@ -104,6 +105,7 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
     yield from _duplicates(
         "mailbox", "address", [each.address.lower() for each in settings.mailbox]
     )
+    without_graph = frozenset(name for name, cloud in settings.cloud.items() if not cloud.graph)
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number)
         yield from address_fault((*here, "address"), mailbox.address)
@@ -115,6 +117,7 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
                 f"Known: {known}; or define [cloud.{mailbox.cloud}].",
             )
         yield from _credential(here, mailbox)
+        yield from exit_faults(here, mailbox, without_graph)
 
 
 def _credential(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
@@ -147,6 +150,7 @@ def _clouds(settings: Settings) -> Iterator[Fault]:
             yield here, f'"{name}" is the name of a Microsoft cloud', "Choose another name."
         if not (cloud.authority.startswith("https://") and "TENANT" in cloud.authority):
             yield (*here, "authority"), "must be an https address that holds the word TENANT", ""
+        yield from graph_faults(here, cloud.graph, is_rehearsal=cloud.rehearsal)
         try:
             host, _ = split_host_port(cloud.smtp)
         except ValueError as error:

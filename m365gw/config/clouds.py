@@ -16,6 +16,8 @@ def clouds_of(settings: Settings) -> dict[str, Cloud]:
             scope=cloud.scope,
             user_scope=cloud.user_scope,
             graph=cloud.graph,
+            graph_scope=cloud.graph_scope,
+            graph_user_scope=cloud.graph_user_scope,
             ca_file=cloud.ca_file,
             rehearsal=cloud.rehearsal,
         )

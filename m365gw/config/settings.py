@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from attrs import field, fields, frozen
 
-from m365gw.config.fields import FileName, Seconds, meaning_of, required, secret, setting
+from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.limits import Limits
 from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
@@ -21,6 +21,8 @@ from m365gw.config.permissions import Permissions
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
 Flow = Literal["certificate", "secret", "device"]
+Exit = Literal["smtp", "graph"]
+Fallback = Literal["", "smtp", "graph"]
 Quirk = Literal["plaintext-auth", "auth-equals", "no-helo-name", "legacy-tls", "bare-lf"]
 Repair = Literal[
     "date",
@@ -103,7 +105,12 @@ class Mailbox:
     cloud: str = setting(
         "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
     )
-    exit: Literal["smtp"] = setting("smtp", "How mail leaves: smtp.")
+    exit: Exit = setting("smtp", "How mail leaves: smtp, or graph where SMTP AUTH is forbidden.")
+    fallback: Fallback = setting(
+        "",
+        "The other exit: graph, when SMTP AUTH is forbidden for the mailbox; smtp, for what Graph "
+        "cannot carry. Empty: none. Each use is logged and shown by m365gw status.",
+    )
 
 
 @frozen(kw_only=True)
@@ -118,8 +125,20 @@ class CustomCloud:
     user_scope: str = setting(
         "https://outlook.office.com/SMTP.Send", "Scope asked for by flows with a user."
     )
-    graph: str = setting("", "Base address of Graph; not used by exit smtp.")
-    ca_file: FileName = setting("", "PEM file: trust only this authority, for SMTP and sign-in.")
+    graph: str = setting(
+        "", 'Base address of Graph, for exit graph: "https://127.0.0.1:8443/graph/v1.0".'
+    )
+    graph_scope: str = setting(
+        "https://graph.microsoft.com/.default",
+        "Scope for Graph asked for by flows without a user.",
+    )
+    graph_user_scope: str = setting(
+        "https://graph.microsoft.com/Mail.Send",
+        "Scope for Graph asked for by flows with a user.",
+    )
+    ca_file: FileName = setting(
+        "", "PEM file: trust only this authority, for SMTP, Graph and sign-in."
+    )
     rehearsal: bool = setting(
         False, "True: this is a rehearsal on loopback, not Microsoft. Needed for any loopback host."
     )
@@ -202,6 +221,9 @@ class Governor:
     )
     internal_domains: tuple[str, ...] = setting(
         (), "Domains of your tenants, whose recipients are not external."
+    )
+    graph_request_limit: Octets = setting(
+        4194304, "Largest request Graph takes. A message is a third larger in it: 4M carries 3M."
     )
     messages_per_connection: int = setting(20, "Messages after which a connection is closed.")
     connection_age: Seconds = setting(240.0, "Age after which a connection is closed.")

@@ -1,5 +1,7 @@
 """The Microsoft clouds: where mail is handed in, who signs tokens, which scope is asked for.
 
+A token is for one exit: SMTP and Graph are two resources with a scope each.
+
 Host, authority, scopes and Graph are independent values; none is derived from another, because
 they do not follow one pattern. World-wide values are documented by Microsoft; SMTP host and scope
 of the national clouds are known from other clients only, so each of them can be overridden by a
@@ -27,9 +29,19 @@ class Cloud:
     authority: str
     scope: str  # asked for by flows without a user
     user_scope: str  # asked for by flows with a user
-    graph: str
+    graph: str  # "https://graph.microsoft.com/v1.0"
+    graph_scope: str
+    graph_user_scope: str
     ca_file: str = ""
     rehearsal: bool = False
+
+    def app_scope(self, exit: str) -> str:
+        """What a flow without a user asks for, for mail that leaves by this exit."""
+        return self.graph_scope if exit == "graph" else self.scope
+
+    def person_scope(self, exit: str) -> str:
+        """What a flow with a user asks for, for mail that leaves by this exit."""
+        return self.graph_user_scope if exit == "graph" else self.user_scope
 
     def authority_of(self, tenant: str) -> str:
         """The sign-in authority of one tenant."""
@@ -48,6 +60,8 @@ PRESETS: Final = MappingProxyType(
                 scope="https://outlook.office365.com/.default",
                 user_scope="https://outlook.office.com/SMTP.Send",
                 graph="https://graph.microsoft.com/v1.0",
+                graph_scope="https://graph.microsoft.com/.default",
+                graph_user_scope="https://graph.microsoft.com/Mail.Send",
             ),
             Cloud(
                 name="gcc-high",
@@ -57,6 +71,8 @@ PRESETS: Final = MappingProxyType(
                 scope="https://outlook.office365.us/.default",
                 user_scope="https://outlook.office365.us/SMTP.Send",
                 graph="https://graph.microsoft.us/v1.0",
+                graph_scope="https://graph.microsoft.us/.default",
+                graph_user_scope="https://graph.microsoft.us/Mail.Send",
             ),
             Cloud(
                 name="dod",
@@ -66,6 +82,8 @@ PRESETS: Final = MappingProxyType(
                 scope="https://outlook.office365.us/.default",
                 user_scope="https://outlook.office365.us/SMTP.Send",
                 graph="https://dod-graph.microsoft.us/v1.0",
+                graph_scope="https://dod-graph.microsoft.us/.default",
+                graph_user_scope="https://dod-graph.microsoft.us/Mail.Send",
             ),
             Cloud(
                 name="china",
@@ -75,6 +93,8 @@ PRESETS: Final = MappingProxyType(
                 scope="https://partner.outlook.cn/.default",
                 user_scope="https://partner.outlook.cn/SMTP.Send",
                 graph="https://microsoftgraph.chinacloudapi.cn/v1.0",
+                graph_scope="https://microsoftgraph.chinacloudapi.cn/.default",
+                graph_user_scope="https://microsoftgraph.chinacloudapi.cn/Mail.Send",
             ),
         )
     }
@@ -89,6 +109,8 @@ def custom(
     scope: str,
     user_scope: str,
     graph: str = "",
+    graph_scope: str = "",
+    graph_user_scope: str = "",
     ca_file: str = "",
     rehearsal: bool = False,
 ) -> Cloud:
@@ -102,7 +124,19 @@ def custom(
         raise ValueError(f'authority must be an https address that holds TENANT, not "{authority}"')
     if is_loopback(host) and not rehearsal:
         raise ValueError(f'"{host}" is this machine: set rehearsal = true if that is what you want')
-    return Cloud(name, host, port, authority, scope, user_scope, graph, ca_file, rehearsal)
+    return Cloud(
+        name,
+        host,
+        port,
+        authority,
+        scope,
+        user_scope,
+        graph,
+        graph_scope,
+        graph_user_scope,
+        ca_file,
+        rehearsal,
+    )
 
 
 def split_host_port(text: str) -> tuple[str, int]:

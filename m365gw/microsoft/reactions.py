@@ -34,7 +34,8 @@ class Action(Enum):
     SPLIT = "split"  # offer fewer recipients at a time: those taken so far, or else half of them
     STOP = "stop"  # stop the scope for `pause` seconds; nothing ages towards a bounce
     REFRESH_TOKEN = "refresh-token"  # drop the token, force a new one, try on a new connection
-    HOLD = "hold"  # stop the scope until someone acts; may probe every `seconds`
+    # Stop the scope until someone acts; may probe every `seconds`. A message is put into hold.
+    HOLD = "hold"
     BOUNCE_IF_REPEATED = "bounce-if-repeated"  # RETRY now; `then` bounces
     BOUNCE = "bounce"  # refused for good: tell the sender
 
@@ -123,9 +124,9 @@ def retry_then(attempts: int, then: Reaction) -> Reaction:
     return Reaction(Action.RETRY, Scope.MESSAGE, then.diagnosis, attempts=attempts, then=then)
 
 
-def fewer_connections(diagnosis: Diagnosis) -> Reaction:
+def fewer_connections(diagnosis: Diagnosis, seconds: float = 5, ceiling: float = 60) -> Reaction:
     """The mailbox has too many connections open."""
-    return Reaction(Action.FEWER_CONNECTIONS, Scope.MAILBOX, diagnosis, seconds=5, ceiling=60)
+    return Reaction(Action.FEWER_CONNECTIONS, Scope.MAILBOX, diagnosis, seconds, ceiling)
 
 
 def stop(
@@ -148,6 +149,11 @@ def stop(
 def hold(scope: Scope, diagnosis: Diagnosis) -> Reaction:
     """Stop a scope until someone acts; probed hourly, so that it drains by itself once mended."""
     return Reaction(Action.HOLD, scope, diagnosis, seconds=HOUR, alarm=True)
+
+
+def set_aside(diagnosis: Diagnosis, *, alarm: bool = False) -> Reaction:
+    """The message waits in hold for an operator; others go on."""
+    return Reaction(Action.HOLD, Scope.MESSAGE, diagnosis, alarm=alarm)
 
 
 def refresh_token(then: Reaction) -> Reaction:

@@ -30,6 +30,7 @@ from m365gw.microsoft import (
     rows_signing_in,
 )
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.graph import known
 from m365gw.microsoft.reactions import Reaction, done
 from m365gw.microsoft.rows import SENDING, Defaults, Phase, Row
 from m365gw.smtp.replies import Reply
@@ -95,11 +96,14 @@ def react(phase: Phase, reply: Reply) -> Reaction:
 
 @lru_cache(maxsize=256)
 def diagnose(reply: Reply, *, was_sent: bool = False) -> Diagnosis:
-    """What a reply means of which nobody remembers the phase.
+    """What a reply, of the submission server or of Graph, means of which nobody knows the phase.
 
     The phases in which recipients get theirs are asked first, and the first that knows the reply
     has its say. `was_sent`: the message was out whole when what happened happened.
     """
+    by_graph = known(reply)
+    if by_graph is not None:
+        return by_graph
     if not reply.code:
         return react(Phase.DATA if was_sent else Phase.CONNECT, reply).diagnosis
     phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)

@@ -26,6 +26,8 @@ class PresetTests(SynchronousTestCase):
                 self.assertEqual(cloud.smtp_port, 587)
                 self.assertTrue(cloud.scope.endswith("/.default"))
                 self.assertTrue(cloud.user_scope.endswith("/SMTP.Send"))
+                self.assertTrue(cloud.graph_scope.endswith("/.default"))
+                self.assertTrue(cloud.graph_user_scope.endswith("/Mail.Send"))
                 self.assertFalse(cloud.rehearsal)
 
     def test_worldwide_values(self) -> None:
@@ -34,6 +36,14 @@ class PresetTests(SynchronousTestCase):
         self.assertEqual(cloud.smtp_host, "smtp.office365.com")
         self.assertEqual(cloud.scope, "https://outlook.office365.com/.default")
         self.assertEqual(cloud.user_scope, "https://outlook.office.com/SMTP.Send")
+
+    def test_each_exit_has_a_scope_of_its_own(self) -> None:
+        """A token for SMTP is none for Graph, with a user and without."""
+        cloud = PRESETS["worldwide"]
+        self.assertEqual(cloud.app_scope("smtp"), "https://outlook.office365.com/.default")
+        self.assertEqual(cloud.app_scope("graph"), "https://graph.microsoft.com/.default")
+        self.assertEqual(cloud.person_scope("smtp"), "https://outlook.office.com/SMTP.Send")
+        self.assertEqual(cloud.person_scope("graph"), "https://graph.microsoft.com/Mail.Send")
 
 
 class CustomTests(SynchronousTestCase):

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from m365gw.config.settings import Governor as Limits
+from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.esmtp import Extensions
 from m365gw.relay.exit.transaction import Answer, Dialogue, Transaction
@@ -33,12 +34,16 @@ QUIT_TIMEOUT: Final = 10.0  # nothing depends on the answer
 
 
 class AttemptFailed(Exception):
-    """No session came to be. `phase` says how far it got, `reply` why (code 0: no reply)."""
+    """No session came to be. `phase` says how far it got, `reply` why (code 0: no reply).
 
-    def __init__(self, phase: Phase, reply: Reply) -> None:
+    `reaction` is what it asks for, where that is known without the table of replies.
+    """
+
+    def __init__(self, phase: Phase, reply: Reply, reaction: Reaction | None = None) -> None:
         super().__init__(f"{phase.value}: {reply}")
         self.phase = phase
         self.reply = reply
+        self.reaction = reaction
 
 
 class State(Enum):

@@ -18,6 +18,7 @@ from typing import Final
 
 from attrs import frozen
 
+from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.esmtp import Extensions, mail_command, rcpt_command
 from m365gw.relay.exit.wire import Lost, Wire
@@ -62,10 +63,12 @@ class Answer(Verdict):
     """A verdict, with the phase of the dialogue its reply came from.
 
     The outcome is what the reply says by the letter: 5yz is FAILED, 4yz and no reply are PENDING.
-    What Microsoft means by it is for `microsoft.replies.react(phase, reply)` to say.
+    What Microsoft means by it is for `microsoft.replies.react(phase, reply)` to say, unless it is
+    known already: `reaction`.
     """
 
     phase: Phase
+    reaction: Reaction | None = None
 
 
 class Dialogue:

@@ -102,7 +102,7 @@ class AppFlow:
             with Translated(client, self._mailbox):
                 if fresh:
                     app.remove_tokens_for_client()  # there is no force_refresh for this flow
-                answer = app.acquire_token_for_client([self._cloud.scope])
+                answer = app.acquire_token_for_client([self._cloud.app_scope(self._mailbox.exit)])
                 return granted(answer, self._mailbox)
         except TokenUnavailable:
             self._close()

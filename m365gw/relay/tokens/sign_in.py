@@ -58,7 +58,7 @@ class DeviceSignIn:
         """Ask Entra for a code. Raises `TokenUnavailable`."""
         app, client = make_user_app(mailbox, cloud, open_session, msal.SerializableTokenCache())
         with Translated(client, mailbox):
-            flow = app.initiate_device_flow([cloud.user_scope])
+            flow = app.initiate_device_flow([cloud.person_scope(mailbox.exit)])
             if "user_code" not in flow:
                 raise unavailable(fault_of(client.last, flow), mailbox)
         return cls(

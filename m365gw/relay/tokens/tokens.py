@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -38,6 +38,11 @@ __all__ = ["DeviceSignIn", "TokenUnavailable", "Tokens"]
 
 RENEW_AHEAD = 600.0  # seconds before a token's end; at most half its life
 RENEW_AGAIN = 60.0  # seconds between attempts to renew a token that still serves
+
+
+def by_either_exit(mailbox: Mailbox) -> tuple[Mailbox, Mailbox]:
+    """A mailbox as it signs in for SMTP, and for Graph: a token is good for one of them."""
+    return evolve(mailbox, exit="smtp"), evolve(mailbox, exit="graph")
 
 
 @define
@@ -104,15 +109,17 @@ class Tokens:
 
     def configure(self, clouds: Mapping[str, Cloud], mailboxes: Collection[Mailbox]) -> None:
         """From now on these are the clouds and mailboxes. The tokens of others are forgotten."""
+        known = {each for mailbox in mailboxes for each in by_either_exit(mailbox)}
         for mailbox in list(self._accounts):
             is_same = clouds.get(mailbox.cloud) == self._clouds[mailbox.cloud]
-            if mailbox not in mailboxes or not is_same:
+            if mailbox not in known or not is_same:
                 del self._accounts[mailbox]
         self._clouds = clouds
 
     async def token(self, mailbox: Mailbox, *, min_life: float = 300.0, force: bool = False) -> str:
         """An access token that lives for `min_life` seconds or more, where Entra gives such ones.
 
+        It is good for the exit the mailbox has: give `by_either_exit(mailbox)` for a certain one.
         `force`: the one given out last was refused; it is dropped and a new one fetched. Raises
         `TokenUnavailable`.
         """

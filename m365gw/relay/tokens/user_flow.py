@@ -92,7 +92,7 @@ class UserFlow:
                 if account is None:
                     raise unavailable(Fault(400, "interaction_required"), self._mailbox)
                 answer = app.acquire_token_silent_with_error(
-                    [self._cloud.user_scope],
+                    [self._cloud.person_scope(self._mailbox.exit)],
                     account,
                     force_refresh=fresh,
                     http_exceptions=TOLERATED,

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
+from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable, by_either_exit
 from tests.relay.entra import BROKEN, CLOUD, OFFLINE, Answer, Entra, Store, mailbox, refusal
 from tests.relay.peer import Outcomes
 
@@ -215,3 +215,14 @@ class TokensTests(SynchronousTestCase):
         self.tokens.configure({"worldwide": evolve(CLOUD, scope="other")}, [BOX])
         self.assertTrue(self.ask().value)
         self.assertEqual(self.calls.count, 2)
+
+    def test_each_exit_has_a_token_of_its_own(self) -> None:
+        """SMTP and Graph are two resources; both tokens outlive a reload."""
+        by_smtp, by_graph = by_either_exit(BOX)
+        for box, token in ((by_smtp, "AT1"), (by_graph, "AT2"), (by_smtp, "AT1")):
+            self.assertEqual(Outcomes(self.tokens.token(box)).value, token)
+        scopes = [post["scope"] for post in self.entra.posts]
+        self.assertEqual(scopes, [CLOUD.scope, CLOUD.graph_scope])
+        self.tokens.configure({"worldwide": CLOUD}, [BOX])
+        for box, token in ((by_smtp, "AT1"), (by_graph, "AT2")):
+            self.assertEqual(Outcomes(self.tokens.token(box)).value, token)
