@@ -42,6 +42,8 @@ class WheelTests(SynchronousTestCase):
         names = zipfile.ZipFile(self.wheel).namelist()
         self.assertIn("twisted/plugins/m365gw_plugin.py", names)
         self.assertIn("m365gw/py.typed", names)
+        self.assertIn("m365gw/directory/migrations/env.py", names)
+        self.assertIn("m365gw/directory/migrations/versions/v0001_entries.py", names)
         self.assertEqual([n for n in names if n.startswith("twisted/") and "__init__" in n], [])
         self.assertEqual([n for n in names if n.startswith("tests")], [])
         with tarfile.open(self.sdist) as archive:

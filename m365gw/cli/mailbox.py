@@ -10,6 +10,7 @@ import click
 from m365gw.cli.main import Invocation
 from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Mailbox, Settings
+from m365gw.directory.database import Database
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.directory.vault import Vault
 from m365gw.relay.tokens.flows import TokenUnavailable
@@ -43,7 +44,9 @@ def signin(invocation: Invocation, address: str) -> None:
         click.echo(f"In a browser, open   {sign_in.verification_uri}")
         click.echo(f"and enter the code   {sign_in.user_code}")
         click.echo(f"Sign in as {wanted.address}. Waiting ...")
-        while not sign_in.poll(Vault(settings.state_dir)):
+        database = Database(settings.directory.url, settings.state_dir)
+        vault = Vault(database, settings.state_dir)
+        while not sign_in.poll(vault):
             time.sleep(sign_in.interval)
     except TokenUnavailable as problem:
         said = problem.diagnosis

@@ -25,6 +25,7 @@ from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
 _USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
+_DATABASE = re.compile(r"postgres(?:ql)?://")
 MAY_BE_ZERO = (
     "tenant_external_recipients_per_day",
     "minimal_free_space",
@@ -45,6 +46,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _networks(settings)
     yield from _local_users(settings)
     yield from files.faults(settings)
+    yield from _directory(settings)
     if settings.hostname and not _HOSTNAME.fullmatch(settings.hostname):
         yield ("hostname",), f"{settings.hostname!r} is not a host name", 'As "relay.example.com".'
     if len(os.fsencode(settings.control_socket)) > LONGEST_SOCKET_NAME:
@@ -80,6 +82,15 @@ def _reports(settings: Settings) -> Iterator[Fault]:
         )
     if settings.queue.report_limit < 1:
         yield ("queue", "report_limit"), "must be at least 1", "Take it out to get the default."
+
+
+def _directory(settings: Settings) -> Iterator[Fault]:
+    if settings.directory.url and not _DATABASE.match(settings.directory.url):
+        yield (
+            ("directory", "url"),
+            "names no PostgreSQL database",
+            'As "postgresql://user@host/name"; for SQLite, take it out.',
+        )
 
 
 def _listeners(settings: Settings) -> Iterator[Fault]:
@@ -127,7 +138,7 @@ def _credential(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
             'flow "secret" needs a client secret',
             "Add client_secret_file = the file that holds it.",
         )
-    if mailbox.flow == "certificate" and not mailbox.certificate_file:
+    if mailbox.flow == "certificate" and not (mailbox.certificate_file or mailbox.certificate):
         yield (
             here,
             'flow "certificate" needs a certificate',

@@ -9,17 +9,21 @@ import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs import frozen
 
 from m365gw.config import checks, sources, structure
+from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
-from m365gw.config.settings import Settings
+from m365gw.config.settings import Mailbox, Settings
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
+
+T = TypeVar("T", Mailbox, Directory)
+_UNREADABLE = "postgresql://unreadable"
 
 
 @frozen
@@ -81,19 +85,28 @@ def _with_absolute_files(value: Any, tree: Tree, path: KeyPath) -> Any:
 def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Problem]]:
     """The settings with each secret read from its file, where one is named."""
     problems: list[Problem] = []
-    mailboxes = list(settings.mailbox)
-    for number, mailbox in enumerate(settings.mailbox):
-        if not mailbox.client_secret_file:
-            continue
-        place = structure.place_of(tree, ("mailbox", number, "client_secret_file"))
-        if mailbox.client_secret:
-            problems.append(Problem(place, "client_secret is given too", "Keep one of the two."))
-            continue
-        secret, fault = _secret_in(mailbox.client_secret_file)
-        problems += [Problem(place, fault)] if fault else []
-        # An unreadable secret is one fault, not also a missing one.
-        mailboxes[number] = attrs.evolve(mailbox, client_secret=secret or "unreadable")
-    return attrs.evolve(settings, mailbox=tuple(mailboxes)), problems
+    mailboxes = tuple(
+        _with_secret(mailbox, "client_secret", tree, ("mailbox", number), problems)
+        for number, mailbox in enumerate(settings.mailbox)
+    )
+    directory = _with_secret(settings.directory, "url", tree, ("directory",), problems)
+    return attrs.evolve(settings, mailbox=mailboxes, directory=directory), problems
+
+
+def _with_secret(row: T, name: str, tree: Tree, path: KeyPath, problems: list[Problem]) -> T:
+    """A table of the settings with this secret of it, read from the file `NAME_file`."""
+    file = getattr(row, f"{name}_file")
+    if not file:
+        return row
+    place = structure.place_of(tree, (*path, f"{name}_file"))
+    if getattr(row, name):
+        problems.append(Problem(place, f"{name} is given too", "Keep one of the two."))
+        return row
+    secret, fault = _secret_in(file)
+    problems += [Problem(place, fault)] if fault else []
+    # An unreadable secret is one fault, not also a missing or a wrong one.
+    read: dict[str, Any] = {name: secret or _UNREADABLE}
+    return attrs.evolve(row, **read)
 
 
 def _secret_in(file: str) -> tuple[str, str]:

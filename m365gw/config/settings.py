@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from attrs import field, fields, frozen
 
+from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.limits import Limits
 from m365gw.config.local import Local
@@ -99,6 +100,9 @@ class Mailbox:
     client_id: str = required("Application (client) id of the app registration.")
     client_secret: str = secret("The client secret, for flow secret. Better: client_secret_file.")
     client_secret_file: FileName = setting("", "File that holds the client secret.")
+    certificate: str = secret(
+        "Private key and certificate as PEM text, for flow certificate. Better: certificate_file."
+    )
     certificate_file: FileName = setting(
         "", "PEM file with private key and certificate, for flow certificate."
     )
@@ -247,7 +251,9 @@ class Settings:
     hostname: str = setting(
         "", "Name in the greeting, EHLO and trace headers. Empty: the host's own name."
     )
-    state_dir: FileName = setting("/var/lib/m365gw", "Keys, certificates and sealed tokens.")
+    state_dir: FileName = setting(
+        "/var/lib/m365gw", "Keys, certificates, and the database where no other is named."
+    )
     spool_dir: FileName = setting("/var/spool/m365gw", "The queue.")
     control_socket: FileName = setting(
         "/run/m365gw/control.sock", "Where commands reach the service. Empty: nowhere."
@@ -258,6 +264,9 @@ class Settings:
     maildrop_dir: FileName = setting(
         "/var/spool/m365gw-maildrop",
         "Where sendmail leaves mail of local programs. Only used with a [[local]] rule.",
+    )
+    directory: Directory = setting(
+        Directory(), "Mailboxes, clients and sign-ins made beside this file."
     )
     tls: Tls = setting(Tls(), "The certificate clients see.")
     listener: tuple[Listener, ...] = setting((), "Where mail comes in.")

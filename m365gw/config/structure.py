@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime
+from functools import cache
 from math import isfinite, nan
 from types import GenericAlias
 from typing import Any, Literal, get_args, get_origin
@@ -52,6 +53,7 @@ def place_of(tree: Tree, path: KeyPath) -> str:
     return place if place.startswith("environment") else f"{place}  {key_name(path)}".rstrip()
 
 
+@cache
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
 

@@ -1,25 +1,22 @@
-"""Secrets at rest: sealed, one file each, under a key that lies elsewhere.
+"""Secrets at rest: sealed in the database, under a key that lies elsewhere (`seal`).
 
-    state_dir/keys/seal      one Fernet key a line; the first seals, all of them open
-    state_dir/sealed/NAME    a secret, sealed together with its own name
+A secret that was stored is durable. Names in use: `sign-in ADDRESS`, and those of `secrets`.
 
-A sealed file copied to another name does not open: the name is part of what is sealed. Files are
-written whole (a temporary file, fsync, rename, fsync of the folder), so a crash leaves the old
-secret or the new one.
-
-Failures: `VaultError` when a secret cannot be opened (key lost, file damaged) or stored; its text
-names the file and the remedy and never the secret.
+Failures: `VaultError` when a secret cannot be opened (key lost, row damaged), read or stored; its
+text names the place and the remedy, and never the secret.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from pathlib import Path
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import Connection, delete, insert, select
 
-from m365gw.directory.private_files import create_private, write_private
+from m365gw.directory.database import Database, DirectoryError, lock
+from m365gw.directory.schema import sealed
+from m365gw.directory.seal import Seal, SealError
 
 
 class VaultError(Exception):
@@ -29,54 +26,82 @@ class VaultError(Exception):
 class Vault:
     """The sealed secrets of one gateway. Blocking calls."""
 
-    def __init__(self, state_dir: str) -> None:
-        self._keys = Path(state_dir) / "keys"
-        self._sealed = Path(state_dir) / "sealed"
+    def __init__(self, database: Database, state_dir: str) -> None:
+        self._database = database
+        self.seal = Seal(state_dir)
 
     def load(self, name: str) -> bytes | None:
         """The secret of that name, or None when there is none. Raises `VaultError`."""
-        path = self._path(name)
-        try:
-            sealed = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise VaultError(f"{path}: cannot be read: {error.strerror}") from error
-        try:
-            opened = self._seal().decrypt(sealed)
-        except InvalidToken:
-            opened = b""
-        if not opened.startswith(_digest(name)):
-            raise VaultError(
-                f"{path}: does not open with the keys in {self._keys / 'seal'}. "
-                "Restore the key file that belongs to it, or sign the mailbox in again."
-            )
-        return opened.removeprefix(_digest(name))
+        for _ in ("now", "after a rotation that ended between the row and the key"):
+            with _told(), self._database.reading() as connection:
+                row = connection.execute(select(sealed.c.secret).where(sealed.c.name == name))
+                found = row.scalar()
+            if found is None:
+                return None
+            with _told():
+                secret = self.seal.open(name, found)
+            if secret is not None:
+                return secret
+        raise VaultError(self.unopened([name]))
+
+    def load_all(self, connection: Connection, kinds: Collection[str]) -> dict[str, bytes | None]:
+        """All secrets of these kinds ("client-secret") by name; None where one does not open.
+
+        Raises `VaultError`.
+        """
+        with _told():
+            rows = connection.execute(select(sealed.c.name, sealed.c.secret)).all()
+            return {
+                row.name: self.seal.open(row.name, row.secret)
+                for row in rows
+                if row.name.partition(" ")[0] in kinds
+            }
 
     def store(self, name: str, secret: bytes) -> None:
-        """Keep a secret under a name; it is on disk when this returns. Raises `VaultError`."""
-        path = self._path(name)
-        try:
-            write_private(path, self._seal().encrypt(_digest(name) + secret))
-        except OSError as error:
-            raise VaultError(f"{path}: cannot be written: {error.strerror}") from error
+        """Keep a secret under a name; it is durable when this returns. Raises `VaultError`."""
+        with _told(), self._database.writing() as connection:
+            self.put(connection, name, secret)
 
-    def _seal(self) -> MultiFernet:
-        path = self._keys / "seal"
-        try:
-            if not path.exists():
-                create_private(path, Fernet.generate_key() + b"\n")
-            return MultiFernet([Fernet(key) for key in path.read_bytes().split()])
-        except OSError as error:
-            raise VaultError(f"{path}: {error.strerror}") from error
-        except ValueError as error:
-            raise VaultError(f"{path}: holds no valid key. Restore it from a backup.") from error
+    def remove(self, name: str) -> None:
+        """Forget a secret, if there is one of that name. Raises `VaultError`."""
+        with _told(), self._database.writing() as connection:
+            self.drop(connection, name)
 
-    def _path(self, name: str) -> Path:
-        """A file name made from a secret's name: readable, and never a path."""
-        readable = re.sub(r"[^0-9A-Za-z@._-]", "_", name).lstrip(".")[:100]
-        return self._sealed / f"{readable}.{_digest(name).hex()[:16]}"
+    def names(self) -> list[str]:
+        """The names of all secrets. Raises `VaultError`."""
+        with _told(), self._database.reading() as connection:
+            return list(connection.execute(select(sealed.c.name).order_by(sealed.c.name)).scalars())
+
+    def put(self, connection: Connection, name: str, secret: bytes) -> None:
+        """Store in somebody's transaction. Raises `VaultError`."""
+        with _told():
+            # A key read before this could be one that a rotation has just removed.
+            lock(connection, sealed)
+            if not self.seal.exists() and _is_empty(connection):
+                self.seal.make()
+            self.drop(connection, name)
+            row = {"name": name, "secret": self.seal.close(name, secret), "changed_at": time.time()}
+            connection.execute(insert(sealed).values(row))
+
+    def drop(self, connection: Connection, name: str) -> None:
+        """Remove in somebody's transaction."""
+        connection.execute(delete(sealed).where(sealed.c.name == name))
+
+    def unopened(self, names: Collection[str]) -> str:
+        """The words for secrets that no key opens."""
+        return (
+            f"{', '.join(names)}: does not open with the keys in {self.seal.file}. Restore the key"
+            " file that belongs to it, or sign the mailbox in again."
+        )
 
 
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
+def _is_empty(connection: Connection) -> bool:
+    return connection.execute(select(sealed.c.name).limit(1)).first() is None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (DirectoryError, SealError) as error:
+        raise VaultError(str(error)) from None

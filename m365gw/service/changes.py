@@ -22,6 +22,7 @@ FIXED = (
     "control_socket",
     "control_socket_mode",
     "maildrop_dir",
+    "directory",
 )
 _NAMES = {
     "listener": "name",

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Settings
+from m365gw.directory.database import Database
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
@@ -61,7 +62,9 @@ class MailOut:
         self._disk = Threads(reactor, 2, "disk")
         self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
-        self._tokens = tokens = Tokens(clouds, Vault(settings.state_dir), log, self._sign_in)
+        database = Database(settings.directory.url, settings.state_dir)
+        vault = Vault(database, settings.state_dir)
+        self._tokens = tokens = Tokens(clouds, vault, log, self._sign_in)
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
         self._connections = Pool(tokens, self._connector, clouds, settings.governor)
         sharing = _accounts(settings, clouds)

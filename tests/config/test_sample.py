@@ -23,6 +23,7 @@ from m365gw.config.structure import settings_from
 SAMPLE = Path(__file__).parents[2] / "etc" / "m365gw.toml"
 TABLES: dict[str, type[Any]] = {
     "": model.Settings,
+    "directory": model.Directory,
     "tls": model.Tls,
     "tls.extra": model.Certificate,
     "listener": model.Listener,

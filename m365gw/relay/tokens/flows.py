@@ -195,6 +195,8 @@ def misconfigured(key: str, what: str, why: str, fix: str) -> TokenUnavailable:
 def app_credential(mailbox: Mailbox) -> str | dict[str, str]:
     """The secret or certificate as MSAL wants it, read now. Raises `TokenUnavailable`."""
     file = mailbox.certificate_file if mailbox.flow == "certificate" else mailbox.client_secret_file
+    if mailbox.flow == "certificate" and mailbox.certificate:
+        return certificate_credential(mailbox, mailbox.certificate)
     if not file:
         return mailbox.client_secret
     try:

@@ -1,0 +1,24 @@
+"""By which name an entry is known, however it is written."""
+
+from __future__ import annotations
+
+import ipaddress
+from types import MappingProxyType
+from typing import Final
+
+from m365gw.directory.passwords import composed
+
+# The setting that names a row of each table.
+NAMES: Final = MappingProxyType({"mailbox": "address", "client": "login", "network": "cidr"})
+
+
+def key_of(table: str, name: str) -> str:
+    """The same for all ways to write one name: `Relay@Contoso.com`, `10.1.0.7/32`."""
+    if table == "mailbox":
+        return name.casefold()
+    if table == "client":
+        return composed(name)
+    try:
+        return str(ipaddress.ip_network(name))
+    except ValueError:
+        return name  # no network; whoever checks says so

@@ -1,0 +1,54 @@
+"""Bringing the tables up to date: Alembic's revisions in `migrations/versions`, one after another.
+
+One process at a time does it, and all revisions are one transaction. Alembic is only loaded when
+there is something to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from m365gw.directory.schema import REVISION
+
+_FOLDER = Path(__file__).with_name("migrations")
+_VERSIONS = "alembic_version"  # Alembic's own table
+_TURN = 0x6D333635  # number of the advisory lock; nobody else's, we hope
+
+
+class TooNew(Exception):
+    """The tables were made by a version of m365gw that is newer than this one."""
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether nothing is to be done."""
+    return revision_of(connection) == REVISION
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables; None where there are none."""
+    if not inspect(connection).has_table(_VERSIONS):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {_VERSIONS}")).scalar()
+
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Make the tables of this revision, or change older ones. Raises `TooNew`."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    there = revision_of(connection)
+    for wanted in (there, None if revision == "head" else revision):
+        if wanted is not None and wanted not in known:
+            raise TooNew(
+                f"The tables are of revision {wanted}, which a newer m365gw has made; this one"
+                f" knows {REVISION}. Install that version again, or restore a backup of this one."
+            )
+    command.upgrade(config, revision)

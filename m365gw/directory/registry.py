@@ -1,0 +1,222 @@
+"""Every change of the entries made beside the configuration, by whoever: checked, then written.
+
+A change is taken when the settings that would come of it have no fault they had not before; all
+faults are said at once. The entry, its secrets and the audit line are one transaction, and changes
+take turns, so none is checked against what another has just changed.
+
+Failures: `Rejected` with every problem, when the change makes no sense or the entry stands in the
+configuration file, which is its owner's; `DirectoryError` and `VaultError` when it cannot be kept.
+Then nothing has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import attrs
+from attrs import frozen
+from sqlalchemy import Connection, update
+
+from m365gw.config.documents import document_of, row_from
+from m365gw.config.logins import Password
+from m365gw.config.problems import Problem
+from m365gw.config.settings import Client, Mailbox, Network, Settings
+from m365gw.directory import audit, merge, rows
+from m365gw.directory.database import Database
+from m365gw.directory.entries import Entries, place_of
+from m365gw.directory.keys import NAMES, key_of
+from m365gw.directory.last_use import fingerprint
+from m365gw.directory.schema import revision
+from m365gw.directory.vault import Vault
+
+Values = Mapping[str, Any]  # as the configuration has them: {"address": ..., "flow": ...}
+
+
+class Rejected(Exception):
+    """The change was not made. Carries every reason."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class Registry:
+    """Adds, changes and removes entries. `by` says who does it, for the audit. Blocking calls.
+
+    In a change, None takes a setting back to its default, and what is not named stays.
+    `read_settings` gives the settings of the configuration file alone.
+    """
+
+    def __init__(
+        self, database: Database, vault: Vault, read_settings: Callable[[], Settings]
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._entries = Entries(database, vault)
+        self._read_settings = read_settings
+
+    def add_mailbox(self, values: Values, by: str) -> Mailbox:
+        """Add a mailbox; client_secret and certificate go to the vault."""
+        made: Mailbox = self._add("mailbox", values, by)
+        return made
+
+    def change_mailbox(self, address: str, values: Values, by: str) -> Mailbox:
+        """Change settings of a mailbox. Its address stays."""
+        changed: Mailbox = self._change("mailbox", address, values, by)
+        return changed
+
+    def remove_mailbox(self, address: str, by: str) -> None:
+        """Remove a mailbox with its secrets and its sign-in. Its mail is kept."""
+        self._remove("mailbox", address, by)
+
+    def add_client(self, values: Values, by: str) -> Client:
+        """Add a client with one password or more, as hashes."""
+        made: Client = self._add("client", values, by)
+        return made
+
+    def change_client(self, login: str, values: Values, by: str) -> Client:
+        """Change settings of a client. Its login stays; `password` replaces all passwords."""
+        changed: Client = self._change("client", login, values, by)
+        return changed
+
+    def remove_client(self, login: str, by: str) -> None:
+        """Remove a client with its passwords."""
+        self._remove("client", login, by)
+
+    def set_password(self, login: str, values: Values, by: str) -> Password:
+        """Give a client one more password: `hash`, and what else a [[client.password]] says."""
+        with self._changing("client", login, by) as change:
+            document = document_of(change.there())
+            document["password"] = [*document.get("password", []), dict(values)]
+            client: Client = _built("client", document)
+            change.put(client, "client.password-added", {"label": client.password[-1].label})
+        return client.password[-1]
+
+    def remove_password(self, login: str, password: str, by: str) -> None:
+        """Take a password from a client, known by its label or its `last_use.fingerprint`."""
+        with self._changing("client", login, by) as change:
+            client: Client = change.there()
+            found = [p for p in client.password if password in (fingerprint(p.hash), p.label)]
+            if len(found) != 1:
+                what = "has several passwords of that label" if found else "has no such password"
+                _reject(change.place, what, "m365gw client list shows them.")
+            left = tuple(each for each in client.password if each is not found[0])
+            told = {"label": found[0].label}
+            change.put(attrs.evolve(client, password=left), "client.password-removed", told)
+
+    def add_network(self, values: Values, by: str) -> Network:
+        """Add a network that may relay without a login."""
+        made: Network = self._add("network", values, by)
+        return made
+
+    def change_network(self, cidr: str, values: Values, by: str) -> Network:
+        """Change settings of a network. Its cidr stays."""
+        changed: Network = self._change("network", cidr, values, by)
+        return changed
+
+    def remove_network(self, cidr: str, by: str) -> None:
+        """Remove a network."""
+        self._remove("network", cidr, by)
+
+    def _add(self, table: str, values: Values, by: str) -> Any:
+        row = _built(table, values)
+        with self._changing(table, getattr(row, NAMES[table]), by) as change:
+            if change.before is not None:
+                _reject(change.place, "is there already", "Change that one, or remove it first.")
+            change.put(row, f"{table}.added", {"settings": sorted(values)})
+        return row
+
+    def _change(self, table: str, name: str, values: Values, by: str) -> Any:
+        with self._changing(table, name, by) as change:
+            wanted = {**document_of(change.there()), **values}
+            row = _built(table, {key: value for key, value in wanted.items() if value is not None})
+            if key_of(table, getattr(row, NAMES[table])) != change.key:
+                remedy = "Add a new one and remove this one."
+                _reject(f"{change.place}  {NAMES[table]}", "cannot be changed", remedy)
+            change.put(row, f"{table}.changed", {"settings": sorted(values)})
+        return row
+
+    def _remove(self, table: str, name: str, by: str) -> None:
+        with self._changing(table, name, by) as change:
+            change.there()
+            change.remove(f"{table}.removed")
+
+    @contextmanager
+    def _changing(self, table: str, name: str, by: str) -> Iterator[_Change]:
+        """One change, whose transaction holds when what comes of it has no new fault."""
+        configured = self._read_settings()
+        key = key_of(table, name)
+        if merge.origin(configured, table, key) == "file":
+            _reject(
+                f"{table} {name}",
+                "stands in the configuration file, which only its owner changes",
+                "Change it there, then: m365gw reload",
+            )
+        with self._database.writing() as connection:
+            connection.execute(update(revision).values(number=revision.c.number + 1))  # our turn
+            before = self._entries.read_in(connection)
+            there = {key_of(table, getattr(row, NAMES[table])): row for row in before.of(table)}
+            yield _Change(connection, self._vault, by, table, key, there.get(key), sorted(there))
+            new = merge.problems_of(configured, self._entries.read_in(connection))
+            for old in merge.problems_of(configured, before):
+                new.pop(old, None)
+            if new:
+                raise Rejected(list(new.values()))
+
+
+@frozen
+class _Change:
+    """One entry that is changed, inside of the transaction."""
+
+    _connection: Connection
+    _vault: Vault
+    _by: str
+    _table: str
+    key: str
+    before: Any  # the entry as it was, or None
+    _known: Sequence[str]
+
+    @property
+    def place(self) -> str:
+        return place_of(self._table, self.key)
+
+    def there(self) -> Any:
+        """The entry as it was. Raises `Rejected` when there is none."""
+        if self.before is None:
+            known = ", ".join(self._known) or "none"
+            _reject(self.place, f"there is no such {self._table}", f"Known: {known}.")
+        return self.before
+
+    def put(self, row: Any, action: str, detail: Values) -> None:
+        """Write it, and the line for the audit."""
+        rows.write(self._connection, self._vault, self._table, self.key, row, self._by)
+        audit.note(self._connection, self._by, action, self.key, detail)
+
+    def remove(self, action: str) -> None:
+        """Remove it, and say so in the audit."""
+        rows.remove(self._connection, self._vault, self._table, self.key)
+        audit.note(self._connection, self._by, action, self.key, {})
+
+
+def _built(table: str, values: Values) -> Any:
+    """The entry these values make. Raises `Rejected`."""
+    row, problems = row_from(table, values, str(values.get(NAMES[table], f"new {table}")))
+    if problems:
+        raise Rejected(problems)
+    if isinstance(row, Client) and row.password_hash:
+        first = Password(hash=row.password_hash)
+        row = attrs.evolve(row, password_hash="", password=(first, *row.password))
+    named = [name for name in ("client_secret_file", "certificate_file") if getattr(row, name, "")]
+    if named:
+        _reject(
+            f"{table}  {named[0]}",
+            "is for the configuration file",
+            "Give the secret itself: it is kept sealed.",
+        )
+    return row
+
+
+def _reject(place: str, fault: str, remedy: str) -> NoReturn:
+    raise Rejected([Problem(place, fault, remedy)])

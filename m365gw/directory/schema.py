@@ -1,0 +1,108 @@
+"""The tables of the directory. A change here needs a revision in `migrations/versions`.
+
+Times are seconds since 1970. A `document` is a table of the configuration as JSON (`documents`),
+without its secrets, which are in `sealed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+REVISION = "0001"  # of the tables below
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _made() -> list[Column[Any]]:
+    """Who made a row, and who changed it last."""
+    return [
+        Column("made_at", Double, nullable=False),
+        Column("made_by", Text, nullable=False),
+        Column("changed_at", Double, nullable=False),
+        Column("changed_by", Text, nullable=False),
+    ]
+
+
+# Grows with every change of the entries; one row.
+revision = Table("revision", metadata, Column("number", Integer, nullable=False))
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("key", Text, primary_key=True),  # as `keys.key_of` gives it, in each of these
+    Column("document", Text, nullable=False),
+    *_made(),
+)
+clients = Table(
+    "clients",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("document", Text, nullable=False),  # without passwords
+    *_made(),
+)
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("client", Text, ForeignKey("clients.key", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # `last_use.fingerprint` of its hash
+    Column("document", Text, nullable=False),
+    *_made(),
+)
+networks = Table(
+    "networks",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    *_made(),
+)
+
+# Secrets, sealed with their name (`vault`).
+sealed = Table(
+    "sealed",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+# When each password was last used, and from where (`last_use`).
+last_use = Table(
+    "last_use",
+    metadata,
+    Column("login", Text, primary_key=True),
+    Column("password", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+# Who changed what (`audit`).
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
