@@ -28,6 +28,7 @@ from twisted.internet.task import Clock, deferLater
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.limits.governor import Governor
@@ -156,7 +157,8 @@ class SimulatedDay:
         clocks = Clocks(seconds, seconds, "boot")
         self.ledger = Ledger(os.path.join(folder, LEDGER), self.spool.health, clocks)
         self.governor = Governor(limits, self.ledger, accounts)
-        self.mailboxes = Mailboxes(accounts, log)
+        incidents = Incidents(log, seconds)
+        self.mailboxes = Mailboxes(accounts, log, incidents)
         self.schedule = Schedule()
         self.dispatch = Dispatch(
             spool=self.spool,
@@ -169,6 +171,7 @@ class SimulatedDay:
             clock=self.clock,
             disk=NoDisk(),
             log=log,
+            incidents=incidents,
             has_new_sign_in=lambda address: False,
         )
         self.dispatch.start()

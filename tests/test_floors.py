@@ -30,6 +30,7 @@ FLOORS = {
     "syncing": 2.5,
     "relay": 3,
     "rehearsal": 3,
+    "alerts": 3.25,
     "admin": 4,
     "cli": 4,
     "service": 5,

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 import attrs
 
 from m365gw.config import files
+from m365gw.config.alert_checks import alert_faults
 from m365gw.config.client_checks import client_faults, network_fault
 from m365gw.config.endpoints import is_fixed
 from m365gw.config.exit_checks import exit_faults, graph_faults
 from m365gw.config.listener_checks import listener_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
 from m365gw.config.settings import CustomCloud, Mailbox, Settings
-from m365gw.config.sources import Fault, KeyPath
+from m365gw.config.sources import UNREADABLE, Fault, KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
@@ -58,6 +59,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     if settings.queue.postmaster:
         yield from address_fault(("queue", "postmaster"), settings.queue.postmaster)
     yield from _reports(settings)
+    yield from alert_faults(settings.alerts, _addresses(settings))
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:
@@ -85,7 +87,8 @@ def _reports(settings: Settings) -> Iterator[Fault]:
 
 
 def _directory(settings: Settings) -> Iterator[Fault]:
-    if settings.directory.url and not _DATABASE.match(settings.directory.url):
+    url = settings.directory.url
+    if url and url != UNREADABLE and not _DATABASE.match(url):
         yield (
             ("directory", "url"),
             "names no PostgreSQL database",

@@ -37,6 +37,8 @@ def faults(settings: Settings) -> Iterator[Fault]:
             yield here, f"{file} holds no certificate with its key", _PAIR
     for name, cloud in settings.cloud.items():
         yield from _unreadable(("cloud", name, "ca_file"), cloud.ca_file)
+    for number, webhook in enumerate(settings.alerts.webhook):
+        yield from _unreadable(("alerts", "webhook", number, "ca_file"), webhook.ca_file)
 
 
 def is_open_to_all(file: str) -> bool:

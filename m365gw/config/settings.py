@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from attrs import field, fields, frozen
 
+from m365gw.config.alerts import Alerts
 from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.limits import Limits
@@ -282,6 +283,7 @@ class Settings:
     logins: Logins = setting(Logins(), "How many passwords may be tried, and how fast.")
     governor: Governor = setting(Governor(), "Microsoft's limits, kept before they bite.")
     log: Log = setting(Log(), "What is logged and how.")
+    alerts: Alerts = setting(Alerts(), "Who is told of incidents.")
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:

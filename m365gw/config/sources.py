@@ -24,6 +24,7 @@ from m365gw.config.problems import Problem
 DEFAULT_PATH = "/etc/m365gw/m365gw.toml"
 PATH_VARIABLE = "M365GW_CONFIG"
 PREFIX = "M365GW_"
+UNREADABLE = "unreadable"  # stands for a secret whose file gave none, which has been said
 KeyPath = tuple[str | int, ...]
 Fault = tuple[KeyPath, str, str]  # the key it is about, the fault, the remedy
 

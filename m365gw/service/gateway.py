@@ -6,8 +6,8 @@ other way: listeners and the messages in hand first, then the deliveries in flig
 In between it takes a new configuration (SIGHUP, `reload`) or drains.
 
 Failures: a folder, a certificate or a port that cannot be had ends the program with 1 and the
-reason, in the log and where twistd was called. A control socket that cannot be had is said in the
-log, and mail flows without it.
+reason, in the log and where twistd was called. A control socket that cannot be had is an
+incident, and mail flows without it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
+from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
@@ -36,16 +37,20 @@ from m365gw.edge.listening.listeners import ListenFailed
 from m365gw.edge.listening.tls_terms import CertificateUnusable
 from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints, signals, spool_place
 from m365gw.service.drain import Drain
+from m365gw.service.incident_desk import IncidentDesk
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
-from m365gw.service.room_watch import RoomWatch
-from m365gw.service.status import Status, lack_of_space
+from m365gw.service.status import Status
 from m365gw.service.supervisor import Supervisor
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
+
+NO_CONTROL = "control-socket-unavailable"  # the key of its incident
 
 _diagnostics = Logger()
 _UNUSABLE = (NotOurs, Unusable, CertificateUnusable, ListenFailed, MaildropUnusable)
@@ -79,6 +84,7 @@ class Gateway(Service):
             clock=reactor.seconds,
             flush_soon=partial(reactor.callLater, 0),
         )
+        self.incidents = Incidents(self.log, reactor.seconds)
 
     # Twisted's Service carries no annotations.
 
@@ -108,23 +114,33 @@ class Gateway(Service):
 
     def _open(self) -> None:
         settings, clock, log = self._settings, self._reactor, self.log
+        incidents = self.incidents
         claim(settings.state_dir)
         spool_place.check(settings.state_dir, settings.spool_dir)
         self._spool = Spool.open(
             settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
         )
         spool_place.remember(settings.state_dir, settings.spool_dir)
-        self._mail_out = mail_out = MailOut(settings, self._spool, clock, log)
-        self._mail_in = mail_in = MailIn(settings, self._spool, mail_out.accepted, clock, log)
+        self._mail_out = mail_out = MailOut(settings, self._spool, clock, log, incidents)
+        self._mail_in = mail_in = MailIn(
+            settings, self._spool, mail_out.accepted, clock, log, incidents
+        )
+        self._desk = IncidentDesk(settings, incidents, self._spool, mail_in, mail_out, clock, log)
+        self._desk.start()
         mail_in.start()
         mail_out.start()
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
-        self._reload = Reload(settings, self._wanted, self._is_ending, mail_in, mail_out, log)
-        self._open_control(mail_in)
-        self._room_watch = RoomWatch(
-            lambda: lack_of_space(self._spool, self._reload.settings), clock, log
+        self._reload = Reload(
+            settings,
+            self._wanted,
+            self._is_ending,
+            mail_in,
+            mail_out,
+            log,
+            incidents,
+            self._desk.apply,
         )
-        self._room_watch.start()
+        self._open_control(mail_in)
         signals.listen(clock, self._hang_up, self._end)
         clock.callWhenRunning(self._supervisor.ready)
 
@@ -136,6 +152,7 @@ class Gateway(Service):
         api = Api(self.log)
         endpoints.serve(api, status, self._reload.reload, self._drain.begin)
         add_queue(api, self._mail_out.operations)
+        add_incidents(api, self._desk)
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
         if not settings.control_socket:
@@ -143,8 +160,9 @@ class Gateway(Service):
         try:
             self._control.open()
         except ControlUnavailable as error:
-            note = f"{error} Until then m365gw status, reload, drain and queue cannot reach it."
-            self.log.emit("control.unavailable", "master", level="error", note=note)
+            self.incidents.open(_no_control(error), level="error")
+        else:
+            self.incidents.close(NO_CONTROL)
 
     def _wanted(self) -> Settings:
         return _with_hostname(self._read())
@@ -204,7 +222,7 @@ class Gateway(Service):
         assert self._mail_in is not None
         self._is_stopping = True
         self._drain.cancel()
-        self._room_watch.stop()
+        self._desk.stop()
         self._supervisor.stopping("no more mail is taken; ends what is in hand")
         self.log.emit("service.stopping", "master", note="no more mail is taken")
         end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
@@ -216,6 +234,17 @@ class Gateway(Service):
         self._supervisor.gone()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
         self.log.flush()
+
+
+def _no_control(error: ControlUnavailable) -> Diagnosis:
+    return Diagnosis(
+        NO_CONTROL,
+        "The control socket could not be opened: m365gw status, reload, drain and queue cannot"
+        " reach the service.",
+        str(error),
+        "Mend that and restart the service. Until then mail flows, and SIGHUP reloads.",
+        "operator",
+    )
 
 
 def _with_hostname(settings: Settings) -> Settings:

@@ -30,6 +30,7 @@ from m365gw.edge.receiving.disk import Disk
 from m365gw.edge.receiving.intake import Intake
 from m365gw.edge.session.doorway import Doorway
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.service import listening
 from m365gw.service.listening import Listening
 from m365gw.spool.group_sync import GroupSync
@@ -68,6 +69,7 @@ class MailIn:
         accepted: Callable[[Entry], object],
         reactor: Any,
         log: EventLog,
+        incidents: Incidents,
     ) -> None:
         self._settings = settings
         self._spool = spool
@@ -77,7 +79,7 @@ class MailIn:
         certificate = ServerCertificate(pairs(settings))
         maildrop = _maildrop(settings)
         self._pools: list[ThreadPool] = []
-        self.certificates = CertificateWatch(certificate, reactor, log)
+        self.certificates = CertificateWatch(certificate, reactor, log, incidents)
         self._syncing = Syncing(reactor, GroupSync(), self._in_threads(1, "sync"))
         self._commit = GroupCommit(Disk(spool, self._syncing).commit, accepted)
         self._repairs = self._in_threads(1, "repairs")

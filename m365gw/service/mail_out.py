@@ -16,6 +16,7 @@ from m365gw.config.settings import Settings
 from m365gw.directory.database import Database
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.delivery.attempt import Attempts
 from m365gw.relay.delivery.delivery import Delivery
@@ -53,13 +54,15 @@ class MailOut:
     as it began, also for a mailbox that was removed. Mail of a removed mailbox is kept.
     """
 
-    def __init__(self, settings: Settings, spool: Spool, reactor: Any, log: EventLog) -> None:
+    def __init__(
+        self, settings: Settings, spool: Spool, reactor: Any, log: EventLog, incidents: Incidents
+    ) -> None:
         self._reactor = reactor
         self._log = log
         self._clouds = clouds = clouds_of(settings)
         # Not forgotten when they are removed, as deliveries may be under way.
         self._accounts = accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
-        self._disk = Threads(reactor, 2, "disk")
+        self.disk = Threads(reactor, 2, "disk")
         self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
         database = Database(settings.directory.url, settings.state_dir)
@@ -70,11 +73,11 @@ class MailOut:
         sharing = _accounts(settings, clouds)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
-        self.mailboxes = Mailboxes(sharing, log)
+        self.mailboxes = Mailboxes(sharing, log, incidents)
         bounces = Bounces(
             spool=spool,
             mailboxes=self.mailboxes,
-            disk=self._disk,
+            disk=self.disk,
             clock=reactor,
             log=log,
             hostname=settings.hostname,
@@ -112,8 +115,9 @@ class MailOut:
             queue=settings.queue,
             addresses=[mailbox.address for mailbox in settings.mailbox],
             clock=reactor,
-            disk=self._disk,
+            disk=self.disk,
             log=log,
+            incidents=incidents,
             has_new_sign_in=lambda address: tokens.has_new_sign_in(accounts[address]),
         )
         self._clock_watch = ClockWatch(reactor, log, self.dispatch.clock_was_set)
@@ -121,8 +125,8 @@ class MailOut:
             spool=spool,
             schedule=self.schedule,
             dispatch=self.dispatch,
-            search=Search(spool=spool, disk=self._disk, clock=reactor),
-            disk=self._disk,
+            search=Search(spool=spool, disk=self.disk, clock=reactor),
+            disk=self.disk,
             clock=reactor,
             log=log,
         )
@@ -169,7 +173,7 @@ class MailOut:
         self._log.emit("mailbox.removed", "qmgr", level="warn", mailbox=address, note=note)
 
     def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        return Deferred.fromCoroutine(self._disk.call(function, *arguments))
+        return Deferred.fromCoroutine(self.disk.call(function, *arguments))
 
     def accepted(self, entry: Entry) -> None:
         """A message has become durable, and may go."""
@@ -208,7 +212,7 @@ class MailOut:
             farewell = Deferred.fromCoroutine(self._connections.close())
             await farewell.addTimeout(FAREWELL, self._reactor)
         self._syncing.close()
-        for threads in (self._disk, self._sign_in):
+        for threads in (self.disk, self._sign_in):
             await threads.stop()
         self.governor.ledger.close()
 

@@ -23,9 +23,13 @@ from m365gw.edge.listening.listeners import ListenFailed
 from m365gw.edge.listening.tls_terms import CertificateUnusable
 from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service.changes import Changes, changes
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
+
+REJECTED = "configuration-rejected"  # the key of its incident
 
 
 class Rejected(Exception):
@@ -46,7 +50,8 @@ class Ending(Exception):
 class Reload:
     """Keeps the settings that hold now, and takes new ones.
 
-    `read` reads the configuration; `is_ending` says whether the gateway drains or stops.
+    `read` reads the configuration; `is_ending` says whether the gateway drains or stops;
+    `apply_also` gives new settings to whoever else wants them, and cannot fail.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class Reload:
         mail_in: MailIn,
         mail_out: MailOut,
         log: EventLog,
+        incidents: Incidents,
+        apply_also: Callable[[Settings], object],
     ) -> None:
         self.settings = settings
         self._read = read
@@ -64,6 +71,8 @@ class Reload:
         self._in = mail_in
         self._out = mail_out
         self._log = log
+        self._incidents = incidents
+        self._apply_also = apply_also
         self._turn = DeferredLock()  # one at a time, in the order they were asked for
 
     async def reload(self) -> Changes:
@@ -91,6 +100,7 @@ class Reload:
             raise Rejected((Problem("", str(error)),)) from None
         self._in.take(prepared)
         self._out.apply(change.settings)
+        self._apply_also(change.settings)
         self._log.configure(format=change.settings.log.format, level=change.settings.log.level)
         self.settings = change.settings
         self._say(change)
@@ -101,6 +111,7 @@ class Reload:
             raise Ending
 
     def _say(self, change: Changes) -> None:
+        self._incidents.close(REJECTED)
         words = "; ".join(change.changed) or "nothing has changed"
         self._log.emit("service.reloaded", "master", note=f"configuration read anew: {words}")
         if change.needs_restart:
@@ -117,3 +128,18 @@ class Reload:
             end = "" if problem.fault.endswith((".", "?")) else "."
             note = f"{where}{problem.fault}{end} {problem.remedy}".strip()
             self._log.emit("service.problem", "master", level="error", note=note)
+        self._incidents.open(_rejected(problems), level="error")
+
+
+def _rejected(problems: tuple[Problem, ...]) -> Diagnosis:
+    first = problems[0]
+    where = f"{first.place}: " if first.place else ""
+    more = f" There are {len(problems)} problems in all." if len(problems) > 1 else ""
+    return Diagnosis(
+        REJECTED,
+        "A new configuration was not taken; the gateway goes on with the one it has.",
+        f"{where}{first.fault.rstrip('.')}.{more}",
+        "m365gw check shows every problem. Mend them, then m365gw reload. Do not restart before:"
+        " the service would not start.",
+        "operator",
+    )

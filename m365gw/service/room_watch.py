@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from m365gw.events import EventLog
-from m365gw.incidents import tell_closed, tell_opened
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 
 LOOK_EVERY = 5.0  # seconds
 OVER_AFTER = 60.0  # seconds with enough room
+FULL = "spool-full"  # the key of its incident
 
 
 class RoomWatch:
@@ -26,13 +26,12 @@ class RoomWatch:
     """
 
     def __init__(
-        self, lack: Callable[[], Mapping[str, str]], clock: IReactorTime, log: EventLog
+        self, lack: Callable[[], Mapping[str, str]], clock: IReactorTime, incidents: Incidents
     ) -> None:
         self._lack = lack
         self._clock = clock
-        self._log = log
-        self._incident: Diagnosis | None = None
-        self._opened_at = self._lacked_at = 0.0
+        self._incidents = incidents
+        self._lacked_at = clock.seconds()
         self._again: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -40,13 +39,9 @@ class RoomWatch:
         now, lack = self._clock.seconds(), self._lack()
         if lack:
             self._lacked_at = now
-            if self._incident is None:
-                self._opened_at = now
-                self._incident = Diagnosis("spool-full", **lack, who="operator")
-                tell_opened(self._log, self._incident)
-        elif self._incident is not None and now - self._lacked_at >= OVER_AFTER:
-            tell_closed(self._log, self._incident, now - self._opened_at)
-            self._incident = None
+            self._incidents.open(Diagnosis(FULL, **lack, who="operator"))
+        elif now - self._lacked_at >= OVER_AFTER:
+            self._incidents.close(FULL)
         self._again = self._clock.callLater(LOOK_EVERY, self.start)
 
     def stop(self) -> None:

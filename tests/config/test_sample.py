@@ -16,6 +16,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config import settings as model
+from m365gw.config.alerts import Webhook
 from m365gw.config.load import load
 from m365gw.config.sources import Tree
 from m365gw.config.structure import settings_from
@@ -37,6 +38,8 @@ TABLES: dict[str, type[Any]] = {
     "logins": model.Logins,
     "governor": model.Governor,
     "log": model.Log,
+    "alerts": model.Alerts,
+    "alerts.webhook": Webhook,
     "cloud": model.CustomCloud,
 }
 
@@ -79,7 +82,7 @@ class SampleTests(SynchronousTestCase):
     def test_commented_values_are_the_defaults(self) -> None:
         """Taking a "#" away changes nothing."""
         defaults = model.Settings()
-        for table in ("queue", "limits", "logins", "governor", "log", "tls"):
+        for table in ("queue", "limits", "logins", "governor", "log", "tls", "alerts"):
             section = re.search(rf"(?ms)^\[{table}\]\n(.*?)(?=^#?\[|\Z)", self.text)
             assert section is not None
             values = tomllib.loads(uncommented(section.group(1)))

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox, Queue
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.attempt import Attempts
 from m365gw.relay.delivery.delivery import Delivery
@@ -211,7 +212,8 @@ class Stage:
             )
             for address in addresses
         }
-        self.mailboxes = Mailboxes(accounts, self.log)
+        self.incidents = Incidents(self.log, self.clock.seconds)
+        self.mailboxes = Mailboxes(accounts, self.log, self.incidents)
         self.signed_in: set[str] = set()  # mailboxes somebody has just signed in for
         disk = Inline()
         attempts = Attempts(
@@ -258,6 +260,7 @@ class Stage:
             clock=self.clock,
             disk=disk,
             log=self.log,
+            incidents=self.incidents,
             has_new_sign_in=self.signed_in.__contains__,
         )
         self.operations = Operations(

@@ -12,6 +12,7 @@ from m365gw.config.settings import Client, Settings
 from m365gw.directory import passwords
 from m365gw.edge.listening.census import Stay
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.service.mail_in import MailIn
 from m365gw.spool.spool import Spool
 
@@ -30,7 +31,8 @@ class KnownTests(SynchronousTestCase):
 
     def mail_in(self) -> MailIn:
         log = EventLog(io.StringIO(), hostname="gw")
-        made = MailIn(self.settings, self.spool, lambda entry: None, Clock(), log)
+        incidents = Incidents(log, lambda: 0.0)
+        made = MailIn(self.settings, self.spool, lambda entry: None, Clock(), log, incidents)
         self.addCleanup(made.let_go)
         return made
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from m365gw.config.settings import Settings
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.service import reload
 from m365gw.service.reload import Ending, Reload
 
@@ -42,7 +43,15 @@ class EndingTests(TestCase):
         self.mail_in, self.mail_out = Half(), Half()
         parts: Any = (self.mail_in, self.mail_out)
         log = EventLog(io.StringIO(), hostname="gw")
-        self.reload = Reload(Settings(), Settings, lambda: self.is_ending, *parts, log)
+        self.reload = Reload(
+            Settings(),
+            Settings,
+            lambda: self.is_ending,
+            *parts,
+            log,
+            Incidents(log, lambda: 0.0),
+            lambda settings: None,
+        )
 
     async def test_a_gateway_that_goes_on(self) -> None:
         """Both halves go on with what was read."""

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.service.room_watch import RoomWatch
 
 LACK = {"what": "The disk is nearly full.", "why": "12 octets are free.", "fix": "Make room."}
@@ -26,7 +27,8 @@ class RoomWatchTests(SynchronousTestCase):
             flush_soon=lambda flush: flush(),
         )
         self.lack: dict[str, str] = {}
-        self.watch = RoomWatch(lambda: self.lack, self.clock, log)
+        incidents = Incidents(log, self.clock.seconds)
+        self.watch = RoomWatch(lambda: self.lack, self.clock, incidents)
         self.watch.start()
         self.addCleanup(self.watch.stop)
 

@@ -15,7 +15,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.events import EventLog
-from m365gw.incidents import tell_closed, tell_opened
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
@@ -23,6 +23,7 @@ from m365gw.spool.ledger import Ledger
 from m365gw.spool.spool import Spool
 
 PROBE_EVERY = 5.0  # seconds between trials
+FAILED = "spool-failed"  # the key of its incident
 
 
 @define(kw_only=True)
@@ -34,23 +35,21 @@ class DiskWatch:
     clock: IReactorTime
     disk: Calls
     log: EventLog
+    incidents: Incidents
     _probed_at: float = 0.0
     _obstacle: str = ""  # why the last trial failed, as was said
-    _incident: Diagnosis | None = None
-    _failed_at: float = 0.0
 
     async def look(self) -> bool:
         """To be called each second while the gate is closed. True: it has opened."""
         now = self.clock.seconds()
-        self._open_incident(now)
+        self._open_incident()
         if abs(now - self._probed_at) < PROBE_EVERY:
             return False
         self._probed_at = now
         is_good = await self.disk.call(self._probe)
         self._say_obstacle()
-        if is_good and self._incident is not None:
-            tell_closed(self.log, self._incident, now - self._failed_at)
-            self._incident = None
+        if is_good:
+            self.incidents.close(FAILED)
         return is_good
 
     def _probe(self) -> bool:
@@ -70,17 +69,17 @@ class DiskWatch:
             level = "error" if self._obstacle else "warn"
             self.log.emit("spool.tried", "qmgr", level=level, note=note)
 
-    def _open_incident(self, now: float) -> None:
+    def _open_incident(self) -> None:
         """One incident while the gate is closed, whatever else fails meanwhile."""
-        if self._incident is None:
-            self._failed_at = now
-            self._incident = Diagnosis(
-                "spool-failed",
-                f"The disk of the spool {self.spool.path} failed; no mail is taken or sent.",
-                f"The system says: {self.spool.health.cause}.",
-                "Look at the disk (dmesg, smartctl, df -h). It may be unmounted, repaired and"
-                " mounted again at the same place while this runs. Mail goes on by itself a minute"
-                " after the disk works again.",
-                "operator",
-            )
-            tell_opened(self.log, self._incident, level="error")
+        if self.incidents.is_open(FAILED):
+            return
+        told = Diagnosis(
+            FAILED,
+            f"The disk of the spool {self.spool.path} failed; no mail is taken or sent.",
+            f"The system says: {self.spool.health.cause}.",
+            "Look at the disk (dmesg, smartctl, df -h). It may be unmounted, repaired and"
+            " mounted again at the same place while this runs. Mail goes on by itself a minute"
+            " after the disk works again.",
+            "operator",
+        )
+        self.incidents.open(told, level="error")

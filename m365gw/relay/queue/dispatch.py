@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.limits.clearance import Clearance
 from m365gw.relay.limits.governor import Governor
@@ -67,6 +68,7 @@ class Dispatch:
         clock: IReactorTime,
         disk: Calls,
         log: EventLog,
+        incidents: Incidents,
         has_new_sign_in: Callable[[str], bool],
     ) -> None:
         self._spool = spool
@@ -90,7 +92,12 @@ class Dispatch:
             clock=clock,
             disk=disk,
             disk_watch=DiskWatch(
-                spool=spool, ledger=governor.ledger, clock=clock, disk=disk, log=log
+                spool=spool,
+                ledger=governor.ledger,
+                clock=clock,
+                disk=disk,
+                log=log,
+                incidents=incidents,
             ),
             log=log,
             has_new_sign_in=has_new_sign_in,

@@ -8,7 +8,7 @@ the trouble arose the stop ends and everything drains by itself, if not the wait
 longer. So nobody has to restart anything after mending it. A probe that takes long keeps the
 others for a minute, then another one goes.
 
-A stop that needs somebody, or that lasts, opens one incident in the log, which closes once.
+A stop that needs somebody, or that lasts, opens one incident, which closes once.
 
 Pure: `now` (seconds since the epoch) is passed in; `state` and `restore` speak plain values.
 Mailboxes are named by address. Nothing fails here.
@@ -21,6 +21,7 @@ from math import inf
 from typing import Any
 
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.microsoft.replies import Phase
@@ -49,9 +50,9 @@ SENDER_KEPT = 86400.0  # seconds after which a sender's stop that nobody probed 
 class Mailboxes:
     """All mailboxes and what stops them. `has_news`: something is worth writing down."""
 
-    def __init__(self, accounts: Iterable[Account], log: EventLog) -> None:
+    def __init__(self, accounts: Iterable[Account], log: EventLog, incidents: Incidents) -> None:
         self.has_news = False
-        self._log = StopLog(log)
+        self._log = StopLog(log, incidents)
         self._roster = Roster(accounts)
         self._stops: dict[Key, Stop] = {}
         self._streaks = Streaks()
@@ -268,7 +269,7 @@ class Mailboxes:
         if stop is None:
             stop = self._begin(key, Stop(state, due.diagnosis, now, now))
         elif stop.diagnosis.key != due.diagnosis.key:
-            self._log.incident_over(key, stop, now)
+            self._log.incident_over(key, stop)
             stop.state, stop.diagnosis, stop.waits = state, due.diagnosis, 1
         elif stop.until > now:
             return  # several answers to messages sent before the stop count once

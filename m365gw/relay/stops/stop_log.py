@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import inf
 
 from m365gw.events import EventLog
-from m365gw.incidents import tell_closed, tell_opened
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.stops.stops import Key, Stop
 
@@ -16,8 +16,9 @@ ANY = "ADDRESS"  # in commands that are to be given for each mailbox
 class StopLog:
     """Says what happens to stops. An incident opens once and closes once."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, incidents: Incidents) -> None:
         self._log = log
+        self._incidents = incidents
 
     def began(self, key: Key, stop: Stop, now: float) -> None:
         """Something waits, and will go on by itself."""
@@ -32,11 +33,14 @@ class StopLog:
             when = f"it waits {wait} s more" if wait > 0 else "one message tries now"
         note = f"stopped since before this start; {when}: {_told(stop)}"
         self._say("mailbox.stopped", key, note, level="warn")
+        if stop.has_incident:
+            about = _subject(key)
+            self._incidents.remember(_told(stop), stop.since, state=stop.state.value, **about)
 
     def ended(self, key: Key, stop: Stop, now: float) -> None:
         """It is over."""
         if stop.has_incident:
-            self.incident_over(key, stop, now)
+            self.incident_over(key, stop)
         else:
             self._say("mailbox.resumed", key, f"mail goes on after {round(now - stop.since)} s")
 
@@ -44,13 +48,13 @@ class StopLog:
         """Somebody has to know, and is told once."""
         if not stop.has_incident:
             stop.has_incident = True
-            tell_opened(self._log, _told(stop), **_subject(key), state=stop.state.value)
+            self._incidents.open(_told(stop), state=stop.state.value, **_subject(key))
 
-    def incident_over(self, key: Key, stop: Stop, now: float) -> None:
+    def incident_over(self, key: Key, stop: Stop) -> None:
         """The incident is over; the stop may go on for another cause."""
         if stop.has_incident:
             stop.has_incident = False
-            tell_closed(self._log, _told(stop), now - stop.since, **_subject(key))
+            self._incidents.close(stop.diagnosis.key, **_subject(key))
 
     def _say(self, event: str, key: Key, note: str, level: str = "info") -> None:
         self._log.emit(event, "qmgr", level=level, note=note, **_subject(key))

@@ -12,6 +12,7 @@ gets the international form, with addresses as they are (RFC 6533).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from m365gw.smtp.headers import header_of
@@ -37,7 +38,7 @@ def compose_report(facts: Facts) -> bytes:
         opening(
             hostname=facts.hostname,
             sender=facts.sender,
-            addressee=facts.addressee,
+            addressees=[facts.addressee],
             subject=SUBJECTS[facts.kind],
             queue_id=facts.queue_id,
             at=date(facts.at),
@@ -51,7 +52,7 @@ def opening(
     *,
     hostname: str,
     sender: str,
-    addressee: str,
+    addressees: Sequence[str],
     subject: str,
     queue_id: str,
     at: str,
@@ -65,7 +66,7 @@ def opening(
     thread = _MESSAGE_ID.fullmatch(original)
     lines = [
         f"From: Mail Delivery System <{plain(sender)}>",
-        f"To: <{plain(addressee)}>",
+        "To: " + ", ".join(f"<{plain(each)}>" for each in addressees),
         f"Subject: {subject}",
         f"Date: {at}",
         f"Message-ID: <{queue_id}.report@{hostname}>",

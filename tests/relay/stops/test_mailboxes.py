@@ -10,6 +10,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis, Who
 from m365gw.microsoft.reactions import (
     Reaction,
@@ -56,6 +57,7 @@ class MailboxesCase(SynchronousTestCase):
         self.mailboxes = self.fresh()
 
     def fresh(self) -> Mailboxes:
+        log = EventLog(self.lines, hostname="here", format="json")
         host, china = "smtp.office365.com:587", "smtp.partner.outlook.cn:587"
         return Mailboxes(
             [
@@ -64,7 +66,8 @@ class MailboxesCase(SynchronousTestCase):
                 Account(FAR, "fabrikam", host),
                 Account(CHINA, "china", china),
             ],
-            EventLog(self.lines, hostname="here", format="json"),
+            log,
+            Incidents(log, lambda: 0.0),
         )
 
     def answer(

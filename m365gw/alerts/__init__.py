@@ -1,0 +1,1 @@
+"""Telling people of incidents: by webhook, by mail through a mailbox that works, and ahead."""

@@ -1,0 +1,119 @@
+"""Incidents, wired: who looks for them, who keeps them, who is told.
+
+What was open when the last process ended is recalled at start; what nobody has found again after
+an hour is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+from m365gw.alerts.alerts import Alerts, Trial
+from m365gw.alerts.forecast import End, Forecast
+from m365gw.alerts.mail import AlertMail
+from m365gw.alerts.posting import HttpsPost
+from m365gw.config.settings import Client, Settings
+from m365gw.events import EventLog
+from m365gw.incidents import Incident, Incidents
+from m365gw.service.damage_watch import DamageWatch
+from m365gw.service.mail_in import MailIn
+from m365gw.service.mail_out import MailOut
+from m365gw.service.room_watch import RoomWatch
+from m365gw.service.status import lack_of_space
+from m365gw.spool.spool import Spool
+
+SEEN_AGAIN = 3600.0  # seconds until what was recalled must have been found again
+
+
+class IncidentDesk:
+    """From `start` to `stop`; `apply` gives it new settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        incidents: Incidents,
+        spool: Spool,
+        mail_in: MailIn,
+        mail_out: MailOut,
+        reactor: Any,
+        log: EventLog,
+    ) -> None:
+        self._settings = settings
+        self._incidents = incidents
+        self._reactor = reactor
+        self._mail_in = mail_in
+        self._mail_out = mail_out
+        self._settling: Any = None
+        lack = lambda: lack_of_space(spool, self._settings)  # noqa: E731  # settings may change
+        self._room_watch = RoomWatch(lack, reactor, incidents)
+        self._damage_watch = DamageWatch(spool, reactor, incidents)
+        self.forecast = Forecast(self._ends, reactor, incidents)
+        mail = AlertMail(
+            spool=spool,
+            mailboxes=mail_out.mailboxes,
+            disk=mail_out.disk,
+            clock=reactor,
+            log=log,
+            hostname=settings.hostname,
+            accepted=mail_out.accepted,
+        )
+        self.alerts = Alerts(
+            settings.alerts,
+            mail,
+            partial(HttpsPost, reactor),
+            reactor,
+            log,
+            incidents,
+            settings.hostname,
+        )
+
+    def start(self) -> None:
+        """Tell, and look."""
+        self.alerts.start()
+        self._room_watch.start()
+        self._damage_watch.start()
+        self.forecast.start()
+        self._settling = self._reactor.callLater(SEEN_AGAIN, self._incidents.settle)
+
+    def apply(self, settings: Settings) -> None:
+        """Go on with new settings. It cannot fail."""
+        self._settings = settings
+        self.alerts.configure(settings.alerts)
+        self.forecast.look()
+
+    def open_ones(self) -> list[Incident]:
+        """What is open now, the oldest first."""
+        return list(self._incidents)
+
+    async def test(self) -> list[Trial]:
+        """Tell everybody a test."""
+        return await self.alerts.test()
+
+    def credentials(self) -> list[dict[str, Any]]:
+        """What will end, as JSON shows it."""
+        return self.forecast.known()
+
+    def stop(self) -> None:
+        """Look no more, and tell nothing more."""
+        for part in (self._room_watch, self._damage_watch, self.forecast, self.alerts):
+            part.stop()
+        if self._settling is not None and self._settling.active():
+            self._settling.cancel()
+
+    def _ends(self) -> Iterator[End]:
+        for loaded in self._mail_in.certificates.loaded:
+            yield End("tls-certificate", loaded.pair.certificate, loaded.ends_at.timestamp())
+        for client in self._settings.client:
+            yield from password_ends(client)
+
+
+def password_ends(client: Client) -> Iterator[End]:
+    """When the passwords of a login end; only the end of the last good one is told."""
+    days: list[date] = [each.expires for each in client.password if each.expires is not None]
+    is_kept = bool(client.password_hash) or len(days) < len(client.password)
+    if days:
+        over = datetime.combine(max(days) + timedelta(days=1), time(), UTC)
+        yield End("password", client.login, over.timestamp(), is_told=not is_kept)
