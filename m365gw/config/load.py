@@ -9,17 +9,21 @@ import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs import frozen
 
 from m365gw.config import checks, sources, structure
+from m365gw.config.alerts import Webhook
+from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
-from m365gw.config.settings import Settings
+from m365gw.config.settings import Mailbox, Settings
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
+
+T = TypeVar("T", Mailbox, Directory, Webhook)
 
 
 @frozen
@@ -45,7 +49,8 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
     problems = tree.problems + problems
     if settings is not None and not problems:  # what could not be read would only seem missing
         settings = _with_absolute_files(settings, tree, ())
-        settings = _with_secrets(settings, tree, (), problems)
+        settings, secret_problems = _with_secrets(settings, tree)
+        problems += secret_problems
         problems += [
             Problem(structure.place_of(tree, path), fault, remedy)
             for path, fault, remedy in checks.faults(settings)
@@ -77,32 +82,38 @@ def _with_absolute_files(value: Any, tree: Tree, path: KeyPath) -> Any:
     return attrs.evolve(value, **changed)
 
 
-def _with_secrets(value: Any, tree: Tree, path: KeyPath, problems: list[Problem]) -> Any:
-    """The settings with each secret read from its file, where one is named; faults go to a list."""
-    if isinstance(value, tuple):
-        rows = enumerate(value)
-        return tuple(_with_secrets(each, tree, (*path, n), problems) for n, each in rows)
-    if not attrs.has(type(value)):
-        return value
-    changed: dict[str, Any] = {}
-    for attribute in attrs.fields(type(value)):
-        name, here = attribute.name, (*path, attribute.name)
-        changed[name] = _with_secrets(getattr(value, name), tree, here, problems)
-    for name in changed:
-        file = changed.get(f"{name}_file")
-        if file and attrs.fields_dict(type(value))[name].metadata.get("secret"):
-            place = structure.place_of(tree, (*path, f"{name}_file"))
-            changed[name] = _secret(name, changed[name], file, place, problems)
-    return attrs.evolve(value, **changed)
+def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Problem]]:
+    """The settings with each secret read from its file, where one is named."""
+    problems: list[Problem] = []
+    mailboxes = tuple(
+        _with_secret(mailbox, "client_secret", tree, ("mailbox", number), problems)
+        for number, mailbox in enumerate(settings.mailbox)
+    )
+    directory = _with_secret(settings.directory, "url", tree, ("directory",), problems)
+    webhooks = list(settings.alerts.webhook)
+    for number in range(len(webhooks)):
+        for name in ("url", "secret"):
+            here = ("alerts", "webhook", number)
+            webhooks[number] = _with_secret(webhooks[number], name, tree, here, problems)
+    alerts = attrs.evolve(settings.alerts, webhook=tuple(webhooks))
+    known = attrs.evolve(settings, mailbox=mailboxes, directory=directory, alerts=alerts)
+    return known, problems
 
 
-def _secret(name: str, given: str, file: str, place: str, problems: list[Problem]) -> str:
-    if given:
+def _with_secret(row: T, name: str, tree: Tree, path: KeyPath, problems: list[Problem]) -> T:
+    """A table of the settings with this secret of it, read from the file `NAME_file`."""
+    file = getattr(row, f"{name}_file")
+    if not file:
+        return row
+    place = structure.place_of(tree, (*path, f"{name}_file"))
+    if getattr(row, name):
         problems.append(Problem(place, f"{name} is given too", "Keep one of the two."))
-        return given
+        return row
     secret, fault = _secret_in(file)
     problems += [Problem(place, fault)] if fault else []
-    return secret or sources.UNREADABLE  # one fault, not also a missing one
+    # An unreadable secret is one fault, not also a missing or a wrong one.
+    read: dict[str, Any] = {name: secret or sources.UNREADABLE}
+    return attrs.evolve(row, **read)
 
 
 def _secret_in(file: str) -> tuple[str, str]:
