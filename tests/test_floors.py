@@ -31,6 +31,7 @@ FLOORS = {
     "relay": 3,
     "rehearsal": 3,
     "alerts": 3.25,
+    "doctor": 3.5,  # examines with the code that mail goes by
     "admin": 4,
     "cli": 4,
     "service": 5,

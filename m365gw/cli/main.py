@@ -23,6 +23,7 @@ COMMANDS = {
     "client": ("m365gw.cli.client", "SMTP logins for printers and programs."),
     "explain": ("m365gw.cli.explain", "Say what would happen to a message, and why."),
     "demo": ("m365gw.cli.demo", "See the gateway carry a message; no tenant needed."),
+    "doctor": ("m365gw.cli.doctor", "Find out what is wrong, and who has to do what."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
     "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),

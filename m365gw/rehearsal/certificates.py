@@ -23,6 +23,14 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 LIFETIME = datetime.timedelta(days=365)
 ORGANISATION = "m365gw rehearsal (not Microsoft)"
+HERE = x509.SubjectAlternativeName(
+    [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1")),
+    ]
+)
+ELSEWHERE = x509.SubjectAlternativeName([x509.DNSName("mail.elsewhere.example")])
 
 
 @frozen
@@ -31,31 +39,43 @@ class CertificateFiles:
 
     authority: Path  # certificate of the authority: what clients are told to trust
     server: Path  # private key and certificate of the server
+    elsewhere: Path  # the same for a server of another name
 
     def context_factory(self) -> ssl.CertificateOptions:
         """What a server needs for TLS 1.2 or later with this certificate."""
-        octets = self.server.read_bytes()
-        pair = ssl.PrivateCertificate.loadPEM(octets)  # type: ignore[no-untyped-call]  # Twisted has no types here
-        options = pair.options()
-        assert isinstance(options, ssl.CertificateOptions)
-        return options
+        return context_factory(self.server.read_bytes())
+
+
+def context_factory(pem: bytes) -> ssl.CertificateOptions:
+    """What a server needs for TLS 1.2 or later with this key and certificate."""
+    pair = ssl.PrivateCertificate.loadPEM(pem)  # type: ignore[no-untyped-call]  # Twisted has no types here
+    options = pair.options()
+    assert isinstance(options, ssl.CertificateOptions)
+    return options
 
 
 def write_certificates(folder: Path) -> CertificateFiles:
     """The certificate files of a folder, made when missing or about to end."""
-    files = CertificateFiles(folder / "rehearsal-ca.pem", folder / "rehearsal-server.pem")
-    if _is_current(files.server) and files.authority.exists():
+    files = CertificateFiles(
+        folder / "rehearsal-ca.pem",
+        folder / "rehearsal-server.pem",
+        folder / "rehearsal-elsewhere.pem",
+    )
+    if _is_current(files.server) and files.authority.exists() and files.elsewhere.exists():
         return files
     folder.mkdir(parents=True, exist_ok=True)
-    authority_key, key = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-    authority = _authority(authority_key)
-    server = _server(key, authority, authority_key)
-    _write(files.server, private_pem(key) + certificate_pem(server))
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _authority(authority_key, "m365gw rehearsal authority")
+    _write(files.elsewhere, _server(authority, authority_key, ELSEWHERE))
+    _write(files.server, _server(authority, authority_key, HERE))
     _write(files.authority, certificate_pem(authority))
     return files
+
+
+def inspected_pem() -> bytes:
+    """Key and certificate of a firewall that inspects TLS: the right names, another authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _server(_authority(key, "Contoso Firewall CA"), key, HERE)
 
 
 def app_certificate(
@@ -104,9 +124,9 @@ def _name(common_name: str) -> x509.Name:
     )
 
 
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _authority(key: ec.EllipticCurvePrivateKey, name: str) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
-    subject = _name("m365gw rehearsal authority")
+    subject = _name(name)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
         x509.CertificateBuilder()
@@ -124,21 +144,16 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _server(
-    key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
-) -> x509.Certificate:
-    names = x509.SubjectAlternativeName(
-        [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-            x509.IPAddress(ipaddress.ip_address("::1")),
-        ]
-    )
+    names: x509.SubjectAlternativeName,
+) -> bytes:
+    """A new private key and its certificate, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
     issuer_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(
         authority_key.public_key()
     )
-    return (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(_name("m365gw rehearsal server"))
         .issuer_name(authority.subject)
@@ -153,6 +168,7 @@ def _server(
         .add_extension(issuer_identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
+    return private_pem(key) + certificate_pem(certificate)
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

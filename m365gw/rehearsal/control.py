@@ -9,7 +9,8 @@
     DELETE /rehearsal/faults                 all goes well again
     POST   /rehearsal/switches               {"tenant": {...}, "limits": {...},
                                               "mailboxes": {address: {...}}, "users": {...},
-                                              "apps": {client_id: {...}}}
+                                              "apps": {client_id: {...}},
+                                              "middlebox": {...}}
     POST   /rehearsal/device                 {"user_code": ..., "user": ...},
                                              or {"user_code": ..., "decline": true}
     POST   /rehearsal/revoke                 {"sessions": name or "", "access": name or ""}
@@ -113,7 +114,8 @@ class ControlPages(Resource):
         if action == "faults":
             return asdict(self._exchange.faults.order_from(values))
         if action == "switches":
-            apply_switches(self._exchange.tenant, self._exchange.limits, values)
+            exchange = self._exchange
+            apply_switches(exchange.tenant, exchange.limits, exchange.middlebox, values)
             return {}
         if action == "device":
             if values.get("decline"):

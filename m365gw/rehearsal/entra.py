@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.rehearsal.aadsts import Declined
 from m365gw.rehearsal.assertion import TYPE, check_assertion
 from m365gw.rehearsal.device import DeviceCodes
+from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.tenant import RESOURCES, App, Tenant
 from m365gw.rehearsal.tokens import Tokens
 
@@ -36,6 +37,12 @@ class Entra:
     devices: DeviceCodes
     clock: IReactorTime
     base: str = "https://127.0.0.1"
+    middlebox: Middlebox = field(factory=Middlebox)
+
+    @property
+    def now(self) -> float:
+        """Its own time, in seconds since the epoch."""
+        return self.clock.seconds() + self.middlebox.clock_off
 
     def tenant_path(self, name: str) -> str:
         """The path segment that stands for a tenant in answers."""
@@ -152,7 +159,7 @@ class Entra:
             if form.get("client_assertion_type") != TYPE:
                 raise Declined(90014)
             endpoint = f"{self.base}/{path}/oauth2/v2.0/token"
-            check_assertion(app, assertion, frozenset({endpoint}), self.clock.seconds())
+            check_assertion(app, assertion, frozenset({endpoint}), self.now)
         elif secret:
             self._check_secret(app, secret)
         else:

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.rehearsal.answers import ANSWERS
 from m365gw.rehearsal.faults import Faults
 from m365gw.rehearsal.limits import Limits, Meters
+from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.parameters import MailArguments, RcptArguments
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.tenant import OUTLOOK, SMTP_ROLE, SMTP_SCOPE, Mailbox, Tenant, matches_any
@@ -60,6 +61,7 @@ class Exchange:
     faults: Faults
     record: Record
     clock: IReactorTime
+    middlebox: Middlebox = field(factory=Middlebox)
 
     def sign_in(self, response: bytes) -> Login | str:
         """The outcome of an XOAUTH2 response (base64): a login, or the answer that refuses it."""

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.web.http import datetimeToString
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -60,6 +61,7 @@ class SignInPages(Resource):
         return _not_found(request)
 
     def _answer(self, request: Request, phase: Phase, tenant: str) -> bytes | int:
+        request.setHeader("Date", datetimeToString(self._entra.now))  # type: ignore[no-untyped-call]  # Twisted has no types here
         form = _form(request)
         fault = self._faults.due(phase, (form.get("client_id", ""),))
         if fault is not None and not (fault.action == "stall" and fault.seconds):

@@ -29,6 +29,7 @@ from m365gw.rehearsal.entra import Entra
 from m365gw.rehearsal.exchange import Exchange
 from m365gw.rehearsal.faults import Faults
 from m365gw.rehearsal.limits import Limits, Meters
+from m365gw.rehearsal.middlebox import Certificates, Middlebox
 from m365gw.rehearsal.pages import SignInPages
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.submission import SubmissionSession
@@ -92,12 +93,17 @@ class Rehearsal:
         self.limits = limits or Limits()
         self.faults = Faults()
         self.record = record or Record()
-        self.tokens = Tokens(self.tenant, reactor)
+        self.middlebox = Middlebox()
+        self.tokens = Tokens(self.tenant, reactor, self.middlebox)
         self.devices = DeviceCodes(self.tenant, reactor)
         self.meters = Meters(self.limits, reactor)
         self.certificates: CertificateFiles = write_certificates(folder)
         self.entra = Entra(
-            tenant=self.tenant, tokens=self.tokens, devices=self.devices, clock=reactor
+            tenant=self.tenant,
+            tokens=self.tokens,
+            devices=self.devices,
+            clock=reactor,
+            middlebox=self.middlebox,
         )
         self.exchange = Exchange(
             tenant=self.tenant,
@@ -107,8 +113,9 @@ class Rehearsal:
             faults=self.faults,
             record=self.record,
             clock=reactor,
+            middlebox=self.middlebox,
         )
-        self._context_factory = self.certificates.context_factory()
+        self._context_factory = Certificates(self.certificates, self.middlebox)
         self.submission = SubmissionFactory(self.exchange, self._context_factory)
 
     async def start(self) -> None:

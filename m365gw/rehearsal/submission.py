@@ -86,7 +86,7 @@ class SubmissionSession(Intake):
             f"250 {FRONT_END} Hello [{self.transport.getPeer().host}]"
             " (m365gw rehearsal, not Microsoft)",
             f"250 SIZE {self.exchange.limits.message_size}",
-            *(f"250 {keyword}" for keyword in (*KEYWORDS, only_now)),
+            *(f"250 {each}" for each in self.exchange.middlebox.keywords((*KEYWORDS, only_now))),
             "250 SMTPUTF8",
         )
 

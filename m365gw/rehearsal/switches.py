@@ -8,14 +8,17 @@ from typing import Any, TypeVar
 from attrs import AttrsInstance, evolve, fields_dict
 
 from m365gw.rehearsal.limits import Limits
+from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.tenant import App, Mailbox, Secret, Tenant, User
 
 Entry = TypeVar("Entry", bound=AttrsInstance)
 
-SECTIONS = ("tenant", "limits", "mailboxes", "users", "apps")
+SECTIONS = ("tenant", "limits", "middlebox", "mailboxes", "users", "apps")
 
 
-def apply_switches(tenant: Tenant, limits: Limits, values: Mapping[str, Any]) -> None:
+def apply_switches(
+    tenant: Tenant, limits: Limits, middlebox: Middlebox, values: Mapping[str, Any]
+) -> None:
     """Makes the changes of {"tenant": {...}, "limits": {...}, "mailboxes": {address: {...}}, ...}.
 
     A mailbox, user or app that is not there yet is added. ValueError: a name or a value is wrong,
@@ -26,7 +29,12 @@ def apply_switches(tenant: Tenant, limits: Limits, values: Mapping[str, Any]) ->
     settable = [name for name in fields_dict(Tenant) if name not in collections]
     _demand_known("switches of the tenant", values.get("tenant", {}), settable)
     _demand_known("limits", values.get("limits", {}), list(fields_dict(Limits)))
-    for target, name in ((tenant, "tenant"), (limits, "limits")):
+    _demand_known(
+        "switches of the middlebox", values.get("middlebox", {}), list(fields_dict(Middlebox))
+    )
+    evolve(middlebox, **values.get("middlebox", {}))  # its own checks
+    targets = ((tenant, "tenant"), (limits, "limits"), (middlebox, "middlebox"))
+    for target, name in targets:
         for key, value in values.get(name, {}).items():
             _demand_like(key, getattr(target, key), value)
 
@@ -46,7 +54,7 @@ def apply_switches(tenant: Tenant, limits: Limits, values: Mapping[str, Any]) ->
         for client_id, changes in values.get("apps", {}).items()
     ]
 
-    for target, name in ((tenant, "tenant"), (limits, "limits")):
+    for target, name in targets:
         for key, value in values.get(name, {}).items():
             setattr(target, key, value)
     for mailbox in mailboxes:
@@ -81,7 +89,7 @@ def _native(name: str, before: object, value: Any) -> Any:
     return tuple(value) if isinstance(before, tuple) else value
 
 
-def _demand_like(name: str, before: object, value: object) -> None:
+def _demand_like(name: str, before: object, value: Any) -> None:
     """A number for a number, a switch for a switch, a list for a list."""
     if name == "rate_mode":
         right = value in ("delay", "refuse")
@@ -90,7 +98,8 @@ def _demand_like(name: str, before: object, value: object) -> None:
     elif isinstance(before, bool):
         right = isinstance(value, bool)
     elif isinstance(before, int | float):
-        right = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        right = is_number and (name == "clock_off" or value >= 0)
     elif isinstance(before, str):
         right = isinstance(value, str)
     else:

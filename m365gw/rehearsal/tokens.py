@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.rehearsal.aadsts import Declined
+from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.tenant import App, Tenant
 
 Value = TypeVar("Value")
@@ -48,8 +49,11 @@ class Session:
 class Tokens:
     """All tokens that were issued."""
 
-    def __init__(self, tenant: Tenant, clock: IReactorTime) -> None:
+    def __init__(
+        self, tenant: Tenant, clock: IReactorTime, middlebox: Middlebox | None = None
+    ) -> None:
         self._tenant = tenant
+        self._middlebox = middlebox or Middlebox()
         self._clock = clock
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._grants: OrderedDict[str, Grant] = OrderedDict()
@@ -61,6 +65,7 @@ class Tokens:
     ) -> str:
         """A new access token."""
         now = self._clock.seconds()
+        audience = self._middlebox.audience or audience
         grant = Grant(app.client_id, user, audience, permissions, now + self._tenant.token_lifetime)
         token = self._sign(issuer, app, grant, now)
         _keep(self._grants, token, grant)
@@ -68,12 +73,13 @@ class Tokens:
         return token
 
     def _sign(self, issuer: str, app: App, grant: Grant, now: float) -> str:
+        off = self._middlebox.clock_off
         claims = {
             "aud": grant.audience,
             "iss": issuer,
-            "iat": int(now),
-            "nbf": int(now),
-            "exp": int(grant.ends),
+            "iat": int(now + off),
+            "nbf": int(now + off),
+            "exp": int(grant.ends + off),
             "appid": app.client_id,
             "app_displayname": app.name,
             "tid": self._tenant.tenant_id,

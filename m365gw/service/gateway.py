@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.incident_api import add_incidents
+from m365gw.admin.doctor_api import add_doctor
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
@@ -42,6 +43,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints, signals, spool_place
 from m365gw.service.drain import Drain
 from m365gw.service.incident_desk import IncidentDesk
+from m365gw.service.examination import Examination
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
@@ -153,6 +155,10 @@ class Gateway(Service):
         endpoints.serve(api, status, self._reload.reload, self._drain.begin)
         add_queue(api, self._mail_out.operations)
         add_incidents(api, self._desk)
+        self._examination = Examination(
+            lambda: self._reload.settings, status, self._mail_out.tokens, self._reactor, self.log
+        )
+        add_doctor(api, self._examination)
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
         if not settings.control_socket:
@@ -230,6 +236,7 @@ class Gateway(Service):
         await self._mail_out.stop(max(0.0, end - self._reactor.seconds()))
         self._mail_in.let_go()
         await self._control.close()
+        await self._examination.stop()
         self._spool.close()
         self._supervisor.gone()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")

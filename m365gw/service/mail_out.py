@@ -67,7 +67,7 @@ class MailOut:
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
         database = Database(settings.directory.url, settings.state_dir)
         vault = Vault(database, settings.state_dir)
-        self._tokens = tokens = Tokens(clouds, vault, log, self._sign_in)
+        self.tokens = tokens = Tokens(clouds, vault, log, self._sign_in)
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
         self._connections = Pool(tokens, self._connector, clouds, settings.governor)
         sharing = _accounts(settings, clouds)
@@ -145,7 +145,7 @@ class MailOut:
         removed = set(self.mailboxes.addresses) - {each.address for each in settings.mailbox}
         self._clouds = clouds
         self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
-        self._tokens.configure(clouds, settings.mailbox)
+        self.tokens.configure(clouds, settings.mailbox)
         self._connector.configure(settings.governor)
         self._connections.configure(clouds, settings.governor, [*changed, *removed])
         sharing = _accounts(settings, clouds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.rehearsal.limits import Limits
+from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.switches import apply_switches
 from m365gw.rehearsal.tenant import APP_ID, Secret, default_tenant
 
@@ -16,11 +17,12 @@ class SwitchesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.tenant = default_tenant()
+        self.middlebox = Middlebox()
         self.limits = Limits()
 
     def apply(self, **values: object) -> None:
         """Applies changes."""
-        apply_switches(self.tenant, self.limits, values)
+        apply_switches(self.tenant, self.limits, self.middlebox, values)
 
     def test_everything_can_be_changed(self) -> None:
         """Tenant, limits, mailboxes, users, apps."""

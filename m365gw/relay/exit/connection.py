@@ -21,9 +21,10 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from m365gw.config.settings import Governor as Limits
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.exit.esmtp import Extensions
+from m365gw.relay.exit.esmtp import Extensions, mail_command, rcpt_command
 from m365gw.relay.exit.transaction import Answer, Dialogue, Transaction
 from m365gw.relay.exit.wire import Lost, Wire
+from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.smtp.sasl import xoauth2
 
@@ -170,6 +171,28 @@ class Connection:
             if self.state is not State.IDLE:
                 self.abort()
         return answers
+
+    async def try_envelope(self, sender: str, recipient: str) -> tuple[Phase, Reply]:
+        """MAIL and RCPT, then RSET, and no message: the first answer that is no, or the last.
+
+        A connection that is lost is an answer of code 0.
+        """
+        phase = Phase.MAIL
+        try:
+            mail = mail_command(
+                self.extensions, sender, size=0, eight_bit=False, smtputf8=False, ret="", envid=""
+            )
+            reply = await self._ask(mail)
+            if reply.is_positive:
+                phase = Phase.RCPT
+                reply = await self._ask(rcpt_command(self.extensions, Recipient(recipient), False))
+            await self._ask(b"RSET\r\n")
+            self._rest()
+        except Refused as refused:
+            return phase, refused.reply
+        except Lost as lost:
+            return phase, Reply(0, "", str(lost))
+        return phase, reply
 
     def _rest(self) -> None:
         self.state = State.IDLE
