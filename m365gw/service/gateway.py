@@ -28,8 +28,8 @@ from twisted.python.failure import Failure
 
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
-from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.doctor_api import add_doctor
+from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory.state_dir import NotOurs, claim
@@ -42,8 +42,8 @@ from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints, signals, spool_place
 from m365gw.service.drain import Drain
-from m365gw.service.incident_desk import IncidentDesk
 from m365gw.service.examination import Examination
+from m365gw.service.incident_desk import IncidentDesk
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
