@@ -16,9 +16,12 @@ import click
 from m365gw.cli.client_list import lines, rows
 from m365gw.cli.main import Invocation
 from m365gw.config.client_checks import LOGIN
+from m365gw.config.settings import Settings
 from m365gw.config.structure import place_of
 from m365gw.directory import passwords
-from m365gw.directory.last_use import LastUse
+from m365gw.directory.database import Database, DirectoryError
+from m365gw.directory.last_use import LastUse, read_uses
+from m365gw.directory.state_dir import NotOurs, claim
 
 is_printed = click.option("--print", "is_printed", is_flag=True, help="Print a table to paste.")
 is_chosen = click.option("--choose", is_flag=True, help="Ask for a password instead of making one.")
@@ -116,10 +119,7 @@ def list_(invocation: Invocation, as_json: bool) -> None:
     The service writes the last use down once a minute.
     """
     settings = invocation.settings
-    uses = LastUse(settings.state_dir)
-    if not uses.is_readable:
-        words = f"When passwords were last used cannot be read in {settings.state_dir}: run this"
-        click.echo(f"{words} as the user of the service.", err=True)
+    uses = _last_use(settings)
     found = list(rows(settings.client, uses, datetime.now(UTC).date()))
     for row in found if as_json else ():
         click.echo(json.dumps(row, ensure_ascii=False))
@@ -140,6 +140,16 @@ def remove(invocation: Invocation, login: str) -> None:
         f"{login} stands in the configuration, which only you change. Take out its [[client]] "
         f"table with all its [[client.password]] tables, at {place}; then m365gw reload."
     )
+
+
+def _last_use(settings: Settings) -> LastUse:
+    """When passwords were last used; nothing, and words, where that cannot be read."""
+    try:
+        claim(settings.state_dir)
+        return LastUse(read_uses(Database(settings.directory.url, settings.state_dir)))
+    except (NotOurs, DirectoryError) as problem:
+        click.echo(f"When passwords were last used cannot be read: {problem}", err=True)
+        return LastUse()
 
 
 def _place(invocation: Invocation, login: str) -> str:

@@ -1,22 +1,19 @@
-"""When each password was last used, and from where: kept in memory, and in a file of state_dir.
+"""When each password was last used, and from where: noted in memory, written now and then.
 
-A password is known by a digest of its stored hash, so that the file tells nothing of it. What the
-file says is a help for whoever changes passwords, never a condition of a login: a file that cannot
-be read begins anew.
+A password is known by a digest of its stored hash, so that nothing here tells of it. What is known
+is a help for whoever changes passwords, never a condition of a login.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import asdict, frozen
+from sqlalchemy import Connection, and_, delete, insert, select
 
-from m365gw.directory.private_files import write_private
-
-FILE = "last-use.json"  # in state_dir
+from m365gw.directory import schema
+from m365gw.directory.database import Database
 
 
 @frozen
@@ -35,12 +32,11 @@ def fingerprint(stored: str) -> str:
 
 
 class LastUse:
-    """The last use of every password. `write` may run in a thread of its own."""
+    """The last use of every password."""
 
-    def __init__(self, state_dir: str) -> None:
-        self._file = Path(state_dir, FILE)
-        self.is_readable = _may_be_read(self._file)
-        self._uses = {(use.login, use.password): use for use in _read(self._file)}
+    def __init__(self, uses: Iterable[Use] = ()) -> None:
+        self._uses = {(use.login, use.password): use for use in uses}
+        self._unwritten: dict[tuple[str, str], Use] = {}
 
     def __iter__(self) -> Iterator[Use]:
         return iter(self._uses.values())
@@ -48,37 +44,39 @@ class LastUse:
     def note(self, login: str, stored: str, address: str, now: float) -> None:
         """A login by this password has succeeded."""
         use = Use(login, fingerprint(stored), now, address)
-        self._uses[login, use.password] = use
+        self._uses[login, use.password] = self._unwritten[login, use.password] = use
 
     def of(self, login: str, stored: str) -> Use | None:
         """The last use of a password, if it is known."""
         return self._uses.get((login, fingerprint(stored)))
 
-    def octets(self) -> bytes:
-        """All of it as the file holds it."""
-        return json.dumps({"uses": [asdict(use) for use in self._uses.values()]}).encode()
+    def unwritten(self) -> list[Use]:
+        """What was noted and is not known to be written."""
+        return list(self._unwritten.values())
 
-    def write(self, octets: bytes) -> None:
-        """Replace the file, durably. Raises OSError."""
-        write_private(self._file, octets)
-
-
-def _may_be_read(file: Path) -> bool:
-    """Whether the file can be read, or is known not to be there."""
-    try:
-        with file.open("rb"):
-            return True
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
+    def written(self, uses: Iterable[Use]) -> None:
+        """These are; what was noted meanwhile is not."""
+        for use in uses:
+            if self._unwritten.get((use.login, use.password)) is use:
+                del self._unwritten[use.login, use.password]
 
 
-def _read(file: Path) -> list[Use]:
-    try:
-        return [
-            Use(str(use["login"]), str(use["password"]), float(use["at"]), str(use["address"]))
-            for use in json.loads(file.read_bytes())["uses"]
-        ]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
+def read_uses(database: Database) -> list[Use]:
+    """What was written by this or another process. Raises `DirectoryError`."""
+    with database.reading() as connection:
+        rows = connection.execute(select(schema.last_use)).all()
+    return [Use(row.login, row.password, row.at, row.address) for row in rows]
+
+
+def write_uses(database: Database, uses: Sequence[Use]) -> None:
+    """Write them down, durably. Raises `DirectoryError`."""
+    with database.writing() as connection:
+        for use in uses:
+            _write(connection, use)
+
+
+def _write(connection: Connection, use: Use) -> None:
+    columns = schema.last_use.c
+    here = and_(columns.login == use.login, columns.password == use.password)
+    connection.execute(delete(schema.last_use).where(here))
+    connection.execute(insert(schema.last_use).values(asdict(use)))

@@ -72,13 +72,17 @@ class Vault:
         with _told(), self._database.reading() as connection:
             return list(connection.execute(select(sealed.c.name).order_by(sealed.c.name)).scalars())
 
+    def prepare(self) -> None:
+        """Make the key where there is none and nothing was sealed. Raises `VaultError`."""
+        with _told():
+            if not self.seal.exists():
+                with self._database.writing() as connection:
+                    self._make_first_key(connection)
+
     def put(self, connection: Connection, name: str, secret: bytes) -> None:
         """Store in somebody's transaction. Raises `VaultError`."""
         with _told():
-            # A key read before this could be one that a rotation has just removed.
-            lock(connection, sealed)
-            if not self.seal.exists() and _is_empty(connection):
-                self.seal.make()
+            self._make_first_key(connection)
             self.drop(connection, name)
             row = {"name": name, "secret": self.seal.close(name, secret), "changed_at": time.time()}
             connection.execute(insert(sealed).values(row))
@@ -86,6 +90,12 @@ class Vault:
     def drop(self, connection: Connection, name: str) -> None:
         """Remove in somebody's transaction."""
         connection.execute(delete(sealed).where(sealed.c.name == name))
+
+    def _make_first_key(self, connection: Connection) -> None:
+        # A key read before this could be one that a rotation has just removed.
+        lock(connection, sealed)
+        if not self.seal.exists() and _is_empty(connection):
+            self.seal.make()
 
     def unopened(self, names: Collection[str]) -> str:
         """The words for secrets that no key opens."""

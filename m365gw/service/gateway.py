@@ -32,6 +32,7 @@ from m365gw.admin.doctor_api import add_doctor
 from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
+from m365gw.directory.database import DirectoryError
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge.listening import descriptors
 from m365gw.edge.listening.listeners import ListenFailed
@@ -41,6 +42,7 @@ from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints, signals, spool_place
+from m365gw.service.directory import Directory
 from m365gw.service.drain import Drain
 from m365gw.service.examination import Examination
 from m365gw.service.incident_desk import IncidentDesk
@@ -55,7 +57,7 @@ from m365gw.spool.spool import Spool
 NO_CONTROL = "control-socket-unavailable"  # the key of its incident
 
 _diagnostics = Logger()
-_UNUSABLE = (NotOurs, Unusable, CertificateUnusable, ListenFailed, MaildropUnusable)
+_UNUSABLE = (DirectoryError, NotOurs, Unusable, CertificateUnusable, ListenFailed, MaildropUnusable)
 
 
 class StartFailed(Exception):
@@ -123,9 +125,13 @@ class Gateway(Service):
             settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
         )
         spool_place.remember(settings.state_dir, settings.spool_dir)
-        self._mail_out = mail_out = MailOut(settings, self._spool, clock, log, incidents)
+        self.directory = directory = Directory(settings, incidents, clock, log)
+        configured, settings = settings, directory.made.merged(settings)
+        self._mail_out = mail_out = MailOut(
+            settings, self._spool, directory.vault, clock, log, incidents
+        )
         self._mail_in = mail_in = MailIn(
-            settings, self._spool, mail_out.accepted, clock, log, incidents
+            settings, self._spool, mail_out.accepted, clock, log, incidents, directory.usage
         )
         self._desk = IncidentDesk(settings, incidents, self._spool, mail_in, mail_out, clock, log)
         self._desk.start()
@@ -134,7 +140,9 @@ class Gateway(Service):
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
         self._reload = Reload(
             settings,
+            configured,
             self._wanted,
+            directory.made.merged,
             self._is_ending,
             mail_in,
             mail_out,
@@ -142,6 +150,7 @@ class Gateway(Service):
             incidents,
             self._desk.apply,
         )
+        directory.start(self._reload.refresh)
         self._open_control(mail_in)
         signals.listen(clock, self._hang_up, self._end)
         clock.callWhenRunning(self._supervisor.ready)
@@ -237,6 +246,7 @@ class Gateway(Service):
         self._mail_in.let_go()
         await self._control.close()
         await self._examination.stop()
+        await self.directory.stop()
         self._spool.close()
         self._supervisor.gone()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")

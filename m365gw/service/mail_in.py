@@ -13,7 +13,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from m365gw.config.settings import Settings
-from m365gw.directory.last_use import LastUse
 from m365gw.edge.admission.admission import Admission, ip_address
 from m365gw.edge.listening.census import Census
 from m365gw.edge.listening.certificate_watch import CertificateWatch
@@ -70,6 +69,7 @@ class MailIn:
         reactor: Any,
         log: EventLog,
         incidents: Incidents,
+        usage: Usage,
     ) -> None:
         self._settings = settings
         self._spool = spool
@@ -85,13 +85,12 @@ class MailIn:
         self._repairs = self._in_threads(1, "repairs")
         self._admission = Admission(settings.client, settings.network, reactor.seconds)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
-        uses = LastUse(settings.state_dir)
-        self._usage = Usage(uses, reactor, passwords, log)
+        self._usage = usage
         self._authenticator = Authenticator(
-            settings.client, settings.logins, reactor, passwords, self._logged_in, uses
+            settings.client, settings.logins, reactor, passwords, self._logged_in, usage.uses
         )
         self.census = Census(settings.limits, reactor)
-        for use in uses:
+        for use in usage.uses:
             self.census.know(ip_address(use.address))
         self._pickup: Pickup | None = None
         self._maildrop = maildrop

@@ -13,7 +13,6 @@ from twisted.logger import Logger
 
 from m365gw.config.clouds import clouds_of
 from m365gw.config.settings import Settings
-from m365gw.directory.database import Database
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
@@ -55,7 +54,13 @@ class MailOut:
     """
 
     def __init__(
-        self, settings: Settings, spool: Spool, reactor: Any, log: EventLog, incidents: Incidents
+        self,
+        settings: Settings,
+        spool: Spool,
+        vault: Vault,
+        reactor: Any,
+        log: EventLog,
+        incidents: Incidents,
     ) -> None:
         self._reactor = reactor
         self._log = log
@@ -65,8 +70,6 @@ class MailOut:
         self.disk = Threads(reactor, 2, "disk")
         self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
-        database = Database(settings.directory.url, settings.state_dir)
-        vault = Vault(database, settings.state_dir)
         self.tokens = tokens = Tokens(clouds, vault, log, self._sign_in)
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
         self._connections = Pool(tokens, self._connector, clouds, settings.governor)

@@ -1,4 +1,4 @@
-"""Taking a new configuration while mail flows: all of it, or nothing.
+"""Taking a new configuration, or new entries of the directory, while mail flows: all or nothing.
 
 Everything that can go wrong is done first: the files are read and checked, certificates loaded, new
 ports bound. Only when all that succeeded the running gateway is changed, in one turn of the
@@ -50,14 +50,18 @@ class Ending(Exception):
 class Reload:
     """Keeps the settings that hold now, and takes new ones.
 
-    `read` reads the configuration; `is_ending` says whether the gateway drains or stops;
-    `apply_also` gives new settings to whoever else wants them, and cannot fail.
+    `configured` is what the file said, `settings` that with the entries made beside it. `read`
+    reads the file, `merge` reads the entries and sets them beside it; both block. `is_ending` says
+    whether the gateway drains or stops; `apply_also` gives new settings to whoever else wants
+    them, and cannot fail.
     """
 
     def __init__(
         self,
         settings: Settings,
+        configured: Settings,
         read: Callable[[], Settings],
+        merge: Callable[[Settings], Settings],
         is_ending: Callable[[], bool],
         mail_in: MailIn,
         mail_out: MailOut,
@@ -66,7 +70,9 @@ class Reload:
         apply_also: Callable[[Settings], object],
     ) -> None:
         self.settings = settings
+        self.configured = configured
         self._read = read
+        self._merge = merge
         self._is_ending = is_ending
         self._in = mail_in
         self._out = mail_out
@@ -77,20 +83,36 @@ class Reload:
 
     async def reload(self) -> Changes:
         """Read the configuration anew and go on with it. Raises `Rejected` and `Ending`."""
+        change = await self._in_turn(self._read)
+        words = "; ".join(change.changed) or "nothing has changed"
+        self._say(f"configuration read anew: {words}", change.needs_restart)
+        return change
+
+    async def refresh(self) -> Changes:
+        """Go on with the entries of the directory as they are now; the file is not read.
+
+        Raises `Rejected` and `Ending`.
+        """
+        change = await self._in_turn(lambda: self.configured)
+        if change.changed:
+            self._say(f"directory read anew: {'; '.join(change.changed)}", ())
+        return change
+
+    async def _in_turn(self, read: Callable[[], Settings]) -> Changes:
         await self._turn.acquire()
         try:
-            return await self._reload()
+            return await self._take(read)
         except Rejected as rejected:
             self._say_rejected(rejected.problems)
             raise
         finally:
             self._turn.release()
 
-    async def _reload(self) -> Changes:
+    async def _take(self, read: Callable[[], Settings]) -> Changes:
         self._check_goes_on()
         try:
-            # In a thread: there may be thousands of clients.
-            wanted = await deferToThread(self._read)
+            # In a thread: there may be thousands of clients, and the database may hang.
+            configured, wanted = await deferToThread(self._wanted, read)
             self._check_goes_on()
             change = changes(self.settings, wanted)
             prepared = self._in.prepare(change.settings)
@@ -102,22 +124,22 @@ class Reload:
         self._out.apply(change.settings)
         self._apply_also(change.settings)
         self._log.configure(format=change.settings.log.format, level=change.settings.log.level)
-        self.settings = change.settings
-        self._say(change)
+        self.settings, self.configured = change.settings, configured
         return change
+
+    def _wanted(self, read: Callable[[], Settings]) -> tuple[Settings, Settings]:
+        configured = read()
+        return configured, self._merge(configured)
 
     def _check_goes_on(self) -> None:
         if self._is_ending():
             raise Ending
 
-    def _say(self, change: Changes) -> None:
+    def _say(self, note: str, needs_restart: tuple[str, ...]) -> None:
         self._incidents.close(REJECTED)
-        words = "; ".join(change.changed) or "nothing has changed"
-        self._log.emit("service.reloaded", "master", note=f"configuration read anew: {words}")
-        if change.needs_restart:
-            note = (
-                f"{', '.join(change.needs_restart)} changes only with a restart; all else applies"
-            )
+        self._log.emit("service.reloaded", "master", note=note)
+        if needs_restart:
+            note = f"{', '.join(needs_restart)} changes only with a restart; all else applies"
             self._log.emit("service.needs_restart", "master", level="warn", note=note)
 
     def _say_rejected(self, problems: tuple[Problem, ...]) -> None:

@@ -14,7 +14,8 @@ from m365gw.cli.main import main
 from m365gw.config.sources import Tree
 from m365gw.config.structure import settings_from
 from m365gw.directory import passwords
-from m365gw.directory.last_use import LastUse
+from m365gw.directory.database import Database
+from m365gw.directory.last_use import Use, fingerprint, write_uses
 
 
 class AddTests(SynchronousTestCase):
@@ -98,9 +99,9 @@ label = "old"
 created = 2020-01-01
 expires = 2020-12-31
 """)
-        uses = LastUse(str(self.folder / "state"))
-        uses.note("printer3", self.made, "10.1.0.7", 1_800_000_000.0)
-        uses.write(uses.octets())
+        database = Database("", str(self.folder / "state"))
+        use = Use("printer3", fingerprint(self.made), 1_800_000_000.0, "10.1.0.7")
+        write_uses(database, [use])
 
     def run_client(self, *words: str) -> tuple[int, str, str]:
         done = CliRunner().invoke(main, ["--config", str(self.config), "client", *words])
@@ -135,12 +136,10 @@ class ListTests(ConfiguredTestCase):
 
     def test_last_use_that_may_not_be_read(self) -> None:
         """Unknown is not never: it says who may know."""
-        (self.folder / "state" / "last-use.json").unlink()
-        (self.folder / "state").rmdir()
-        (self.folder / "state").write_text("no folder")
+        (self.folder / "state" / "state.db").write_text("no database" * 100)
         status, said, error = self.run_client("list")
         self.assertEqual(status, 0)
-        self.assertIn("as the user of the service", error)
+        self.assertIn("cannot be read", error)
         self.assertIn("printer3", said)
 
 

@@ -1,53 +1,42 @@
-"""The file that says when each password was last used."""
+"""When each password was last used."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
-
-from m365gw.directory.last_use import FILE, LastUse, Use, fingerprint
+from m365gw.directory.last_use import LastUse, Use, fingerprint, read_uses, write_uses
+from tests.directory.databases import DatabaseTestCase, OnPostgresql
 
 
-class LastUseTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.folder = self.mktemp()
-        Path(self.folder).mkdir()
+class LastUseTests(DatabaseTestCase):
+    """On either database."""
 
     def test_what_is_written_is_read(self) -> None:
         """Of each password the last use; another password of the login has its own."""
-        uses = LastUse(self.folder)
+        uses = LastUse()
         uses.note("fax", "$old$", "10.0.0.7", 1.0)
+        write_uses(self.database, uses.unwritten())
         uses.note("fax", "$old$", "10.0.0.8", 2.0)
-        uses.note("fäx", "$new$", "", 3.5)
-        uses.write(uses.octets())
-        read = LastUse(self.folder)
+        uses.note("f\u00e4x", "$new$", "", 3.5)
+        write_uses(self.database, uses.unwritten())
+        read = LastUse(read_uses(self.opened()))
         self.assertEqual(read.of("fax", "$old$"), Use("fax", fingerprint("$old$"), 2.0, "10.0.0.8"))
-        self.assertEqual(read.of("fäx", "$new$"), Use("fäx", fingerprint("$new$"), 3.5, ""))
+        self.assertEqual(
+            read.of("f\u00e4x", "$new$"), Use("f\u00e4x", fingerprint("$new$"), 3.5, "")
+        )
         self.assertIsNone(read.of("fax", "$new$"))
         self.assertEqual(len(list(read)), 2)
 
-    def test_file_is_private_and_holds_no_hash(self) -> None:
-        """A hash can be guessed at; what the file shows cannot."""
-        uses = LastUse(self.folder)
+    def test_what_was_noted_while_it_was_written(self) -> None:
+        """It is written the next time, and no hash is ever among it."""
+        uses = LastUse()
         uses.note("fax", "$hash$", "10.0.0.7", 1.0)
-        uses.write(uses.octets())
-        file = Path(self.folder, FILE)
-        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
-        self.assertNotIn("$hash$", file.read_text())
+        noted = uses.unwritten()
+        uses.note("fax", "$hash$", "10.0.0.8", 2.0)
+        uses.written(noted)
+        [left] = uses.unwritten()
+        self.assertEqual((left.at, "$" in left.password), (2.0, False))
+        uses.written([left])
+        self.assertEqual(uses.unwritten(), [])
 
-    @given(
-        st.one_of(
-            st.binary(max_size=40),
-            st.sampled_from(
-                [b'{"uses": [{}]}', b'{"uses": 3}', b"[]", b'{"uses": [{"login": 1}]}']
-            ),
-        )
-    )
-    def test_damaged_file_begins_anew(self, octets: bytes) -> None:
-        """It is a help, not a condition: nobody is kept out because of it."""
-        Path(self.folder).mkdir(exist_ok=True)
-        Path(self.folder, FILE).write_bytes(octets)
-        self.assertEqual(list(LastUse(self.folder)), [])
+
+class LastUseOnPostgresqlTests(OnPostgresql, LastUseTests):
+    """The same on PostgreSQL."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 from ipaddress import ip_address
+from typing import Any
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Settings
 from m365gw.directory import passwords
+from m365gw.directory.last_use import LastUse, Use
 from m365gw.edge.listening.census import Stay
+from m365gw.edge.login.usage import Usage
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.service.mail_in import MailIn
@@ -27,12 +31,15 @@ class KnownTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.spool = Spool.open(self.mktemp(), hostname="gw")
         self.addCleanup(self.spool.close)
+        self.uses: list[Use] = []
         self.settings = Settings(hostname="gw", state_dir=self.mktemp(), client=(FAX,))
 
     def mail_in(self) -> MailIn:
         log = EventLog(io.StringIO(), hostname="gw")
         incidents = Incidents(log, lambda: 0.0)
-        made = MailIn(self.settings, self.spool, lambda entry: None, Clock(), log, incidents)
+        usage = Usage(LastUse(self.uses), Clock(), succeed, log)
+        parts: Any = (lambda entry: None, Clock(), log, incidents, usage)
+        made = MailIn(self.settings, self.spool, *parts)
         self.addCleanup(made.let_go)
         return made
 
@@ -46,6 +53,6 @@ class KnownTests(SynchronousTestCase):
         mail_in = self.mail_in()
         self.assertEqual(self.is_known(mail_in), [False, False])
         self.assertEqual(mail_in._authenticator.check("fax", PASSWORD, HERE), "fax")
-        mail_in._usage._uses.write(mail_in._usage._uses.octets())
+        self.uses = mail_in._usage.uses.unwritten()
         self.assertEqual(self.is_known(mail_in), [True, False])
         self.assertEqual(self.is_known(self.mail_in()), [True, False])

@@ -37,15 +37,18 @@ class EndingTests(TestCase):
     """The gateway begins to end while the configuration is read."""
 
     def setUp(self) -> None:
-        self.reading: Deferred[Settings] = Deferred()
-        self.patch(reload, "deferToThread", lambda read: self.reading)
+        self.reading: Deferred[tuple[Settings, Settings]] = Deferred()
+        self.patch(reload, "deferToThread", lambda *call: self.reading)
         self.is_ending = False
         self.mail_in, self.mail_out = Half(), Half()
         parts: Any = (self.mail_in, self.mail_out)
         log = EventLog(io.StringIO(), hostname="gw")
+        settings = Settings()
         self.reload = Reload(
-            Settings(),
+            settings,
+            settings,
             Settings,
+            lambda read: read,
             lambda: self.is_ending,
             *parts,
             log,
@@ -56,7 +59,7 @@ class EndingTests(TestCase):
     async def test_a_gateway_that_goes_on(self) -> None:
         """Both halves go on with what was read."""
         waiting = Deferred.fromCoroutine(self.reload.reload())
-        self.reading.callback(Settings())
+        self.reading.callback((Settings(), Settings()))
         await waiting
         self.assertEqual((len(self.mail_in.taken), len(self.mail_out.taken)), (1, 1))
 
@@ -64,7 +67,7 @@ class EndingTests(TestCase):
         """It does not listen again."""
         waiting = Deferred.fromCoroutine(self.reload.reload())
         self.is_ending = True
-        self.reading.callback(Settings())
+        self.reading.callback((Settings(), Settings()))
         await self.assertFailure(waiting, Ending)
         self.assertEqual(self.mail_in.taken + self.mail_out.taken, [])
 

@@ -12,7 +12,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from m365gw.directory.last_use import LastUse
+from m365gw.directory.database import Database
+from m365gw.directory.last_use import read_uses
 from tests.whole.stage import (
     LOGIN,
     PASSWORD,
@@ -258,5 +259,5 @@ class CommandLineClientTests(WholeTestCase):
             self.assertEqual(client.mail("boss@other.example")[0], 553)
         self.assertEqual(self.gate.spooled(), [])
         self.gate.stop()
-        [use] = LastUse(str(self.gate.folder / "state"))
+        [use] = read_uses(Database("", str(self.gate.folder / "state")))
         self.assertEqual((use.login, use.address), (LOGIN, "127.0.0.1"))

@@ -81,8 +81,8 @@ class FlowTests(WholeTestCase):
         second = self.submit(gateway)
         gateway.wait_for("delivery", qid=second, status="sent")
         self.assertEqual(len(self.microsoft365.wait_for(2)), 2)
-        for sealed in (self.home / "state" / "sealed").iterdir():
-            self.assertNotIn(b"refresh_token", sealed.read_bytes())
+        for kept in (self.home / "state").glob("state.db*"):
+            self.assertNotIn(b"refresh_token", kept.read_bytes())
 
     def sign_in(self, gateway: Gateway) -> None:
         """`m365gw mailbox signin`, with a person at the other end."""

@@ -1,41 +1,39 @@
-"""Which password was last used when: noted at each login, written to state_dir once a minute.
+"""Which password was last used when: noted at each login, written down once a minute.
 
-A login never waits for the disk. What a crash forgets is the last minute; an orderly stop writes
-everything. A disk that fails costs a line in the log, and is tried again at the next login.
+A login never waits for that. What a crash forgets is the last minute; an orderly stop writes
+everything. A database that fails costs a line in the log, and is tried again at the next login.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from m365gw.directory.last_use import LastUse
+from m365gw.directory.last_use import LastUse, Use
 from m365gw.events import EventLog
 
 WRITE_AFTER: Final = 60.0  # seconds
 
-InThread = Callable[[Callable[[bytes], None], bytes], "Deferred[None]"]
+Write = Callable[[Sequence[Use]], "Deferred[None]"]
 
 
 class Usage:
-    """Notes each use. `in_thread` calls a function with one argument in a thread."""
+    """Notes each use. `write` writes some down, in a thread."""
 
-    def __init__(
-        self, uses: LastUse, clock: IReactorTime, in_thread: InThread, log: EventLog
-    ) -> None:
-        self._uses = uses
+    def __init__(self, uses: LastUse, clock: IReactorTime, write: Write, log: EventLog) -> None:
+        self.uses = uses
         self._clock = clock
-        self._in_thread = in_thread
+        self._write_down = write
         self._log = log
         self._due: IDelayedCall | None = None
 
     def note(self, login: str, stored: str, address: str) -> None:
         """A login by this password has succeeded."""
-        self._uses.note(login, stored, address, self._clock.seconds())
+        self.uses.note(login, stored, address, self._clock.seconds())
         if self._due is None:
             self._due = self._clock.callLater(WRITE_AFTER, self._write)
 
@@ -48,7 +46,9 @@ class Usage:
 
     def _write(self) -> Deferred[None]:
         self._due = None
-        return self._in_thread(self._uses.write, self._uses.octets()).addErrback(self._tell)
+        noted = self.uses.unwritten()
+        writing = self._write_down(noted)
+        return writing.addCallbacks(lambda _: self.uses.written(noted), self._tell)
 
     def _tell(self, failure: Failure) -> None:
         note = f"when passwords were last used could not be written: {failure.value}"

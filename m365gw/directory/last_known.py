@@ -1,0 +1,58 @@
+"""The entries as they were last read: kept in state_dir for a start without the database.
+
+The file is sealed, secrets and all, so that mailboxes that need nobody to sign in can send. That it
+is there also says that there has been a database (`database`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from m365gw.config.documents import document_of, row_from
+from m365gw.config.problems import Problem
+from m365gw.directory.database import LAST_KNOWN
+from m365gw.directory.entries import Made, place_of
+from m365gw.directory.keys import NAMES, key_of
+from m365gw.directory.private_files import write_private
+from m365gw.directory.seal import Seal
+
+
+class LastKnown:
+    """What is kept of the entries. Blocking calls."""
+
+    def __init__(self, state_dir: str, seal: Seal) -> None:
+        self._file = Path(state_dir, LAST_KNOWN)
+        self._seal = seal
+
+    def keep(self, made: Made) -> None:
+        """Replace what is kept, durably. Raises OSError and `SealError`."""
+        documents = {table: [document_of(row) for row in made.of(table)] for table in NAMES}
+        octets = json.dumps(documents).encode()
+        write_private(self._file, self._seal.close(LAST_KNOWN, octets))
+
+    def read(self) -> Made:
+        """What was kept; nothing when nothing was. Raises OSError and `SealError`."""
+        try:
+            sealed = self._file.read_bytes()
+        except FileNotFoundError:
+            return Made()
+        opened = self._seal.open(LAST_KNOWN, sealed)
+        if opened is None:
+            return Made()
+        documents = json.loads(opened)
+        rows: dict[str, list[Any]] = {table: [] for table in NAMES}
+        problems: list[Problem] = []
+        for table, name in NAMES.items():
+            for document in documents[table]:
+                place = place_of(table, key_of(table, str(document[name])))
+                row, faults = row_from(table, document, place)
+                rows[table] += [row] if row is not None else []
+                problems += faults
+        return Made(
+            mailboxes=tuple(rows["mailbox"]),
+            clients=tuple(rows["client"]),
+            networks=tuple(rows["network"]),
+            problems=tuple(problems),
+        )

@@ -1,0 +1,63 @@
+"""The entries made beside the configuration, as the gateway knows them.
+
+A gateway that cannot read them starts with those it last knew, and goes on with those it knows.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from m365gw.config.problems import Problem
+from m365gw.config.settings import Settings
+from m365gw.directory.database import DirectoryError
+from m365gw.directory.entries import Entries, Made
+from m365gw.directory.last_known import LastKnown
+from m365gw.directory.merge import merged
+from m365gw.directory.seal import SealError
+from m365gw.directory.vault import Vault, VaultError
+
+_diagnostics = Logger()
+
+
+class MadeEntries:
+    """The entries as they are known. `merged` blocks; all else is the reactor's."""
+
+    def __init__(self, entries: Entries, vault: Vault, last_known: LastKnown) -> None:
+        self._entries = entries
+        self._vault = vault
+        self._last_known = last_known
+        self._made: Made | None = None
+        self.failure = ""  # why they could not be read the last time
+        self.problems: tuple[Problem, ...] = ()  # of the last merge
+
+    @property
+    def revision(self) -> int | None:
+        """Of what is known; None when not all of it could be read from the database."""
+        made = self._made
+        return None if made is None or made.problems or self.failure else made.revision
+
+    def current_revision(self) -> int:
+        """Of the database. Raises `DirectoryError`. Blocking."""
+        return self._entries.revision()
+
+    def merged(self, configured: Settings) -> Settings:
+        """These settings with the entries beside them, as they are now or were last known."""
+        try:
+            self._made, self.failure = self._entries.read(), ""
+            self._vault.prepare()
+            self._last_known.keep(self._made)
+        except DirectoryError as error:
+            self.failure = str(error)
+        except (OSError, SealError, VaultError) as error:
+            _diagnostics.warn("The entries last known are not kept: {why}", why=str(error))
+        if self._made is None:
+            self._made = self._kept()
+        settings, self.problems = merged(configured, self._made)
+        return settings
+
+    def _kept(self) -> Made:
+        try:
+            return self._last_known.read()
+        except (OSError, SealError) as error:
+            self.failure += f" The entries last known cannot be read either: {error}"
+            return Made()
