@@ -238,6 +238,7 @@ class Gateway(Service):
         self._is_stopping = True
         self._drain.cancel()
         self._desk.stop()
+        self.directory.watch.stop()
         self._supervisor.stopping("no more mail is taken; ends what is in hand")
         self.log.emit("service.stopping", "master", note="no more mail is taken")
         end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
