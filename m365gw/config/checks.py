@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import attrs
 
 from m365gw.config import files
 from m365gw.config.alert_checks import alert_faults
 from m365gw.config.client_checks import client_faults, network_fault
+from m365gw.config.cloud_checks import cloud_faults
+from m365gw.config.clouds import completed
 from m365gw.config.endpoints import is_fixed
-from m365gw.config.exit_checks import exit_faults, graph_faults
+from m365gw.config.exit_checks import exit_faults
 from m365gw.config.listener_checks import listener_faults
+from m365gw.config.mailbox_checks import mailbox_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
-from m365gw.config.settings import CustomCloud, Mailbox, Settings
+from m365gw.config.settings import Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
-from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port
+from m365gw.microsoft.clouds import PRESETS
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
 _USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
@@ -116,79 +118,20 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
 
 
 def _mailboxes(settings: Settings) -> Iterator[Fault]:
-    yield from _duplicates(
-        "mailbox", "address", [each.address.lower() for each in settings.mailbox]
-    )
-    without_graph = frozenset(name for name, cloud in settings.cloud.items() if not cloud.graph)
+    addresses = [each.address.lower() for each in settings.mailbox]
+    yield from _duplicates("mailbox", "address", addresses)
+    clouds = [*PRESETS, *settings.cloud]
+    own = {name: completed(cloud) for name, cloud in settings.cloud.items()}
+    without_graph = frozenset(name for name, cloud in own.items() if not cloud.graph)
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number)
-        yield from address_fault((*here, "address"), mailbox.address)
-        if mailbox.cloud not in PRESETS and mailbox.cloud not in settings.cloud:
-            known = ", ".join([*PRESETS, *settings.cloud])
-            yield (
-                (*here, "cloud"),
-                f'there is no cloud "{mailbox.cloud}"',
-                f"Known: {known}; or define [cloud.{mailbox.cloud}].",
-            )
-        yield from _credential(here, mailbox)
+        yield from mailbox_faults(here, mailbox, clouds)
         yield from exit_faults(here, mailbox, without_graph)
-
-
-def _credential(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
-    if mailbox.flow == "secret" and not mailbox.client_secret:
-        yield (
-            here,
-            'flow "secret" needs a client secret',
-            "Add client_secret_file = the file that holds it.",
-        )
-    if mailbox.flow == "certificate" and not (mailbox.certificate_file or mailbox.certificate):
-        yield (
-            here,
-            'flow "certificate" needs a certificate',
-            "Add certificate_file = a PEM file with key and certificate.",
-        )
-    if mailbox.flow != "secret" and mailbox.client_secret:
-        yield (
-            (*here, "client_secret"),
-            f'is of no use with flow "{mailbox.flow}"',
-            'Take it out, or set flow = "secret".',
-        )
-    if not re.fullmatch(r"[0-9A-Za-z.-]+", mailbox.tenant):
-        yield (*here, "tenant"), f'"{mailbox.tenant}" is neither a tenant id nor a domain', ""
 
 
 def _clouds(settings: Settings) -> Iterator[Fault]:
     for name, cloud in settings.cloud.items():
-        here: KeyPath = ("cloud", name)
-        if name in PRESETS:
-            yield here, f'"{name}" is the name of a Microsoft cloud', "Choose another name."
-        if not (cloud.authority.startswith("https://") and "TENANT" in cloud.authority):
-            yield (*here, "authority"), "must be an https address that holds the word TENANT", ""
-        yield from graph_faults(here, cloud.graph, is_rehearsal=cloud.rehearsal)
-        try:
-            host, _ = split_host_port(cloud.smtp)
-        except ValueError as error:
-            yield (*here, "smtp"), str(error), ""
-        else:
-            yield from _rehearsal(here, cloud, host)
-
-
-def _rehearsal(here: KeyPath, cloud: CustomCloud, host: str) -> Iterator[Fault]:
-    """A rehearsal is on loopback and says so; neither happens by accident."""
-    signs = urlsplit(cloud.authority).hostname or ""
-    places = [is_loopback(host), is_loopback(signs)]
-    if cloud.rehearsal and not all(places):
-        yield (
-            (*here, "rehearsal"),
-            "a rehearsal must be on loopback (127.0.0.1)",
-            "Mail to a real host is no rehearsal: take rehearsal out.",
-        )
-    if any(places) and not cloud.rehearsal:
-        yield (
-            here,
-            "points at this machine, so it is not Microsoft",
-            "If a rehearsal is meant, say rehearsal = true.",
-        )
+        yield from cloud_faults(name, cloud)
 
 
 def _clients(settings: Settings) -> Iterator[Fault]:

@@ -12,11 +12,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from m365gw.config.key_pairs import Unusable, read_pairs
+from m365gw.config.mailboxes import Mailbox
 from m365gw.config.settings import Settings, Tls
 from m365gw.config.sources import Fault, KeyPath
 
 _READABLE = "The file must exist and be readable by the service."
-_PAIR = "It must hold one private key without a passphrase, and the certificate, as PEM."
 
 
 def faults(settings: Settings) -> Iterator[Fault]:
@@ -25,20 +26,26 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for number, extra in enumerate(settings.tls.extra):
         yield from _pair(("tls", "extra", number), extra.certificate, extra.key)
     for number, mailbox in enumerate(settings.mailbox):
-        here: KeyPath = ("mailbox", number, "certificate_file")
-        file = mailbox.certificate_file
-        unreadable = list(_unreadable(here, file))
-        yield from unreadable
-        if not file or unreadable:
-            continue
-        if is_open_to_all(file):
-            yield here, f"{file} can be read by everybody: chmod o-rwx {file}", ""
-        if not _is_pair(file, file):
-            yield here, f"{file} holds no certificate with its key", _PAIR
+        yield from _app_certificate(("mailbox", number, "certificate_file"), mailbox)
     for name, cloud in settings.cloud.items():
         yield from _unreadable(("cloud", name, "ca_file"), cloud.ca_file)
     for number, webhook in enumerate(settings.alerts.webhook):
         yield from _unreadable(("alerts", "webhook", number, "ca_file"), webhook.ca_file)
+
+
+def _app_certificate(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
+    """The faults of what an app signs in with."""
+    file = mailbox.certificate_file
+    unreadable = list(_unreadable(here, file))
+    yield from unreadable
+    if not file or unreadable:
+        return
+    if is_open_to_all(file):
+        yield here, f"{file} can be read by everybody: chmod o-rwx {file}", ""
+    try:
+        read_pairs(Path(file).read_bytes(), mailbox.certificate_passphrase)
+    except Unusable as problem:
+        yield here, f"{file} holds no certificate with its key", str(problem)
 
 
 def is_open_to_all(file: str) -> bool:

@@ -86,8 +86,11 @@ def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Proble
     """The settings with each secret read from its file, where one is named."""
     problems: list[Problem] = []
     mailboxes = tuple(
-        _with_secret(mailbox, "client_secret", tree, ("mailbox", number), problems)
-        for number, mailbox in enumerate(settings.mailbox)
+        _with_secret(row, "certificate_passphrase", tree, ("mailbox", number), problems)
+        for number, row in enumerate(
+            _with_secret(mailbox, "client_secret", tree, ("mailbox", number), problems)
+            for number, mailbox in enumerate(settings.mailbox)
+        )
     )
     directory = _with_secret(settings.directory, "url", tree, ("directory",), problems)
     webhooks = list(settings.alerts.webhook)

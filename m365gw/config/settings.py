@@ -18,13 +18,12 @@ from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required
 from m365gw.config.limits import Limits
 from m365gw.config.local import Local
 from m365gw.config.logins import Logins, Password
+from m365gw.config.mailboxes import CustomCloud as CustomCloud
+from m365gw.config.mailboxes import Mailbox as Mailbox
 from m365gw.config.permissions import Permissions
 
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
-Flow = Literal["certificate", "secret", "device"]
-Exit = Literal["smtp", "graph"]
-Fallback = Literal["", "smtp", "graph"]
 Quirk = Literal["plaintext-auth", "auth-equals", "no-helo-name", "legacy-tls", "bare-lf"]
 Repair = Literal[
     "date",
@@ -90,62 +89,6 @@ class Listener:
     )
     repair: tuple[Repair, ...] = setting(
         (), "What is mended of messages that come here, and only where it is broken."
-    )
-
-
-@frozen(kw_only=True)
-class Mailbox:
-    address: str = required("The Microsoft 365 mailbox that signs in.")
-    flow: Flow = required("How it signs in: certificate, secret or device.")
-    tenant: str = required("Tenant id or a verified domain of the tenant.")
-    client_id: str = required("Application (client) id of the app registration.")
-    client_secret: str = secret("The client secret, for flow secret. Better: client_secret_file.")
-    client_secret_file: FileName = setting("", "File that holds the client secret.")
-    certificate: str = secret(
-        "Private key and certificate as PEM text, for flow certificate. Better: certificate_file."
-    )
-    certificate_file: FileName = setting(
-        "", "PEM file with private key and certificate, for flow certificate."
-    )
-    cloud: str = setting(
-        "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
-    )
-    exit: Exit = setting("smtp", "How mail leaves: smtp, or graph where SMTP AUTH is forbidden.")
-    fallback: Fallback = setting(
-        "",
-        "The other exit: graph, when SMTP AUTH is forbidden for the mailbox; smtp, for what Graph "
-        "cannot carry. Empty: none. Each use is logged and shown by m365gw status.",
-    )
-
-
-@frozen(kw_only=True)
-class CustomCloud:
-    smtp: str = required('Submission host and port: "127.0.0.1:2587".')
-    authority: str = required(
-        'Sign-in authority; TENANT is replaced: "https://127.0.0.1:8443/TENANT".'
-    )
-    scope: str = setting(
-        "https://outlook.office365.com/.default", "Scope asked for by flows without a user."
-    )
-    user_scope: str = setting(
-        "https://outlook.office.com/SMTP.Send", "Scope asked for by flows with a user."
-    )
-    graph: str = setting(
-        "", 'Base address of Graph, for exit graph: "https://127.0.0.1:8443/graph/v1.0".'
-    )
-    graph_scope: str = setting(
-        "https://graph.microsoft.com/.default",
-        "Scope for Graph asked for by flows without a user.",
-    )
-    graph_user_scope: str = setting(
-        "https://graph.microsoft.com/Mail.Send",
-        "Scope for Graph asked for by flows with a user.",
-    )
-    ca_file: FileName = setting(
-        "", "PEM file: trust only this authority, for SMTP, Graph and sign-in."
-    )
-    rehearsal: bool = setting(
-        False, "True: this is a rehearsal on loopback, not Microsoft. Needed for any loopback host."
     )
 
 
@@ -273,7 +216,7 @@ class Settings:
     listener: tuple[Listener, ...] = setting((), "Where mail comes in.")
     mailbox: tuple[Mailbox, ...] = setting((), "Microsoft 365 mailboxes mail leaves by.")
     cloud: dict[str, CustomCloud] = field(
-        factory=dict, metadata={"meaning": "Clouds of your own, for rehearsal and tests."}
+        factory=dict, metadata={"meaning": "Clouds of your own, or other values for Microsoft's."}
     )
     client: tuple[Client, ...] = setting((), "SMTP logins.")
     network: tuple[Network, ...] = setting((), "Networks that may relay without a login.")

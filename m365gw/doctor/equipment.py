@@ -35,13 +35,13 @@ def equip(
     if tokens is None:
         database = Database(settings.directory.url, settings.state_dir)
         vault = Vault(database, settings.state_dir)
-        tokens = Tokens(clouds_of(settings), vault, log, calls)
+        tokens = Tokens(clouds_of(settings), vault, log, calls, mailboxes=settings.mailbox)
     return Tools(
         reactor=reactor,
         calls=calls,
         tokens=tokens,
         sessions=Connector(reactor, settings.hostname, settings.governor, log),
-        open_session=lambda cloud: https_session(cloud.ca_file),
+        open_session=https_session,
         resolve=lambda host: calls.call(partial(system_lookup, host)),
         ask_dns=DnsLookup(reactor),
         facts=facts,

@@ -34,6 +34,7 @@ class Cloud:
     graph_user_scope: str
     ca_file: str = ""
     rehearsal: bool = False
+    proxy: str = ""  # on the way to sign-in; "" means none
 
     def app_scope(self, exit: str) -> str:
         """What a flow without a user asks for, for mail that leaves by this exit."""
@@ -113,6 +114,7 @@ def custom(
     graph_user_scope: str = "",
     ca_file: str = "",
     rehearsal: bool = False,
+    proxy: str = "",
 ) -> Cloud:
     """A cloud from the values of a `[cloud.NAME]` table; ValueError says in words what is wrong.
 
@@ -136,6 +138,7 @@ def custom(
         graph_user_scope,
         ca_file,
         rehearsal,
+        proxy,
     )
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from m365gw.microsoft import entra_apps, entra_people
+from m365gw.microsoft import entra_apps, entra_identities, entra_people
 from m365gw.microsoft.entra_rows import EntraReaction, EntraRow, EntraVerdict
 
 __all__ = ["ROWS", "EntraReaction", "EntraVerdict", "explain"]
 
-ROWS: Final = (*entra_people.ROWS, *entra_apps.ROWS)
+ROWS: Final = (*entra_people.ROWS, *entra_apps.ROWS, *entra_identities.ROWS)
 
 
 def _index(keys_of: Callable[[EntraRow], Iterable[int | str]]) -> dict[int | str, EntraVerdict]:

@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
 from m365gw.config.clouds import clouds_of
-from m365gw.config.settings import Settings
+from m365gw.config.settings import Mailbox, Settings
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.microsoft.clouds import Cloud
-from m365gw.relay.delivery.attempt import Attempts
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.delivery.attempt import Attempts, without_token
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.delivery.marks import Marks
 from m365gw.relay.exit.connector import Connector
@@ -31,9 +32,10 @@ from m365gw.relay.reports.bounces import Bounces
 from m365gw.relay.reports.delays import Delays
 from m365gw.relay.reports.summaries import Summaries
 from m365gw.relay.stops.mailboxes import Mailboxes
-from m365gw.relay.stops.stops import Account
+from m365gw.relay.stops.stops import Account, State
 from m365gw.relay.threads import Threads
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.tokens.keep_alive import KeepAlive
+from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
 from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.ledger import LEDGER, Ledger
 from m365gw.spool.names import Entry, tag
@@ -70,7 +72,10 @@ class MailOut:
         self.disk = Threads(reactor, 2, "disk")
         self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
         self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
-        self.tokens = tokens = Tokens(clouds, vault, log, self._sign_in)
+        self.tokens = tokens = Tokens(clouds, vault, log, self._sign_in, mailboxes=settings.mailbox)
+        self._keep_alive = KeepAlive(
+            tokens=tokens, clock=reactor, failed=self._cannot_sign_in, refreshed=self._signs_in
+        )
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
         self._connections = Pool(tokens, self._connector, clouds, settings.governor)
         sharing = _accounts(settings, clouds)
@@ -167,6 +172,16 @@ class MailOut:
             flushing = Deferred.fromCoroutine(self.operations.flush(address))
             flushing.addErrback(lambda fault: _diagnostics.failure("flush", failure=fault))
 
+    def _cannot_sign_in(self, mailbox: Mailbox, problem: TokenUnavailable) -> None:
+        """A mailbox without mail is stopped as if it had some, so that somebody is told."""
+        now, reaction = self._reactor.seconds(), without_token(problem)
+        self.mailboxes.answered(mailbox.address, "", Phase.AUTH, reaction, now)
+
+    def _signs_in(self, mailbox: Mailbox) -> None:
+        """The stop that was only about signing in is over."""
+        if self.mailboxes.standing(mailbox.address).state is State.NEEDS_SIGNIN:
+            self.mailboxes.passed(mailbox.address, "", Phase.MAIL, self._reactor.seconds())
+
     def _say_removed(self, address: str) -> None:
         count = self.schedule.backlog(tag(address))
         note = (
@@ -187,6 +202,7 @@ class MailOut:
         self.dispatch.start()
         self._delays.start()
         self._clock_watch.start()
+        self._keep_alive.start()
 
     @property
     def without_mailbox(self) -> int:
@@ -209,6 +225,7 @@ class MailOut:
     async def stop(self, seconds: float) -> None:
         """Wait so long for the deliveries in flight, then let go of connections and threads."""
         self._clock_watch.stop()
+        self._keep_alive.stop()
         await self._delays.stop()
         await self.dispatch.stop(seconds)
         with suppress(TimeoutError):

@@ -5,6 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from cryptography.x509 import load_pem_x509_certificate
+
+from m365gw.directory.certificates import new_certificate
 from m365gw.rehearsal.certificates import write_certificates
 from tests.config.test_load import GOOD, LoadingTestCase
 
@@ -28,16 +36,34 @@ class FileTests(LoadingTestCase):
         return path
 
     def test_certificate_with_its_key(self) -> None:
-        """Key and certificate in one file are what flow "certificate" needs."""
-        self.write("app.pem", self.pair)
+        """Key and certificate in one file are what flow "certificate" needs: RSA, as PEM or PFX."""
+        pem = new_certificate("m365gw")
+        self.write("app.pem", pem.decode())
         self.load(CERTIFICATE)
+        key = load_pem_private_key(pem, None)
+        own = load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERT") :])
+        sealed = BestAvailableEncryption(b"open sesame")
+        pfx = serialize_key_and_certificates(None, key, own, None, sealed)  # type: ignore[arg-type]  # RSA
+        (self.folder / "app.pem").write_bytes(pfx)
+        self.assertIn("certificate_passphrase", self.problems(CERTIFICATE))
+        self.write("passphrase", "open sesame\n")
+        given = CERTIFICATE.replace(
+            "certificate_file", 'certificate_passphrase_file = "passphrase"\ncertificate_file'
+        )
+        settings = self.load(given).settings
+        self.assertNotIn("sesame", repr(settings))
+
+    def test_elliptic_curves(self) -> None:
+        """Entra takes RSA keys only; said here, not by a refusal there."""
+        self.write("app.pem", self.pair)
+        self.assertIn("RSA", self.problems(CERTIFICATE))
 
     def test_certificate_alone(self) -> None:
         """Without the key nobody can sign in; so it is told now."""
         self.write("app.pem", self.certificate)
         said = self.problems(CERTIFICATE)
         self.assertIn("app.pem holds no certificate with its key", said)
-        self.assertIn("one private key without a passphrase", said)
+        self.assertIn("a private key and its certificate", said)
 
     def test_private_key_everybody_can_read(self) -> None:
         """A private key is a secret as much as a client secret is."""

@@ -53,6 +53,8 @@ KNOWN = (
     ("config", "exchange-missing", (500011,)),
     ("config", "scope-malformed", (70011, 28002, 28003, 700022)),
     ("config", "scope-malformed", ("invalid_scope", "invalid_resource")),
+    ("admin", "federation-unknown", (70021, 700211, 700212, 700213)),
+    ("config", "federation-signature", (50013,)),
     ("config", "redirect-mismatch", (50011,)),
     ("config", "app-credential-refused", (70002, "invalid_client")),
     ("config", "flow-not-allowed", ("unauthorized_client", "unsupported_grant_type")),

@@ -9,8 +9,8 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.relay.tokens.flows import TokenUnavailable
-from m365gw.relay.tokens.sign_in import DeviceSignIn
+from m365gw.relay.tokens.device_sign_in import DeviceSignIn
+from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.relay.tokens.user_flow import UserFlow, vault_name
 from tests.relay.entra import (
     CLOUD,
@@ -46,7 +46,7 @@ class SignedInCase(SynchronousTestCase):
     def later(self, seconds: float) -> Any:
         """As long as this is entered, so many seconds have passed."""
         now = time.monotonic() + seconds
-        return mock.patch("m365gw.relay.tokens.sign_in.time.monotonic", return_value=now)
+        return mock.patch("m365gw.relay.tokens.device_sign_in.time.monotonic", return_value=now)
 
     def refused(self, function: Any, *arguments: Any, **keywords: Any) -> TokenUnavailable:
         problem = self.assertRaises(TokenUnavailable, function, *arguments, **keywords)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from m365gw.doctor.case import Case
 from m365gw.doctor.checks.clock import login_host
 from m365gw.doctor.finding import Seen, bad, good
-from m365gw.relay.tokens.flows import TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
 
 
 async def look(case: Case) -> Seen:

@@ -162,7 +162,7 @@ class Attempts:
             return self._unheard(batch, failed.phase, failed.reply, start)
         except TokenUnavailable as problem:
             reply = Reply(0, "", "no access token")
-            return self._unheard(batch, Phase.AUTH, reply, start, _without_token(problem))
+            return self._unheard(batch, Phase.AUTH, reply, start, without_token(problem))
         ready = self.clock.seconds()
         try:
             answers = await session.deliver(self._transaction(message, batch, granted))
@@ -257,7 +257,7 @@ class Attempts:
         )
 
 
-def _without_token(problem: TokenUnavailable) -> Reaction:
+def without_token(problem: TokenUnavailable) -> Reaction:
     """What a missing token asks for: wait, when it comes by itself, or hold the mailbox."""
     least = problem.retry_after
     if problem.reaction == "retry":

@@ -2,8 +2,9 @@
 
 MSAL by itself waits forever, follows the environment to proxies and certificates, and for some
 failures raises an exception that no longer knows the server's answer. So it gets this client: each
-request is bounded, the environment counts only when asked for, no redirect is followed (the next
-host would get the secret), and `last` keeps the error that came, whichever way MSAL reports it.
+request is bounded, the environment does not count (`proxy` and `ca_file` of the cloud do), no
+redirect is followed (the next host would get the secret), and `last` keeps the error that came,
+whichever way MSAL reports it.
 
 Failures: those of `requests`. No secret is kept: of an answer only the error fields are.
 """
@@ -11,14 +12,20 @@ Failures: those of `requests`. No secret is kept: of an answer only the error fi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import requests
-from attrs import frozen
+from attrs import evolve, frozen
+
+from m365gw.microsoft.clouds import Cloud
 
 TIMEOUT: Final = (5.0, 20.0)  # seconds to connect, seconds of silence while reading
 LONGEST_RETRY_AFTER: Final = 3600.0
+
+_CODE = re.compile(r"AADSTS(\d{4,9})\b")
+_TRACE = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
 class Session(Protocol):
@@ -44,6 +51,7 @@ class Fault:
     suberror: str = ""
     codes: tuple[int, ...] = ()
     retry_after: float = 0.0  # seconds
+    trace: str = ""  # its number and what Microsoft's support finds it by
 
 
 class HttpsClient:
@@ -91,27 +99,37 @@ class HttpsClient:
 
 
 def fault_of(before: Fault, answer: Mapping[str, Any]) -> Fault:
-    """The fault with the error fields of this answer."""
+    """The fault with the error fields of this answer.
+
+    What comes back by a browser has its number in the description only.
+    """
     codes = answer.get("error_codes")
-    return Fault(
-        status=before.status,
+    numbers = codes if isinstance(codes, list) else []
+    if not numbers and (found := _CODE.search(str(answer.get("error_description") or ""))):
+        numbers = [int(found[1])]
+    known = tuple(number for number in numbers if isinstance(number, int))
+    return evolve(
+        before,
         error=str(answer.get("error") or ""),
         suberror=str(answer.get("suberror") or ""),
-        codes=tuple(code for code in codes if isinstance(code, int))
-        if isinstance(codes, list)
-        else (),
-        retry_after=before.retry_after,
+        codes=known,
+        trace=_trace(known, str(answer.get("trace_id") or "")),
     )
 
 
-def https_session(ca_file: str = "", *, trust_env: bool = False) -> requests.Session:
-    """A session that trusts the usual authorities, or only the one in `ca_file`.
+def _trace(codes: tuple[int, ...], trace_id: str) -> str:
+    words = [f"AADSTS{code}" for code in codes[:1]]
+    words += [f"trace {trace_id}"] if _TRACE.fullmatch(trace_id) else []
+    return ", ".join(words)
 
-    `trust_env`: whether proxies and certificates named by the environment count.
-    """
+
+def https_session(cloud: Cloud) -> requests.Session:
+    """A session for a cloud: its authorities and its proxy, and nothing of the environment."""
     session = requests.Session()
-    session.trust_env = trust_env
-    session.verify = ca_file or True
+    session.trust_env = False
+    session.verify = cloud.ca_file or True
+    if cloud.proxy:
+        session.proxies = {"https": cloud.proxy}
     return session
 
 

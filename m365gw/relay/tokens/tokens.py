@@ -13,30 +13,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from zlib import crc32
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from m365gw.config.mailboxes import USER_FLOWS
 from m365gw.config.settings import Mailbox
 from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.threads import Calls
-from m365gw.relay.tokens.flows import (
-    AppFlow,
-    Flow,
-    Grant,
-    OpenSession,
-    TokenUnavailable,
-    unavailable,
-)
+from m365gw.relay.tokens.applications import OpenSession, SecretStore
+from m365gw.relay.tokens.credential_ends import CredentialEnd, credential_ends
+from m365gw.relay.tokens.device_sign_in import DeviceSignIn
+from m365gw.relay.tokens.failures import Grant, TokenUnavailable, unavailable
+from m365gw.relay.tokens.flows import AppFlow, Flow, IdentityFlow
 from m365gw.relay.tokens.https import Fault, https_session
-from m365gw.relay.tokens.sign_in import DeviceSignIn
-from m365gw.relay.tokens.user_flow import SecretStore, UserFlow
+from m365gw.relay.tokens.user_flow import UserFlow, used_at
+from m365gw.relay.tokens.web_sign_in import WebSignIn
 
-__all__ = ["DeviceSignIn", "TokenUnavailable", "Tokens"]
+__all__ = ["CredentialEnd", "DeviceSignIn", "TokenUnavailable", "Tokens", "WebSignIn"]
 
 RENEW_AHEAD = 600.0  # seconds before a token's end; at most half its life
+RENEW_SPREAD = 300.0  # the renewals of many mailboxes begin over so many seconds more
 RENEW_AGAIN = 60.0  # seconds between attempts to renew a token that still serves
 
 
@@ -70,6 +70,11 @@ class Account:
     failures: int = 0
     failing_since: float = 0.0
 
+    @property
+    def renew_ahead(self) -> float:
+        """Seconds before the end of its token, the same for a mailbox each time."""
+        return RENEW_AHEAD + crc32(self.mailbox.address.encode()) % 1000 / 1000 * RENEW_SPREAD
+
     def believed(self, problem: TokenUnavailable, now: float) -> TokenUnavailable:
         """This failure, or a temporary one as long as it may be just one bad answer."""
         if problem.diagnosis.key != self.failed:
@@ -96,8 +101,10 @@ class Tokens:
         log: EventLog,
         calls: Calls,
         *,
-        open_session: OpenSession = lambda cloud: https_session(cloud.ca_file),
+        mailboxes: Collection[Mailbox] = (),
+        open_session: OpenSession = https_session,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._clouds = clouds
         self._vault = vault
@@ -105,6 +112,8 @@ class Tokens:
         self._calls = calls
         self._open_session = open_session
         self._monotonic = monotonic
+        self._clock = clock
+        self._mailboxes = tuple(mailboxes)
         self._accounts: dict[Mailbox, Account] = {}
 
     def configure(self, clouds: Mapping[str, Cloud], mailboxes: Collection[Mailbox]) -> None:
@@ -115,6 +124,7 @@ class Tokens:
             if mailbox not in known or not is_same:
                 del self._accounts[mailbox]
         self._clouds = clouds
+        self._mailboxes = tuple(mailboxes)
 
     async def token(self, mailbox: Mailbox, *, min_life: float = 300.0, force: bool = False) -> str:
         """An access token that lives for `min_life` seconds or more, where Entra gives such ones.
@@ -129,14 +139,18 @@ class Tokens:
         held, now = account.held, self._monotonic()
         if held is None or held.left(now) < min(min_life, held.grant.life / 2):
             return (await self._asked(account, fresh=force or held is not None)).token
-        if held.left(now) < min(RENEW_AHEAD, held.grant.life / 2) and now >= account.renew_from:
+        if (
+            held.left(now) < min(account.renew_ahead, held.grant.life / 2)
+            and now >= account.renew_from
+        ):
             self._ask(account, fresh=True)
         return held.grant.token
 
     def has_new_sign_in(self, mailbox: Mailbox) -> bool:
-        """Whether somebody has signed in for a mailbox since it last asked for a token. Blocking.
+        """Whether what a mailbox signs in with has changed since it last asked. Blocking.
 
-        The command `m365gw mailbox signin` does so beside the running service.
+        The command `m365gw mailbox signin` does so beside the running service, and whoever puts a
+        new secret or certificate where it belongs.
         """
         account = self._accounts.get(mailbox)
         return account is not None and account.flow.has_new_sign_in()
@@ -153,6 +167,39 @@ class Tokens:
         """
         return await self._calls.call(sign_in.poll, self._vault)
 
+    async def begin_web_sign_in(self, mailbox: Mailbox, redirect_uri: str) -> WebSignIn:
+        """Start a sign-in on Microsoft's page. Raises `TokenUnavailable`."""
+        cloud = self._clouds[mailbox.cloud]
+        return await self._calls.call(
+            WebSignIn.begin, mailbox, cloud, self._open_session, redirect_uri
+        )
+
+    async def finish_web_sign_in(self, sign_in: WebSignIn, arguments: Mapping[str, str]) -> None:
+        """End it with what the browser brought back. Raises `TokenUnavailable`."""
+        await self._calls.call(sign_in.finish, arguments, self._vault)
+
+    def signed_in_by_person(self) -> list[Mailbox]:
+        """The mailboxes that live on a person's sign-in."""
+        return [mailbox for mailbox in self._mailboxes if mailbox.flow in USER_FLOWS]
+
+    async def refresh_idle(self, mailbox: Mailbox, idle: float) -> bool:
+        """Refresh a person's sign-in that was not used for so many seconds; whether it was.
+
+        Raises `TokenUnavailable`, also when nobody has signed in.
+        """
+        used = await self._calls.call(used_at, self._vault, mailbox)
+        if self._clock() - used < idle:
+            return False
+        await self._asked(self._account(mailbox), fresh=True)
+        return True
+
+    async def credential_ends(self) -> list[CredentialEnd]:
+        """When what the mailboxes sign in with will end."""
+        return await self._calls.call(self._credential_ends)
+
+    def _credential_ends(self) -> list[CredentialEnd]:
+        return [end for each in self._mailboxes for end in credential_ends(each, self._vault)]
+
     def _account(self, mailbox: Mailbox) -> Account:
         account = self._accounts.get(mailbox)
         if account is None:
@@ -161,9 +208,11 @@ class Tokens:
 
     def _flow(self, mailbox: Mailbox) -> Flow:
         cloud = self._clouds[mailbox.cloud]
-        if mailbox.flow == "device":
+        if mailbox.flow in USER_FLOWS:
             return UserFlow(mailbox, cloud, self._open_session, self._vault)
-        return AppFlow(mailbox, cloud, self._open_session)
+        if mailbox.flow == "managed-identity":
+            return IdentityFlow(mailbox, cloud, self._open_session)
+        return AppFlow(mailbox, cloud, self._open_session, self._vault)
 
     async def _asked(self, account: Account, *, fresh: bool) -> Grant:
         """The answer to the request under way, or to a new one. One waiter may be cancelled."""
@@ -182,7 +231,11 @@ class Tokens:
         account.held = Held(grant, self._monotonic() + grant.life)
         account.failed = ""
         self._log.emit(
-            "token.acquired", "entra", mailbox=account.mailbox.address, life=int(grant.life)
+            "token.acquired",
+            "entra",
+            note=f"by {grant.proof}" if grant.proof else "",
+            mailbox=account.mailbox.address,
+            life=int(grant.life),
         )
         for answer in self._answered(account):
             answer.callback(grant)

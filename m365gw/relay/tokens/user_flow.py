@@ -9,139 +9,119 @@ All calls block. Failures: `TokenUnavailable` only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msal
 import requests
 from msal.exceptions import MsalServiceError
 
 from m365gw.config.settings import Mailbox
+from m365gw.directory.keys import key_of
+from m365gw.directory.secret_settings import SIGN_IN, secret_name
 from m365gw.directory.vault import VaultError
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.tokens.flows import (
+from m365gw.relay.tokens.applications import Applications, OpenSession, SecretStore
+from m365gw.relay.tokens.failures import (
     Grant,
-    OpenSession,
     TokenUnavailable,
-    Translated,
-    granted,
     misconfigured,
-    open_client,
+    sealed_away,
     unavailable,
 )
-from m365gw.relay.tokens.https import Fault, HttpsClient
+from m365gw.relay.tokens.https import Fault
 
 # With these MSAL gives out a stored token that is still good when Entra is not well; of itself it
 # does so only for the first kind.
 TOLERATED: Final = (requests.RequestException, MsalServiceError, ValueError)
 
 
-class SecretStore(Protocol):
-    """Where sign-ins lie sealed (`directory.vault.Vault`)."""
-
-    def load(self, name: str) -> bytes | None: ...
-
-    def store(self, name: str, secret: bytes) -> None: ...
-
-
-def vault_name(mailbox: Mailbox) -> str:
-    """Under which name the sign-in of a mailbox is kept."""
-    return f"sign-in {mailbox.address.casefold()}"
-
-
 class UserFlow:
-    """A mailbox somebody signed in for: its tokens by refresh token (flow device)."""
+    """A mailbox somebody signed in for: its tokens by refresh token (flows device and web)."""
 
     def __init__(
         self, mailbox: Mailbox, cloud: Cloud, open_session: OpenSession, vault: SecretStore
     ) -> None:
         self._mailbox = mailbox
-        self._cloud = cloud
-        self._open_session = open_session
+        self._scope = cloud.person_scope(mailbox.exit)
         self._vault = vault
         self._stored: bytes | None = None  # what the vault holds, as far as we know
-        self._made: tuple[Any, HttpsClient] | None = None
+        self._cache: Any = None
+        self._applications = Applications(mailbox, cloud, open_session, vault)
 
     def acquire(self, *, fresh: bool) -> Grant:
         """A token of the signed-in user. Raises `TokenUnavailable`."""
+        stored = load_sign_in(self._vault, self._mailbox)
+        if stored != self._stored:
+            self._stored = stored
+            self._applications.forget()
+            self._cache = opened_cache(self._mailbox, stored)
+
+        def question(app: Any) -> Mapping[str, Any] | None:
+            account = next(iter(app.get_accounts()), None)
+            if account is None:
+                raise unavailable(Fault(400, "interaction_required"), self._mailbox)
+            answer: Mapping[str, Any] | None = app.acquire_token_silent_with_error(
+                [self._scope], account, force_refresh=fresh, http_exceptions=TOLERATED
+            )
+            return answer
+
         try:
-            return self._acquire(fresh)
-        except TokenUnavailable:
-            self._close()
-            raise
+            return self._applications.ask(question, self._cache)
+        finally:
+            self._save()
 
     def has_new_sign_in(self) -> bool:
-        """Whether somebody has signed in since the last time a token was asked for."""
+        """Whether somebody has signed in since the last time a token was asked for.
+
+        A secret or certificate of the app that was replaced counts too.
+        """
         try:
             stored = load_sign_in(self._vault, self._mailbox)
         except TokenUnavailable:
             return False
-        return stored != self._stored
+        return stored != self._stored or self._applications.have_changed()
 
-    def _acquire(self, fresh: bool) -> Grant:
-        stored = load_sign_in(self._vault, self._mailbox)
-        if stored != self._stored:
-            self._close()
-        if self._made is None:
-            self._made = self._make(stored)
-        app, client = self._made
-        try:
-            with Translated(client, self._mailbox):
-                account = account_of(app, self._mailbox)
-                if account is None:
-                    raise unavailable(Fault(400, "interaction_required"), self._mailbox)
-                answer = app.acquire_token_silent_with_error(
-                    [self._cloud.person_scope(self._mailbox.exit)],
-                    account,
-                    force_refresh=fresh,
-                    http_exceptions=TOLERATED,
-                )
-        finally:
-            self._save(app.token_cache)
-        return granted(answer, self._mailbox)
-
-    def _make(self, stored: bytes) -> tuple[Any, HttpsClient]:
-        self._stored = stored
-        return make_user_app(
-            self._mailbox, self._cloud, self._open_session, opened_cache(self._mailbox, stored)
-        )
-
-    def _save(self, cache: Any) -> None:
-        if cache.has_state_changed:
-            secret = cache.serialize().encode()
-            cache.has_state_changed = True  # until it is stored
+    def _save(self) -> None:
+        if self._cache.has_state_changed:
+            secret = self._cache.serialize().encode()
+            self._cache.has_state_changed = True  # until it is stored
             store_sign_in(self._vault, self._mailbox, secret)
-            cache.has_state_changed = False
+            self._cache.has_state_changed = False
             self._stored = secret
 
-    def _close(self) -> None:
-        if self._made is not None:
-            self._made[1].close()
-            self._made = None
 
+def keep_sign_in(app: Any, answer: Mapping[str, Any], mailbox: Mailbox, vault: SecretStore) -> None:
+    """Keep a sign-in that has just been done, if it is that of the mailbox.
 
-def make_user_app(
-    mailbox: Mailbox, cloud: Cloud, open_session: OpenSession, cache: Any
-) -> tuple[Any, HttpsClient]:
-    """MSAL's application for a public client, and how it reaches Entra."""
-    client = open_client(cloud, open_session)
-    with Translated(client, mailbox):
-        app = msal.PublicClientApplication(
-            mailbox.client_id,
-            authority=cloud.authority_of(mailbox.tenant),
-            instance_discovery=False,  # our own configuration says who the authority is
-            token_cache=cache,
-            http_client=client,
+    Afterwards it is known by the account's id, so a user who is renamed stays signed in. Raises
+    `TokenUnavailable`; then the old sign-in, if there is one, stays.
+    """
+    wanted = mailbox.signs_in.casefold()
+    accounts = [each for each in app.get_accounts() if each["username"].casefold() == wanted]
+    if not accounts:
+        raise _wrong_account(mailbox, answer.get("id_token_claims") or {})
+    if not answer.get("refresh_token") and not _refresh_tokens(app.token_cache.serialize()):
+        raise misconfigured(
+            "no-refresh-token",
+            f"Microsoft gave no lasting sign-in for {mailbox.address}.",
+            "The answer had no refresh token, so it would end within the hour.",
+            "Allow the app offline_access: Entra admin centre > App registrations > the app > API"
+            " permissions > Microsoft Graph > Delegated > offline_access; then sign in again.",
         )
-    return app, client
+    store_sign_in(vault, mailbox, app.token_cache.serialize().encode())
 
 
-def account_of(app: Any, mailbox: Mailbox) -> Mapping[str, Any] | None:
-    """The signed-in account that is this mailbox, or None."""
-    wanted = mailbox.address.casefold()
-    accounts: list[Mapping[str, Any]] = app.get_accounts()
-    return next((each for each in accounts if each["username"].casefold() == wanted), None)
+def used_at(vault: SecretStore, mailbox: Mailbox) -> float:
+    """When its refresh token was last renewed, in seconds since the epoch; 0 when not known.
+
+    Raises `TokenUnavailable` when there is no sign-in.
+    """
+    tokens = _refresh_tokens(load_sign_in(vault, mailbox).decode("utf-8", "replace"))
+    times = [str(token.get("last_modification_time", "")) for token in tokens]
+    return max((float(time) for time in times if time.isdecimal()), default=0.0)
 
 
 def opened_cache(mailbox: Mailbox, stored: bytes) -> Any:
@@ -159,6 +139,11 @@ def opened_cache(mailbox: Mailbox, stored: bytes) -> Any:
     return cache
 
 
+def vault_name(mailbox: Mailbox) -> str:
+    """Under which name the sign-in of a mailbox is kept."""
+    return secret_name(SIGN_IN, key_of("mailbox", mailbox.address))
+
+
 def load_sign_in(vault: SecretStore, mailbox: Mailbox) -> bytes:
     """The stored sign-in. Raises `TokenUnavailable`, also when nobody has signed in yet."""
     try:
@@ -171,7 +156,7 @@ def load_sign_in(vault: SecretStore, mailbox: Mailbox) -> bytes:
             Diagnosis(
                 "not-signed-in",
                 f"Nobody has signed in for {mailbox.address} yet.",
-                "Its flow is device: a person signs in once, in a browser.",
+                f"Its flow is {mailbox.flow}: a person signs in once, in a browser.",
                 f"Sign in: m365gw mailbox signin {mailbox.address}",
                 "mailbox-user",
             ),
@@ -187,11 +172,25 @@ def store_sign_in(vault: SecretStore, mailbox: Mailbox, secret: bytes) -> None:
         raise sealed_away(mailbox, problem) from None
 
 
-def sealed_away(mailbox: Mailbox, problem: VaultError) -> TokenUnavailable:
-    """The vault cannot be read or written."""
-    return misconfigured(
-        "vault-failed",
-        f"The stored sign-in of {mailbox.address} cannot be read or kept.",
-        f"{problem}",
-        "Put the named file or disk right; it is tried again by itself.",
+def _refresh_tokens(cache: str) -> list[Mapping[str, Any]]:
+    """The refresh tokens in a cache as MSAL writes it."""
+    try:
+        return list(json.loads(cache)["RefreshToken"].values())
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return []
+
+
+def _wrong_account(mailbox: Mailbox, claims: Mapping[str, Any]) -> TokenUnavailable:
+    """Somebody signed in, but as somebody else."""
+    who = str(claims.get("preferred_username") or "another account")[:256]
+    return TokenUnavailable(
+        "login",
+        Diagnosis(
+            "wrong-account",
+            f"The sign-in for {mailbox.address} was done as {who}; it was not stored.",
+            f"{mailbox.signs_in} is to sign in for it.",
+            f"Sign in again, as {mailbox.signs_in}: m365gw mailbox signin {mailbox.address}."
+            " If another account is meant, name it as sign_in_as of the mailbox.",
+            "mailbox-user",
+        ),
     )

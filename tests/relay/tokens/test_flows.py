@@ -11,8 +11,20 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.rehearsal.certificates import app_certificate
-from m365gw.relay.tokens.flows import AppFlow, Grant, TokenUnavailable, app_credential
-from tests.relay.entra import BROKEN, CLOUD, OFFLINE, PROXY_PAGE, Answer, Entra, mailbox, refusal
+from m365gw.relay.tokens.credentials import credentials_of
+from m365gw.relay.tokens.failures import Grant, TokenUnavailable
+from m365gw.relay.tokens.flows import AppFlow
+from tests.relay.entra import (
+    BROKEN,
+    CLOUD,
+    OFFLINE,
+    PROXY_PAGE,
+    Answer,
+    Entra,
+    Store,
+    mailbox,
+    refusal,
+)
 
 
 class SecretFlowTests(SynchronousTestCase):
@@ -20,7 +32,7 @@ class SecretFlowTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.entra = Entra()
-        self.flow = AppFlow(mailbox(), CLOUD, self.entra.session)
+        self.flow = AppFlow(mailbox(), CLOUD, self.entra.session, Store())
 
     def refused(self, *, fresh: bool = False) -> TokenUnavailable:
         problem = self.assertRaises(TokenUnavailable, self.flow.acquire, fresh=fresh)
@@ -119,7 +131,7 @@ class SecretFlowTests(SynchronousTestCase):
         """A secret that was replaced on disk is used after the failure of the old one."""
         file = Path(self.mktemp())
         file.write_text("old\n")
-        flow = AppFlow(mailbox(client_secret_file=str(file)), CLOUD, self.entra.session)
+        flow = AppFlow(mailbox(client_secret_file=str(file)), CLOUD, self.entra.session, Store())
         self.entra.script = [Answer(401, refusal("invalid_client", 7000215))]
         self.assertRaises(TokenUnavailable, flow.acquire, fresh=False)
         file.write_text("new\n")
@@ -138,7 +150,7 @@ class CertificateFlowTests(SynchronousTestCase):
         )
 
     def refused(self) -> TokenUnavailable:
-        problem = self.assertRaises(TokenUnavailable, app_credential, self.mailbox)
+        problem = self.assertRaises(TokenUnavailable, credentials_of, self.mailbox)
         assert isinstance(problem, TokenUnavailable)
         self.assertEqual((problem.reaction, problem.diagnosis.who), ("config", "operator"))
         return problem
@@ -147,7 +159,7 @@ class CertificateFlowTests(SynchronousTestCase):
         """Entra gets an assertion for its token endpoint that the certificate verifies."""
         self.file.write_bytes(self.certificate + self.key)
         entra = Entra()
-        AppFlow(self.mailbox, CLOUD, entra.session).acquire(fresh=False)
+        AppFlow(self.mailbox, CLOUD, entra.session, Store()).acquire(fresh=False)
         form = entra.posts[0]
         self.assertNotIn("client_secret", form)
         key = x509.load_pem_x509_certificate(self.certificate).public_key()
@@ -166,7 +178,7 @@ class CertificateFlowTests(SynchronousTestCase):
     def test_file_that_is_no_text(self) -> None:
         """A PFX in its place is told apart from trouble with the network."""
         self.file.write_bytes(b"\x30\x82\xff\xfe")
-        self.assertIn("not text", self.refused().diagnosis.why)
+        self.assertIn("neither PEM nor a PFX", self.refused().diagnosis.why)
 
     def test_unusable_files(self) -> None:
         """Without key, without certificate, or damaged: configuration, and no key in the words."""
@@ -179,4 +191,4 @@ class CertificateFlowTests(SynchronousTestCase):
     def test_key_of_another_certificate(self) -> None:
         """Key and certificate that do not belong together are found here, not by Entra."""
         self.file.write_bytes(app_certificate("other")[0] + self.certificate)
-        self.assertIn("does not belong", self.refused().diagnosis.why)
+        self.assertIn("belongs to the private key", self.refused().diagnosis.why)

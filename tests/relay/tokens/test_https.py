@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.relay.tokens.https import Fault, HttpsClient, https_session
-from tests.relay.entra import Answer, refusal
+from tests.relay.entra import CLOUD, Answer, refusal
 
 
 class Recorder:
@@ -49,7 +50,9 @@ class HttpsClientTests(SynchronousTestCase):
         )
         client = HttpsClient(Recorder(answer))
         client.post("https://login.example/x")
-        self.assertEqual(client.last, Fault(400, "invalid_grant", "bad_token", (50173,), 7.0))
+        self.assertEqual(
+            client.last, Fault(400, "invalid_grant", "bad_token", (50173,), 7.0, "AADSTS50173")
+        )
 
     def test_page_of_a_proxy(self) -> None:
         """An answer that is not JSON leaves its status only; odd JSON does no harm."""
@@ -85,12 +88,18 @@ class HttpsClientTests(SynchronousTestCase):
 class SessionTests(SynchronousTestCase):
     """The session below."""
 
-    def test_environment_does_not_count_unless_asked(self) -> None:
-        """Proxies and certificates of the environment are used only when configured."""
-        self.assertFalse(https_session().trust_env)
-        self.assertTrue(https_session(trust_env=True).trust_env)
+    def test_environment_does_not_count(self) -> None:
+        """Trap of MSAL: proxies and certificates of the environment would win over ours."""
+        self.assertFalse(https_session(CLOUD).trust_env)
+        self.assertEqual(https_session(CLOUD).proxies, {})
+
+    def test_proxy_of_the_cloud(self) -> None:
+        """A proxy is used when the configuration names one."""
+        proxy = "http://proxy.contoso.com:3128"
+        session = https_session(evolve(CLOUD, proxy=proxy))
+        self.assertEqual(session.proxies, {"https": proxy})
 
     def test_verification_is_always_on(self) -> None:
         """Without a file the usual authorities, with one only that."""
-        self.assertIs(https_session().verify, True)
-        self.assertEqual(https_session("ca.pem").verify, "ca.pem")
+        self.assertIs(https_session(CLOUD).verify, True)
+        self.assertEqual(https_session(evolve(CLOUD, ca_file="ca.pem")).verify, "ca.pem")

@@ -1,7 +1,8 @@
 """Signing in by device code: a person opens a page anywhere and enters the code shown here.
 
 Each poll asks Entra once and returns at once; whoever started the sign-in decides when to poll
-again. A sign-in is stored, sealed, only when it was done as the mailbox it is for.
+again. A sign-in is stored, sealed, only when it was done as the account it is for. The app must be
+a public client; many tenants block this flow by policy, so `web_sign_in` is the other way.
 
 All calls block. Failures: `TokenUnavailable` only.
 """
@@ -9,7 +10,6 @@ All calls block. Failures: `TokenUnavailable` only.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msal
@@ -17,16 +17,10 @@ from attrs import define, field
 
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
-from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.tokens.flows import (
-    OpenSession,
-    TokenUnavailable,
-    Translated,
-    granted,
-    unavailable,
-)
+from m365gw.relay.tokens.applications import OpenSession, SecretStore, make_application
+from m365gw.relay.tokens.failures import Translated, granted, unavailable
 from m365gw.relay.tokens.https import Fault, HttpsClient, fault_of
-from m365gw.relay.tokens.user_flow import SecretStore, account_of, make_user_app, store_sign_in
+from m365gw.relay.tokens.user_flow import keep_sign_in
 
 PENDING: Final = ("authorization_pending", "slow_down")
 
@@ -56,7 +50,8 @@ class DeviceSignIn:
     @classmethod
     def begin(cls, mailbox: Mailbox, cloud: Cloud, open_session: OpenSession) -> DeviceSignIn:
         """Ask Entra for a code. Raises `TokenUnavailable`."""
-        app, client = make_user_app(mailbox, cloud, open_session, msal.SerializableTokenCache())
+        cache = msal.SerializableTokenCache()
+        app, client = make_application(mailbox, cloud, open_session, cache=cache)
         with Translated(client, mailbox):
             flow = app.initiate_device_flow([cloud.person_scope(mailbox.exit)])
             if "user_code" not in flow:
@@ -90,23 +85,6 @@ class DeviceSignIn:
         if answer.get("error") in PENDING:
             return False
         granted(answer, self._mailbox)
-        if account_of(app, self._mailbox) is None:
-            raise wrong_account(self._mailbox, answer.get("id_token_claims") or {})
-        store_sign_in(vault, self._mailbox, app.token_cache.serialize().encode())
+        keep_sign_in(app, answer, self._mailbox, vault)
         client.close()
         return True
-
-
-def wrong_account(mailbox: Mailbox, claims: Mapping[str, Any]) -> TokenUnavailable:
-    """Somebody signed in, but as somebody else."""
-    who = str(claims.get("preferred_username") or "another account")[:256]
-    return TokenUnavailable(
-        "login",
-        Diagnosis(
-            "wrong-account",
-            f"The sign-in for {mailbox.address} was done as {who}; it was not stored.",
-            "A mailbox sends with the sign-in of its own account only.",
-            f"Sign in again, as {mailbox.address}: m365gw mailbox signin {mailbox.address}",
-            "mailbox-user",
-        ),
-    )

@@ -1,10 +1,10 @@
-"""Tests for `m365gw.relay.tokens.sign_in`."""
+"""Tests for `m365gw.relay.tokens.device_sign_in`."""
 
 from __future__ import annotations
 
 from unittest import mock
 
-from m365gw.relay.tokens.sign_in import DeviceSignIn
+from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from tests.relay.entra import (
     CLOUD,
     PENDING,

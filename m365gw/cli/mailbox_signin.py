@@ -1,0 +1,121 @@
+"""`m365gw mailbox signin`: a person signs in for a mailbox, in a browser.
+
+By the link (flow web): the browser comes back to this command, which listens on loopback for it; or
+the address it ended at is pasted here, when the browser runs on another machine. By a code (flow
+device, or `--device`): on any machine. The sign-in is kept sealed in state_dir, where a running
+service finds it within seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NoReturn
+
+import click
+
+from m365gw.cli.loopback import Loopback, address_pasted
+from m365gw.cli.main import Invocation
+from m365gw.config.clouds import clouds_of
+from m365gw.config.mailboxes import USER_FLOWS
+from m365gw.config.settings import Mailbox, Settings
+from m365gw.directory.database import Database, DirectoryError
+from m365gw.directory.state_dir import NotOurs, claim
+from m365gw.directory.vault import Vault
+from m365gw.microsoft.clouds import Cloud
+from m365gw.relay.tokens.device_sign_in import DeviceSignIn
+from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.tokens.https import https_session
+from m365gw.relay.tokens.web_sign_in import LIFETIME, WebSignIn
+
+
+@click.command()
+@click.argument("address")
+@click.option("--device", is_flag=True, help='Flow "web" too: with a code instead of a link.')
+@click.option(
+    "--redirect-uri",
+    default="",
+    help="The registered address of a web app, when it is not http://localhost.",
+)
+@click.pass_obj
+def signin(invocation: Invocation, address: str, device: bool, redirect_uri: str) -> None:
+    """Sign ADDRESS in, in a browser (flows "device" and "web").
+
+    Shows a link, or a code and a page; whoever may use the mailbox signs in there. The sign-in is
+    kept sealed in state_dir. A running service finds it within seconds and sends what waited.
+    """
+    settings = invocation.settings
+    wanted = _mailbox(settings, address)
+    try:
+        claim(settings.state_dir)
+    except NotOurs as problem:
+        _end(str(problem))
+    cloud = clouds_of(settings)[wanted.cloud]
+    try:
+        vault = Vault(Database(settings.directory.url, settings.state_dir), settings.state_dir)
+        if device or wanted.flow == "device":
+            _by_code(wanted, cloud, vault)
+        else:
+            _by_link(wanted, cloud, vault, redirect_uri)
+    except DirectoryError as problem:
+        _end(str(problem))
+    except TokenUnavailable as problem:
+        said = problem.diagnosis
+        _end(f"The sign-in failed. {said.what}\n{said.why}\nWhat to do: {said.fix} ({said.who})")
+    click.echo(f"{wanted.address} is signed in.")
+
+
+def _by_code(mailbox: Mailbox, cloud: Cloud, vault: Vault) -> None:
+    sign_in = DeviceSignIn.begin(mailbox, cloud, https_session)
+    click.echo(f"In a browser, open   {sign_in.verification_uri}")
+    click.echo(f"and enter the code   {sign_in.user_code}")
+    click.echo(f"Sign in as {mailbox.signs_in}. Waiting ...")
+    while not sign_in.poll(vault):
+        time.sleep(sign_in.interval)
+
+
+def _by_link(mailbox: Mailbox, cloud: Cloud, vault: Vault, redirect_uri: str) -> None:
+    with Loopback() as loopback:
+        address = redirect_uri or loopback.address
+        sign_in = WebSignIn.begin(mailbox, cloud, https_session, address)
+        click.echo(
+            f"In a browser, open\n\n{sign_in.auth_uri}\n\nand sign in as {mailbox.signs_in}."
+        )
+        click.echo(
+            f"If the browser is not on this machine, it ends at a page of {address} that it\n"
+            "cannot show: paste the address of that page here. Waiting ..."
+        )
+        ends_at = time.monotonic() + LIFETIME
+        while (seconds := ends_at - time.monotonic()) > 0:
+            came = loopback.wait(seconds)
+            arguments = came.arguments if came else address_pasted()
+            if arguments is None:
+                continue
+            try:
+                sign_in.finish(arguments, vault)
+            except TokenUnavailable as problem:
+                if came:
+                    came.answer(f"The sign-in failed. {problem.diagnosis.what}")
+                if problem.diagnosis.key != "signin-foreign":
+                    raise
+                click.echo(problem.diagnosis.what, err=True)
+            else:
+                if came:
+                    came.answer(f"{mailbox.address} is signed in. You can close this page.")
+                return
+    _end("Nobody signed in within fifteen minutes. Begin again when somebody can.")
+
+
+def _mailbox(settings: Settings, address: str) -> Mailbox:
+    """The configured mailbox of that address, if a person can sign it in."""
+    found = [one for one in settings.mailbox if one.address.casefold() == address.casefold()]
+    if not found:
+        known = ", ".join(each.address for each in settings.mailbox) or "none"
+        _end(f"There is no mailbox {address} in the configuration. Known: {known}.")
+    if found[0].flow not in USER_FLOWS:
+        _end(f'{found[0].address} has flow "{found[0].flow}": it signs in without a person.')
+    return found[0]
+
+
+def _end(words: str) -> NoReturn:
+    click.echo(words, err=True)
+    raise click.exceptions.Exit(1)
