@@ -2,6 +2,7 @@
 # make test   install what the tests need, then run them all
 # make lint   types and style
 # make fuzz   spoiled dialogues for ten minutes
+# make image  the steps of the Dockerfile in Debian trees, as no engine is needed for that (as root)
 # make bench  against Debian's Postfix, in the same run
 
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -13,7 +14,7 @@ PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace sw
 	systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
-.PHONY: demo test fuzz lint bench peers rivals format
+.PHONY: image demo test fuzz lint bench peers rivals format
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
@@ -32,6 +33,9 @@ lint: .venv/development
 format: .venv/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+image: .venv/development
+	$(BIN)/python -m tests.image
 
 bench: .venv/development peers rivals
 	$(BIN)/python -m bench
