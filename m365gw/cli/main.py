@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": ("m365gw.cli.doctor", "Find out what is wrong, and who has to do what."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
+    "incident": ("m365gw.cli.incident", "What somebody has to know; who is told of it."),
     "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),
     "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),

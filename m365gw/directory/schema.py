@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"  # of the tables below
+REVISION = "0002"  # of the tables below
 
 metadata = MetaData(
     naming_convention={
@@ -105,4 +105,24 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Index(None, "at"),
     sqlite_autoincrement=True,
+)
+
+# What somebody had to know, from its opening to its closing (`incident_book`).
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("gateway", Text, nullable=False),  # host name; several may share a database
+    Column("key", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # JSON
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("closed_at", Double),  # NULL while it is open
+    Column("note", Text, nullable=False),
+    Index(None, "opened_at"),
 )

@@ -133,7 +133,9 @@ class Gateway(Service):
         self._mail_in = mail_in = MailIn(
             settings, self._spool, mail_out.accepted, clock, log, incidents, directory.usage
         )
-        self._desk = IncidentDesk(settings, incidents, self._spool, mail_in, mail_out, clock, log)
+        self._desk = IncidentDesk(
+            settings, incidents, self._spool, directory, mail_in, mail_out, clock, log
+        )
         self._desk.start()
         mail_in.start()
         mail_out.start()
@@ -237,7 +239,6 @@ class Gateway(Service):
         assert self._mail_in is not None
         self._is_stopping = True
         self._drain.cancel()
-        self._desk.stop()
         self.directory.watch.stop()
         self._supervisor.stopping("no more mail is taken; ends what is in hand")
         self.log.emit("service.stopping", "master", note="no more mail is taken")
@@ -247,6 +248,7 @@ class Gateway(Service):
         self._mail_in.let_go()
         await self._control.close()
         await self._examination.stop()
+        await self._desk.stop()
         await self.directory.stop()
         self._spool.close()
         self._supervisor.gone()

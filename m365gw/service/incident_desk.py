@@ -7,18 +7,23 @@ an hour is over.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
 from m365gw.alerts.alerts import Alerts, Trial
 from m365gw.alerts.forecast import End, Forecast
+from m365gw.alerts.history import History
 from m365gw.alerts.mail import AlertMail
 from m365gw.alerts.posting import HttpsPost
 from m365gw.config.settings import Client, Settings
+from m365gw.directory.database import DirectoryError
+from m365gw.directory.incident_book import IncidentBook
 from m365gw.events import EventLog
 from m365gw.incidents import Incident, Incidents
 from m365gw.service.damage_watch import DamageWatch
+from m365gw.service.directory import Directory
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.room_watch import RoomWatch
@@ -36,6 +41,7 @@ class IncidentDesk:
         settings: Settings,
         incidents: Incidents,
         spool: Spool,
+        directory: Directory,
         mail_in: MailIn,
         mail_out: MailOut,
         reactor: Any,
@@ -47,6 +53,8 @@ class IncidentDesk:
         self._mail_in = mail_in
         self._mail_out = mail_out
         self._settling: Any = None
+        self._book = IncidentBook(directory.database, settings.hostname)
+        self._history = History(self._book, directory.calls, reactor, log, incidents)
         lack = lambda: lack_of_space(spool, self._settings)  # noqa: E731  # settings may change
         self._room_watch = RoomWatch(lack, reactor, incidents)
         self._damage_watch = DamageWatch(spool, reactor, incidents)
@@ -71,7 +79,10 @@ class IncidentDesk:
         )
 
     def start(self) -> None:
-        """Tell, and look."""
+        """Recall what was open, tell, and look. To be called before anything else is opened."""
+        with suppress(DirectoryError):  # an incident says so (`directory_watch`)
+            self._incidents.recall(self._book.open_ones())
+        self._incidents.listen(self._history.hear)
         self.alerts.start()
         self._room_watch.start()
         self._damage_watch.start()
@@ -88,6 +99,14 @@ class IncidentDesk:
         """What is open now, the oldest first."""
         return list(self._incidents)
 
+    async def history(self, limit: int) -> list[Incident]:
+        """Open and closed ones, the newest first."""
+        return await self._history.latest(limit)
+
+    async def find(self, incident_id: str) -> Incident | None:
+        """The incident of this id."""
+        return await self._history.find(incident_id)
+
     async def test(self) -> list[Trial]:
         """Tell everybody a test."""
         return await self.alerts.test()
@@ -96,12 +115,13 @@ class IncidentDesk:
         """What will end, as JSON shows it."""
         return self.forecast.known()
 
-    def stop(self) -> None:
-        """Look no more, and tell nothing more."""
+    async def stop(self) -> None:
+        """Look no more, tell nothing more, and write what is not written yet."""
         for part in (self._room_watch, self._damage_watch, self.forecast, self.alerts):
             part.stop()
         if self._settling is not None and self._settling.active():
             self._settling.cancel()
+        await self._history.stop()
 
     def _ends(self) -> Iterator[End]:
         for loaded in self._mail_in.certificates.loaded:

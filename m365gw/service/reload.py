@@ -84,6 +84,7 @@ class Reload:
     async def reload(self) -> Changes:
         """Read the configuration anew and go on with it. Raises `Rejected` and `Ending`."""
         change = await self._in_turn(self._read)
+        self._incidents.close(REJECTED)
         words = "; ".join(change.changed) or "nothing has changed"
         self._say(f"configuration read anew: {words}", change.needs_restart)
         return change
@@ -136,7 +137,6 @@ class Reload:
             raise Ending
 
     def _say(self, note: str, needs_restart: tuple[str, ...]) -> None:
-        self._incidents.close(REJECTED)
         self._log.emit("service.reloaded", "master", note=note)
         if needs_restart:
             note = f"{', '.join(needs_restart)} changes only with a restart; all else applies"

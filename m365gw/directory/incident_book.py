@@ -1,0 +1,114 @@
+"""The book of incidents: each from its opening to its closing, so that a restart forgets none.
+
+Several gateways may share a database: each reads and closes only what is its own. A book is
+bounded: of the incidents that are over, the oldest are forgotten.
+
+Blocking. Failures: `DirectoryError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, insert, select, update
+
+from m365gw.directory.database import Database
+from m365gw.directory.schema import incidents
+from m365gw.incidents import Incident, subject_of
+from m365gw.microsoft.diagnosis import Diagnosis
+
+KEPT = 10_000  # incidents of one gateway; open ones are always kept
+LOST_SIGHT = "its end was not noted"
+
+
+class IncidentBook:
+    """The incidents of one gateway."""
+
+    def __init__(self, database: Database, gateway: str) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._own = incidents.c.gateway == gateway
+
+    def write(self, news: Sequence[Incident]) -> None:
+        """Note these as they are now; what is there of them already is replaced."""
+        with self._database.writing() as connection:
+            connection.execute(delete(incidents).where(incidents.c.id.in_([i.id for i in news])))
+            for incident in news:
+                self._end_others(connection, incident)
+                connection.execute(insert(incidents).values(self._row(incident)))
+            self._forget(connection)
+
+    def open_ones(self) -> list[Incident]:
+        """What was open when it was last written, the oldest first."""
+        rows = select(incidents).where(self._own, incidents.c.closed_at.is_(None))
+        return self._read(rows.order_by(incidents.c.opened_at))
+
+    def latest(self, limit: int) -> list[Incident]:
+        """Open and closed ones, the newest first."""
+        rows = select(incidents).where(self._own)
+        return self._read(rows.order_by(incidents.c.opened_at.desc()).limit(limit))
+
+    def find(self, incident_id: str) -> Incident | None:
+        """The incident of this id."""
+        found = self._read(select(incidents).where(self._own, incidents.c.id == incident_id))
+        return found[0] if found else None
+
+    def _read(self, rows: Select[Any]) -> list[Incident]:
+        with self._database.reading() as connection:
+            return [_incident(row) for row in connection.execute(rows)]
+
+    def _end_others(self, connection: Connection, incident: Incident) -> None:
+        """Of one name only one is open: another one was written before the database was away."""
+        same = (
+            self._own,
+            incidents.c.key == incident.told.key,
+            incidents.c.subject == _subject(incident.subject),
+            incidents.c.closed_at.is_(None),
+        )
+        over = {"closed_at": incident.closed_at or incident.opened_at, "note": LOST_SIGHT}
+        connection.execute(update(incidents).where(*same).values(over))
+
+    def _forget(self, connection: Connection) -> None:
+        at = incidents.c.opened_at
+        newest = select(at).where(self._own).order_by(at.desc()).offset(KEPT).limit(1)
+        before = connection.scalar(newest)
+        if before is not None:
+            is_over = incidents.c.closed_at.is_not(None)
+            connection.execute(delete(incidents).where(self._own, is_over, at <= before))
+
+    def _row(self, incident: Incident) -> dict[str, Any]:
+        told = incident.told
+        return {
+            "id": incident.id,
+            "gateway": self._gateway,
+            "key": told.key,
+            "subject": _subject(incident.subject),
+            "level": incident.level,
+            "state": incident.state,
+            "what": told.what,
+            "why": told.why,
+            "fix": told.fix,
+            "who": told.who,
+            "opened_at": incident.opened_at,
+            "closed_at": incident.closed_at,
+            "note": incident.note,
+        }
+
+
+def _subject(subject: Iterable[tuple[str, str]]) -> str:
+    return json.dumps(dict(subject), ensure_ascii=False)
+
+
+def _incident(row: Any) -> Incident:
+    return Incident(
+        id=row.id,
+        told=Diagnosis(row.key, row.what, row.why, row.fix, row.who),
+        level=row.level,
+        subject=subject_of(json.loads(row.subject)),
+        state=row.state,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        note=row.note,
+    )
