@@ -79,6 +79,7 @@ class History:
         except DirectoryError:
             return None
         return found
+        return found
 
     async def stop(self) -> None:
         """Write what can be written, and then nothing more."""
