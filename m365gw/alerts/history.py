@@ -71,14 +71,14 @@ class History:
 
     async def find(self, incident_id: str) -> Incident | None:
         """One of them; None when there is none, or the book is away and nobody else knows it."""
-        known = {each.id: each for each in [*self.incidents, *self._unwritten.values()]}
-        if incident_id in known:
-            return known[incident_id]
+        known: list[Incident] = [*self.incidents, *self._unwritten.values()]
+        here = [one for one in known if one.id == incident_id]
+        if here:
+            return here[-1]
         try:
             found: Incident | None = await self.calls.call(self.book.find, incident_id)
         except DirectoryError:
             return None
-        return found
         return found
 
     async def stop(self) -> None:
