@@ -47,7 +47,7 @@ def demo(folder: Path | None, once: bool) -> None:
             stage.raise_curtain()
             _show(stage, once)
         except StageFailed as failure:
-            click.echo(f"The demo could not start:\n{failure}", err=True)
+            click.echo(f"The demo cannot go on:\n{failure}", err=True)
             raise click.exceptions.Exit(1) from None
         except KeyboardInterrupt:
             click.echo("\nStopping: the gateway finishes what it has in hand.")
@@ -97,15 +97,24 @@ def _send(stage: Stage) -> None:
     with smtplib.SMTP("127.0.0.1", stage.ports["submission"]) as client:
         client.starttls(context=pinned)
         client.login(LOGIN, stage.password)
-        client.mail(SENDER)
-        client.rcpt(RECIPIENT)
+        _taken(client.mail(SENDER))
+        _taken(client.rcpt(RECIPIENT))
         started = time.perf_counter()
-        code, text = client.data(message.as_bytes())
+        answer = _taken(client.data(message.as_bytes()))
         took = (time.perf_counter() - started) * 1000
-        _step("accepted", f"{code} {text.decode()}   ({took:.1f} ms for content and commit)")
+        _step("accepted", f"{answer}   ({took:.1f} ms for content and commit)")
         for file in (stage.folder / "spool").glob("*/new/*"):
             size = file.stat().st_size
             _step("spooled", f"{file.relative_to(stage.folder)}   ({size} octets, before the 250)")
+
+
+def _taken(answer: tuple[int, bytes]) -> str:
+    """The answer of the gateway in one line. Raises StageFailed when it refuses."""
+    code, text = answer
+    words = f"{code} {text.decode('utf-8', 'replace')}"
+    if code >= 400:
+        raise StageFailed(f"The gateway does not take the message: {words}")
+    return words
 
 
 def _tell(stage: Stage, event: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ from attrs import frozen
 from m365gw.config.settings import Client, Listener, Network, Quirk
 from m365gw.edge.admission.allowances import Allowances
 from m365gw.edge.admission.rules import Denied, Rule, client_rule, network_rule
-from m365gw.edge.receiving.mending import LINE_ENDS
 from m365gw.edge.session import answers
+from m365gw.smtp.repair.line_ends import LINE_ENDS
 from m365gw.smtp.replies import Reply
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

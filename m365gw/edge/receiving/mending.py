@@ -17,12 +17,11 @@ from m365gw.edge.admission.rules import Rule
 from m365gw.smtp.content import Faults
 from m365gw.smtp.repair.header_fields import HeaderFields
 from m365gw.smtp.repair.header_repair import Facts, mend
-from m365gw.smtp.repair.line_ends import LineEnds, LongLines
+from m365gw.smtp.repair.line_ends import LINE_ENDS, LineEnds, LongLines
 from m365gw.smtp.repair.reencoding import reencode, survey
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.spool.draft import Draft
 
-LINE_ENDS = "line-ends"  # what the quirk bare-lf asks for
 LONG_LINES = "long-lines"
 FROM = "from"
 

@@ -11,6 +11,8 @@ import re
 
 from m365gw.smtp.repair.header_fields import LINE_LIMIT
 
+LINE_ENDS = "line-ends"  # the name of this repair, which the quirk bare-lf asks for
+
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LONG = re.compile(rb"[^\n]{%d}" % (LINE_LIMIT + 2))
 
