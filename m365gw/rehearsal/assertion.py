@@ -1,7 +1,8 @@
 """Signed client assertions (RFC 7523), checked as Entra does: against registered certificates.
 
 PS256 with the thumbprint x5t#S256, or RS256 with x5t. The certificate inside the assertion (x5c)
-proves nothing and is not looked at.
+proves nothing and is not looked at. Without a thumbprint it is the token of somebody else, and one
+of the app's federated credentials must name issuer, subject and audience.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def check_assertion(app: App, assertion: str, audiences: frozenset[str], now: fl
     """Returns when the assertion is the app's and valid now. Declined when not."""
     try:
         header = jwt.get_unverified_header(assertion)
+        if not header.keys() & {"x5t", "x5t#S256"}:
+            _check_federated(app, assertion, now)
+            return
         certificate = _registered(app, header)
         claims = _verified(assertion, certificate, str(header.get("alg", "")))
     except jwt.InvalidTokenError as error:
@@ -33,13 +37,42 @@ def check_assertion(app: App, assertion: str, audiences: frozenset[str], now: fl
         raise Declined(700023)
     if claims.get("iss") != app.client_id or claims.get("sub") != app.client_id:
         raise Declined(700027)
-    begins, ends = claims.get("nbf", claims.get("iat", 0)), claims.get("exp", 0)
-    if not (_is_time(begins) and _is_time(ends) and begins - SKEW <= now < ends + SKEW):
-        raise Declined(700024)
+    _check_times(claims, now)
     if not certificate.not_valid_before_utc.timestamp() <= now:
         raise Declined(700027)
     if certificate.not_valid_after_utc.timestamp() < now:
         raise Declined(700027)
+
+
+def _check_federated(app: App, assertion: str, now: float) -> None:
+    """Returns when the token of another issuer proves the app. Declined when not."""
+    told = jwt.decode(assertion, options={"verify_signature": False})
+    if not app.federations:
+        raise Declined(70021)
+    known = [each for each in app.federations if each.issuer == told.get("iss")]
+    if not known:
+        raise Declined(700211)
+    known = [each for each in known if each.subject == told.get("sub")]
+    if not known:
+        raise Declined(700213)
+    if told.get("aud") not in (known[0].audience, [known[0].audience]):
+        raise Declined(700212)
+    try:
+        jwt.decode(
+            assertion,
+            known[0].key,
+            algorithms=["RS256", "ES256"],
+            options={"verify_exp": False, "verify_nbf": False, "verify_aud": False},
+        )
+    except (jwt.InvalidTokenError, ValueError) as error:
+        raise Declined(50013) from error
+    _check_times(told, now)
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    begins, ends = claims.get("nbf", claims.get("iat", 0)), claims.get("exp", 0)
+    if not (_is_time(begins) and _is_time(ends) and begins - SKEW <= now < ends + SKEW):
+        raise Declined(700024)
 
 
 def _registered(app: App, header: dict[str, Any]) -> x509.Certificate:

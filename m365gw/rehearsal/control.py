@@ -14,6 +14,8 @@
     POST   /rehearsal/device                 {"user_code": ..., "user": ...},
                                              or {"user_code": ..., "decline": true}
     POST   /rehearsal/revoke                 {"sessions": name or "", "access": name or ""}
+    POST   /rehearsal/remove                 {"users": [...], "mailboxes": [...], "apps": [...]}
+    POST   /rehearsal/rename                 {"user": name, "to": name}
 
 A request that makes no sense gets 400 with {"error": words} and changes nothing.
 """
@@ -29,7 +31,7 @@ from twisted.web.resource import Resource
 
 from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.exchange import Exchange
-from m365gw.rehearsal.switches import apply_switches
+from m365gw.rehearsal.switches import apply_switches, remove
 
 Request = Any  # twisted.web.http.Request, whose methods have no types
 
@@ -122,6 +124,13 @@ class ControlPages(Resource):
                 self._rehearsal.devices.decline(values["user_code"])
             else:
                 self._rehearsal.devices.approve(values["user_code"], values["user"])
+            return {}
+        if action == "remove":
+            remove(self._exchange.tenant, values)
+            return {}
+        if action == "rename":
+            self._exchange.tenant.rename_user(values["user"], values["to"])
+            tokens.rename(values["user"], values["to"])
             return {}
         if action == "revoke":
             revoked = {}

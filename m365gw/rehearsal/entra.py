@@ -1,7 +1,8 @@
 """The decisions of the pretend Entra: who gets which token, and with which error not.
 
-The flows of the gateway are rehearsed: client credentials (secret or signed assertion), device
-code and refresh token. Every function raises `Declined`; `sign_in_pages` puts all of it on HTTP.
+The flows of the gateway are rehearsed: client credentials (secret, certificate, federated token),
+authorization code, device code and refresh token. Every function raises `Declined`; `pages` and
+`browser_pages` put all of it on HTTP.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from m365gw.rehearsal.aadsts import Declined
 from m365gw.rehearsal.assertion import TYPE, check_assertion
+from m365gw.rehearsal.authorization import RESPONSE_MODES, AuthorizationCodes
 from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.middlebox import Middlebox
 from m365gw.rehearsal.tenant import RESOURCES, App, Tenant
@@ -38,6 +40,10 @@ class Entra:
     clock: IReactorTime
     base: str = "https://127.0.0.1"
     middlebox: Middlebox = field(factory=Middlebox)
+    codes: AuthorizationCodes = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.codes = AuthorizationCodes(self.tenant, self.clock)
 
     @property
     def now(self) -> float:
@@ -67,6 +73,8 @@ class Entra:
                 "private_key_jwt",
             ],
             "response_types_supported": ["code"],
+            "response_modes_supported": list(RESPONSE_MODES),
+            "code_challenge_methods_supported": ["S256"],
             "scopes_supported": sorted(OPENID_SCOPES),
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -79,8 +87,7 @@ class Entra:
 
     def device_code(self, name: str, form: Form) -> dict[str, Any]:
         """The answer to a device authorization request (RFC 8628 3.2)."""
-        self.tenant_path(name)
-        app = self._app(form)
+        app = self.app_for_user(self.tenant_path(name), form)
         _delegated_scope(app, form.get("scope", ""))
         code = self.devices.begin(app.client_id, form.get("scope", ""))
         page = f"{self.base}/devicelogin"
@@ -102,6 +109,8 @@ class Entra:
             return self._client_credentials(path, form)
         if grant == "refresh_token":
             return self._refresh(path, form)
+        if grant == "authorization_code":
+            return self._code(path, form)
         if grant == DEVICE_GRANT:
             return self._device(path, form)
         raise Declined(70003) if grant else Declined(90014)
@@ -137,6 +146,21 @@ class Entra:
         code = self.devices.poll(form.get("device_code", ""), app.client_id)
         resource, scopes = _delegated_scope(app, code.scope)
         return self._user_answer(app, code.user, resource, scopes, {**form, "scope": code.scope})
+
+    def _code(self, path: str, form: Form) -> dict[str, Any]:
+        app = self.app_for_user(path, form)
+        self._authenticate(app, path, form)
+        code = self.codes.redeem(app.client_id, form)
+        resource, scopes = _delegated_scope(app, form.get("scope", "") or code.asked.scope)
+        asked = {**form, "scope": code.asked.scope}
+        return self._user_answer(app, code.user, resource, scopes, asked, code.asked.nonce)
+
+    def app_for_user(self, path: str, form: Form) -> App:
+        """The app a person signs in to, if it takes the accounts of this authority."""
+        app = self._app(form)
+        if path == "consumers" and not app.personal:
+            raise Declined(9002332)
+        return app
 
     def _app(self, form: Form) -> App:
         client_id = form.get("client_id", "")
@@ -182,7 +206,13 @@ class Entra:
         }
 
     def _user_answer(
-        self, app: App, name: str, resource: str, scopes: frozenset[str], form: Form
+        self,
+        app: App,
+        name: str,
+        resource: str,
+        scopes: frozenset[str],
+        form: Form,
+        nonce: str = "",
     ) -> dict[str, Any]:
         user = self.tenant.user(name)
         if user is None:
@@ -210,6 +240,8 @@ class Entra:
                 "sub": user.object_id,
                 "ver": "2.0",
             }
+            if nonce:
+                claims["nonce"] = nonce
             answer["id_token"] = (
                 f"{_b64u({'alg': 'none'})}.{_b64u(claims)}.{_b64u({'rehearsal': 1})}"
             )
@@ -229,7 +261,7 @@ def _delegated_scope(app: App, scope: str) -> tuple[str, frozenset[str]]:
         raise Declined(500011)
     names = frozenset(each.rpartition("/")[2] for each in wanted)
     granted = app.scopes if names == {".default"} else names
-    if not granted or not granted <= app.scopes:
+    if app.consent != "given" or not granted or not granted <= app.scopes:
         raise Declined(65001)
     return resource, granted
 

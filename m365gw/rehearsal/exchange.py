@@ -81,7 +81,8 @@ class Exchange:
     def _may_open(self, grant: Grant, mailbox: Mailbox) -> bool:
         """Whether a token opens a mailbox: by permission and by right on this mailbox."""
         if grant.user:
-            own = grant.user.lower() == mailbox.address.lower()
+            user = self.tenant.user(grant.user)
+            own = user is not None and user.owns(mailbox.address)
             allowed = own or matches_any(mailbox.full_access, grant.user)
             return allowed and SMTP_SCOPE in grant.permissions
         app = self.tenant.apps.get(grant.client_id)

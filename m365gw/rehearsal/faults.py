@@ -18,11 +18,11 @@ from m365gw.rehearsal.tenant import matches
 
 Phase = Literal[
     "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "dot", "quit",
-    "discovery", "devicecode", "token",
+    "discovery", "authorize", "devicecode", "token", "identity",
 ]  # fmt: skip
 Action = Literal["reply", "drop", "stall"]
 
-SIGN_IN_PHASES = frozenset({"discovery", "devicecode", "token"})
+SIGN_IN_PHASES = frozenset({"discovery", "authorize", "devicecode", "token", "identity"})
 
 
 @define(kw_only=True)

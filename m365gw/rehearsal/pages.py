@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from m365gw.rehearsal.aadsts import Declined, error_body
+from m365gw.rehearsal.browser_pages import BrowserPages
 from m365gw.rehearsal.entra import Entra
 from m365gw.rehearsal.faults import Fault, Faults, Phase
 
@@ -39,12 +40,17 @@ class SignInPages(Resource):
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._entra = entra
         self._faults = faults
+        self._browser = BrowserPages(entra, faults)
 
     def render_GET(self, request: Request) -> bytes | int:
         """Metadata of a tenant, or the page for a user code."""
         match _segments(request):
             case [tenant, "v2.0", ".well-known", "openid-configuration"]:
                 return self._answer(request, "discovery", tenant)
+            case [tenant, "oauth2", "v2.0", "authorize"]:
+                return self._browser.authorize(request, tenant, {})
+            case [tenant, "v2.0", "adminconsent"]:
+                return self._browser.admin_consent(request, tenant, {})
             case ["devicelogin"]:
                 return self._page(request, "Enter the code that your device shows.")
         return _not_found(request)
@@ -56,6 +62,10 @@ class SignInPages(Resource):
                 return self._answer(request, "token", tenant)
             case [tenant, "oauth2", "v2.0", "devicecode"]:
                 return self._answer(request, "devicecode", tenant)
+            case [tenant, "oauth2", "v2.0", "authorize"]:
+                return self._browser.authorize(request, tenant, _form(request))
+            case [tenant, "v2.0", "adminconsent"]:
+                return self._browser.admin_consent(request, tenant, _form(request))
             case ["devicelogin"]:
                 return self._decide(request)
         return _not_found(request)

@@ -28,6 +28,7 @@ from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.entra import Entra
 from m365gw.rehearsal.exchange import Exchange
 from m365gw.rehearsal.faults import Faults
+from m365gw.rehearsal.identity import IdentityPages
 from m365gw.rehearsal.limits import Limits, Meters
 from m365gw.rehearsal.middlebox import Certificates, Middlebox
 from m365gw.rehearsal.pages import SignInPages
@@ -36,7 +37,9 @@ from m365gw.rehearsal.submission import SubmissionSession
 from m365gw.rehearsal.tenant import (
     APP_ID,
     APP_SECRET,
+    IDENTITY_ID,
     PUBLIC_APP_ID,
+    WEB_APP_ID,
     Tenant,
     default_tenant,
 )
@@ -127,7 +130,11 @@ class Rehearsal:
             self._reactor,
         )
         wrapping: Any = WrappingFactory  # has no types
-        control = wrapping(_site(ControlPages(self)))
+        root: Any = Resource()  # type: ignore[no-untyped-call]  # Twisted has no types here
+        root.putChild(b"rehearsal", ControlPages(self))
+        for place in (b"metadata", b"msi"):
+            root.putChild(place, IdentityPages(self.entra, self.faults))
+        control = wrapping(_site(root))
         self._wrapping = (pages, control)
         factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control)
         try:
@@ -210,7 +217,8 @@ def _mailboxes(tenant: Tenant) -> str:
     if APP_ID not in tenant.apps:
         return ""
     return f"""
-# Two of its mailboxes. Relay may also send as scanner@ and alerts@{tenant.domain}.
+# Two of its mailboxes, each in two ways; relay may also send as scanner@ and
+# alerts@{tenant.domain}.
 # For flow "certificate" start the rehearsal with --certificate FILE.
 #[[mailbox]]
 #address = "relay@{tenant.domain}"
@@ -225,6 +233,24 @@ def _mailboxes(tenant: Tenant) -> str:
 #flow = "device"
 #tenant = "{tenant.domain}"
 #client_id = "{PUBLIC_APP_ID}"
+#cloud = "rehearsal"
+
+# By a link instead of a code; without client_secret it is a public app.
+#[[mailbox]]
+#address = "alice@{tenant.domain}"
+#flow = "web"
+#tenant = "{tenant.domain}"
+#client_id = "{WEB_APP_ID}"
+#client_secret = "{APP_SECRET}"
+#cloud = "rehearsal"
+
+# The identity of an Azure host: start the gateway with AZURE_POD_IDENTITY_AUTHORITY_HOST=
+# http://127.0.0.1:PORT, the port of the rehearsal's control interface. client_id may be left out.
+#[[mailbox]]
+#address = "relay@{tenant.domain}"
+#flow = "managed-identity"
+#tenant = "{tenant.domain}"
+#client_id = "{IDENTITY_ID}"
 #cloud = "rehearsal"
 """
 

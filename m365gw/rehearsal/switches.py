@@ -9,10 +9,20 @@ from attrs import AttrsInstance, evolve, fields_dict
 
 from m365gw.rehearsal.limits import Limits
 from m365gw.rehearsal.middlebox import Middlebox
-from m365gw.rehearsal.tenant import App, Mailbox, Secret, Tenant, User
+from m365gw.rehearsal.tenant import (
+    CONSENT,
+    MANAGED,
+    App,
+    Federation,
+    Mailbox,
+    Secret,
+    Tenant,
+    User,
+)
 
 Entry = TypeVar("Entry", bound=AttrsInstance)
 
+CHOICES = {"rate_mode": ("delay", "refuse"), "consent": CONSENT, "managed": MANAGED}
 SECTIONS = ("tenant", "limits", "middlebox", "mailboxes", "users", "apps")
 
 
@@ -65,6 +75,19 @@ def apply_switches(
         tenant.apps[app.client_id] = app
 
 
+def remove(tenant: Tenant, values: Mapping[str, Any]) -> None:
+    """Deletes {"users": [...], "mailboxes": [...], "apps": [...]}. KeyError: one is not there."""
+    kinds: dict[str, dict[str, Any]] = {
+        "users": tenant.users,
+        "mailboxes": tenant.mailboxes,
+        "apps": tenant.apps,
+    }
+    _demand_known("kinds", values, kinds)
+    for kind, names in values.items():
+        for name in names:
+            del kinds[kind][name.lower()]
+
+
 def _changed(entry: Entry, changes: Mapping[str, Any]) -> Entry:
     _demand_known(
         f"fields of a {type(entry).__name__.lower()}", changes, list(fields_dict(type(entry)))
@@ -82,6 +105,8 @@ def _native(name: str, before: object, value: Any) -> Any:
     """A JSON value as the field has it: tuples and sets for lists."""
     if name == "secrets":
         return tuple(Secret(**each) for each in value)
+    if name == "federations":
+        return tuple(Federation(**each) for each in value)
     if name == "certificates":
         return tuple(each.encode() for each in value)
     if isinstance(before, frozenset):
@@ -91,8 +116,8 @@ def _native(name: str, before: object, value: Any) -> Any:
 
 def _demand_like(name: str, before: object, value: Any) -> None:
     """A number for a number, a switch for a switch, a list for a list."""
-    if name == "rate_mode":
-        right = value in ("delay", "refuse")
+    if name in CHOICES:
+        right = value in CHOICES[name]
     elif name == "smtp_auth_disabled":
         right = value is None or isinstance(value, bool)
     elif isinstance(before, bool):

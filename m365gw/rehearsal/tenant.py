@@ -21,7 +21,12 @@ RESOURCES = OUTLOOK | {"https://graph.microsoft.com"}
 TENANT_ID = "00000000-0000-4000-8000-0000000000ca"
 APP_ID = "00000000-0000-4000-8000-0000000000a1"
 PUBLIC_APP_ID = "00000000-0000-4000-8000-0000000000a2"
+WEB_APP_ID = "00000000-0000-4000-8000-0000000000a3"
+IDENTITY_ID = "00000000-0000-4000-8000-0000000000a4"
 APP_SECRET = "rehearsal~secret~that~opens~nothing"
+IDENTITY_HEADER = "rehearsal-identity-header"  # what App Service gives as IDENTITY_HEADER
+CONSENT = ("given", "user", "admin")
+MANAGED = ("", "system", "user")
 
 
 def matches(pattern: str, address: str) -> bool:
@@ -60,10 +65,17 @@ class User:
 
     name: str
     enabled: bool = True
+    mailbox: str = ""  # its address, where it is not the name
+    personal: bool = False  # an Outlook.com account, which signs in at /consumers
+    id: str = ""  # kept when the user is renamed; made from the name when empty
 
     @property
     def object_id(self) -> str:
-        return str(uuid.uuid5(uuid.UUID(TENANT_ID), self.name.lower()))
+        return self.id or str(uuid.uuid5(uuid.UUID(TENANT_ID), self.name.lower()))
+
+    def owns(self, address: str) -> bool:
+        """Whether a mailbox is this user's own."""
+        return (self.mailbox or self.name).lower() == address.lower()
 
 
 @frozen(kw_only=True)
@@ -75,6 +87,16 @@ class Secret:
 
 
 @frozen(kw_only=True)
+class Federation:
+    """A federated credential: whose tokens prove the app, and the key they are checked with."""
+
+    issuer: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+    key: str = ""  # PEM
+
+
+@frozen(kw_only=True)
 class App:
     """An app registration with its service principal in Exchange."""
 
@@ -82,6 +104,11 @@ class App:
     name: str = "m365gw rehearsal"
     secrets: tuple[Secret, ...] = ()
     certificates: tuple[bytes, ...] = ()  # PEM
+    federations: tuple[Federation, ...] = ()
+    redirect_uris: tuple[str, ...] = ()  # where its users are sent back to
+    consent: str = "given"  # or who has to give it yet: "user", "admin"
+    personal: bool = False  # personal accounts may sign in, too
+    managed: str = ""  # "system", "user": it is the managed identity of an Azure host
     public: bool = False  # "Allow public client flows"
     enabled: bool = True
     roles: frozenset[str] = frozenset({SMTP_ROLE})  # application permissions with admin consent
@@ -143,6 +170,13 @@ class Tenant:
         app = self.apps[client_id]
         self.apps[client_id] = evolve(app, certificates=(*app.certificates, pem))
 
+    def rename_user(self, name: str, new: str) -> None:
+        """Gives a user another name. The mailbox keeps its address. KeyError: no such user."""
+        user = self.users.pop(name.lower())
+        self.users[new.lower()] = evolve(
+            user, name=new, id=user.object_id, mailbox=user.mailbox or user.name
+        )
+
     def smtp_auth_refusal(self, mailbox: Mailbox) -> str:
         """Who has SMTP AUTH switched off: "tenant", "mailbox" or "". The mailbox's word wins."""
         if mailbox.smtp_auth_disabled is not None:
@@ -170,6 +204,23 @@ def default_tenant() -> Tenant:
         mailboxes=("relay@contoso.example", "shared@contoso.example"),
     )
     tenant.apps[PUBLIC_APP_ID] = App(
-        client_id=PUBLIC_APP_ID, name="m365gw rehearsal sign-in", public=True
+        client_id=PUBLIC_APP_ID,
+        name="m365gw rehearsal sign-in",
+        public=True,
+        redirect_uris=("http://localhost",),
+        personal=True,
+    )
+    tenant.apps[WEB_APP_ID] = App(
+        client_id=WEB_APP_ID,
+        name="m365gw rehearsal console",
+        secrets=(Secret(value=APP_SECRET),),
+        redirect_uris=("http://localhost", "https://relay.example.com/auth/callback"),
+        roles=frozenset(),
+    )
+    tenant.apps[IDENTITY_ID] = App(
+        client_id=IDENTITY_ID,
+        name="m365gw rehearsal host",
+        managed="system",
+        mailboxes=("relay@contoso.example",),
     )
     return tenant

@@ -56,7 +56,9 @@ class SettingsTests(RehearsalCase):
     def test_mailboxes(self) -> None:
         """The mailboxes below it, uncommented, are mailboxes of this rehearsal."""
         text = self.rehearsal.settings_toml()
-        rows = tomllib.loads(text[text.index("#[[mailbox]]") :].replace("#", ""))["mailbox"]
+        shown = text[text.index("#[[mailbox]]") :].splitlines()
+        values = "\n".join(line[1:] for line in shown if not line.startswith("# "))
+        rows = tomllib.loads(values)["mailbox"]
         tenant = self.rehearsal.tenant
         for row in rows:
             self.assertIsNotNone(tenant.mailbox(row["address"]))

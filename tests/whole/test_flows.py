@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import smtplib
 import subprocess
 import time
 from pathlib import Path
+from unittest import mock
 
+import jwt
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from m365gw.directory.certificates import renewed
 from m365gw.rehearsal.certificates import app_certificate
-from m365gw.rehearsal.tenant import APP_ID, APP_SECRET, PUBLIC_APP_ID
+from m365gw.rehearsal.tenant import (
+    APP_ID,
+    APP_SECRET,
+    IDENTITY_HEADER,
+    PUBLIC_APP_ID,
+    WEB_APP_ID,
+)
 from tests.whole.stage import (
     BIN,
     CONFIGURATION,
@@ -20,6 +34,8 @@ from tests.whole.stage import (
     WholeTestCase,
     await_,
 )
+
+ALICE = "alice@contoso.example"
 
 
 class FlowTests(WholeTestCase):
@@ -32,12 +48,12 @@ class FlowTests(WholeTestCase):
     def start(self, configuration: str) -> Gateway:
         return self.gateway(self.microsoft365, configuration=configuration)
 
-    def submit(self, gateway: Gateway) -> str:
+    def submit(self, gateway: Gateway, sender: str = SENDER) -> str:
         with smtplib.SMTP("127.0.0.1", gateway.ports["trusted"]) as client:
             client.ehlo()
-            client.mail(SENDER)
+            client.mail(sender)
             client.rcpt("you@elsewhere.example")
-            _, text = client.data(f"From: {SENDER}\r\n\r\nHello\r\n".encode())
+            _, text = client.data(f"From: {sender}\r\n\r\nHello\r\n".encode())
         return text.decode().split()[-1]
 
     def test_certificate(self) -> None:
@@ -57,6 +73,151 @@ class FlowTests(WholeTestCase):
         qid = self.submit(gateway)
         gateway.wait_for("delivery", qid=qid, status="sent")
         self.assertEqual(self.microsoft365.wait_for(1)[0]["mailbox"], RELAY)
+
+    def test_renewed_certificate(self) -> None:
+        """The new certificate stands beside the old one, which serves until Entra knows the new."""
+        text, old = renewed("", RELAY)
+        text, new = renewed(text, RELAY)
+        pem = self.home / "app.pem"
+        pem.write_text(text)
+        pem.chmod(0o600)
+        self.know(old.chain)
+        gateway = self.start(
+            CONFIGURATION.replace('flow = "secret"', 'flow = "certificate"').replace(
+                f'client_secret = "{APP_SECRET}"', 'certificate_file = "app.pem"'
+            )
+        )
+        gateway.wait_for("delivery", qid=self.submit(gateway), status="sent")
+        gateway.wait_for("token.acquired", note=f"by certificate {old.thumbprint}")
+        self.know(new.chain)
+        self.microsoft365.ask("revoke", {"access": ""})
+        gateway.kill()
+        gateway.start()
+        gateway.wait_for("delivery", qid=self.submit(gateway), status="sent")
+        gateway.wait_for("token.acquired", note=f"by certificate {new.thumbprint}")
+
+    def test_federated(self) -> None:
+        """The token of an OIDC issuer proves the app; a new one in the file is used at once."""
+        private, certificate = app_certificate("issuer")
+        key = x509.load_pem_x509_certificate(certificate).public_key()
+        public = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        trusted = {"issuer": "https://oidc.example", "subject": "system:serviceaccount:mail:relay"}
+        self.microsoft365.ask(
+            "switches", {"apps": {APP_ID: {"federations": [{**trusted, "key": public}]}}}
+        )
+        now = int(time.time())
+        claims = {"iss": trusted["issuer"], "sub": trusted["subject"], "nbf": now, "exp": now + 600}
+        file = self.home / "token"
+        file.write_text(jwt.encode({**claims, "aud": "somebody else"}, private, "RS256"))
+        gateway = self.start(
+            CONFIGURATION.replace('flow = "secret"', 'flow = "federated"').replace(
+                f'client_secret = "{APP_SECRET}"', 'federated_token_file = "token"'
+            )
+        )
+        waiting = self.submit(gateway)
+        incident = gateway.wait_for("incident.opened")
+        self.assertIn("federated credential", str(incident))
+        claims["aud"] = "api://AzureADTokenExchange"
+        file.write_text(jwt.encode(claims, private, "RS256"))
+        self.assertEqual(gateway.command("queue", "flush").returncode, 0)
+        gateway.wait_for("delivery", qid=waiting, status="sent")
+
+    def test_managed_identity(self) -> None:
+        """The host gives tokens: as a virtual machine of Azure, and as App Service."""
+        host = f"http://127.0.0.1:{self.microsoft365.ports['control']}"
+        configuration = (
+            CONFIGURATION.replace('flow = "secret"', 'flow = "managed-identity"')
+            .replace(f'client_secret = "{APP_SECRET}"', "")
+            .replace(f'client_id = "{APP_ID}"', "")
+        )
+        app_service = {"IDENTITY_ENDPOINT": f"{host}/msi/token", "IDENTITY_HEADER": IDENTITY_HEADER}
+        with mock.patch.dict(os.environ, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": host}):
+            gateway = self.start(configuration)
+            gateway.wait_for("delivery", qid=self.submit(gateway), status="sent")
+        gateway.kill()
+        with mock.patch.dict(os.environ, app_service):
+            gateway.start()
+        gateway.wait_for("delivery", qid=self.submit(gateway), status="sent")
+
+    def test_web(self) -> None:
+        """A person signs in by the link, which comes back to the command on loopback.
+
+        The mailbox is a shared one, and who signs in may send as it.
+        """
+        shared = "shared@contoso.example"
+        gateway = self.start(
+            CONFIGURATION.replace('flow = "secret"', f'flow = "web"\nsign_in_as = "{ALICE}"')
+            .replace(f'client_secret = "{APP_SECRET}"', "")
+            .replace(APP_ID, PUBLIC_APP_ID)
+            .replace(RELAY, shared)
+        )
+        waiting = self.submit(gateway, shared)
+        self.by_link(gateway, shared, ALICE)
+        gateway.wait_for("delivery", qid=waiting, status="sent")
+        self.assertEqual(self.microsoft365.wait_for(1)[0]["mailbox"], shared)
+
+    def test_web_for_a_personal_account(self) -> None:
+        """Outlook.com: its own authority, and tokens that nobody can look into."""
+        personal = "joe@outlook.example"
+        self.microsoft365.ask(
+            "switches", {"mailboxes": {personal: {}}, "users": {personal: {"personal": True}}}
+        )
+        gateway = self.start(
+            CONFIGURATION.replace('flow = "secret"', 'flow = "web"')
+            .replace(f'client_secret = "{APP_SECRET}"', "")
+            .replace('tenant = "contoso.example"', 'tenant = "consumers"')
+            .replace(APP_ID, PUBLIC_APP_ID)
+            .replace(RELAY, personal)
+        )
+        waiting = self.submit(gateway, personal)
+        self.by_link(gateway, personal, personal)
+        gateway.wait_for("delivery", qid=waiting, status="sent")
+
+    def test_web_as_a_confidential_app(self) -> None:
+        """An app with a secret: the refresh needs it too, and a renamed user stays signed in."""
+        gateway = self.start(
+            CONFIGURATION.replace('flow = "secret"', 'flow = "web"')
+            .replace(APP_ID, WEB_APP_ID)
+            .replace(RELAY, ALICE)
+        )
+        waiting = self.submit(gateway, ALICE)
+        self.by_link(gateway, ALICE, ALICE)
+        gateway.wait_for("delivery", qid=waiting, status="sent")
+        self.microsoft365.ask("rename", {"user": ALICE, "to": "alice.liddell@contoso.example"})
+        self.microsoft365.ask("revoke", {"access": ""})
+        gateway.kill()
+        gateway.start()
+        gateway.wait_for("delivery", qid=self.submit(gateway, ALICE), status="sent")
+
+    def know(self, certificate: str) -> None:
+        """From now on this is the certificate of the app."""
+        self.microsoft365.ask("switches", {"apps": {APP_ID: {"certificates": [certificate]}}})
+
+    def by_link(self, gateway: Gateway, address: str, user: str) -> None:
+        """`m365gw mailbox signin`, and a browser that follows its link to the end."""
+        command = subprocess.Popen(
+            [str(BIN / "m365gw"), "--config", str(gateway.config), "mailbox", "signin", address],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert command.stdout is not None
+        said, page = "", ""
+        with requests.Session() as browser:
+            browser.verify, browser.trust_env = self.microsoft365.ports["ca_file"], False
+            for line in command.stdout:
+                said += line
+                if line.startswith("https://"):
+                    link = line.strip()
+                if "Waiting" in line:
+                    self.assertIn("Sign in as", browser.get(link, timeout=30).text)
+                    answer = {"user": user, "answer": "yes"}
+                    page = browser.post(link, answer, timeout=30).text
+        self.assertEqual(command.wait(), 0, said)
+        self.assertIn("is signed in", said)
+        self.assertIn("You can close this page", page)
+        self.assert_no_secret(said)
 
     def test_device(self) -> None:
         """A person signs in with a code: mail that waited goes out by itself, within seconds.
