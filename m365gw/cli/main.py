@@ -31,6 +31,7 @@ COMMANDS = {
     "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
     "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),
+    "script": ("m365gw.cli.script", "The PowerShell that sets the tenant up."),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
 }
 EX_CONFIG = 78

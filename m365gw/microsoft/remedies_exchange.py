@@ -122,7 +122,7 @@ STEPS: Final[Mapping[str, Steps]] = {
         "Get-TransportRule | Format-Table Name, State, Priority",
         "up to half an hour",
     ),
-    "recipients-limit": Steps(
+    "too-many-recipients": Steps(
         f"{_MAILBOX} > <mailbox> > Mailbox > Recipient limit",
         "Set-Mailbox -Identity <mailbox> -RecipientLimits 500",
         AT_ONCE,

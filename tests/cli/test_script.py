@@ -1,0 +1,77 @@
+"""Tests of `m365gw script entra`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.cli.main import main
+from m365gw.rehearsal.certificates import app_certificate
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+
+
+class ScriptTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+
+    def run_with(self, configuration: str, *words: str) -> Result:
+        file = self.folder / "m365gw.toml"
+        file.write_text(configuration)
+        file.chmod(0o600)
+        return CliRunner().invoke(main, ["--config", str(file), "script", "entra", *words])
+
+    def mailbox(self, address: str, **more: str) -> str:
+        """A [[mailbox]] table."""
+        values = {
+            "address": address,
+            "flow": "secret",
+            "tenant": "contoso.com",
+            "client_id": CLIENT_ID,
+            **more,
+        }
+        return "[[mailbox]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
+
+    def test_the_configuration_fills_it_in(self) -> None:
+        """All mailboxes of one app, and their flow as the mode."""
+        secret = {"client_secret": "s3cret"}
+        done = self.run_with(self.mailbox("a@contoso.com", **secret))
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertIn("$Mode = 'secret'", done.stdout)
+        self.assertIn(f"$ClientId = '{CLIENT_ID}'", done.stdout)
+        self.assertIn("$Mailboxes = @('a@contoso.com')", done.stdout)
+        self.assertNotIn("s3cret", done.stdout)
+
+    def test_only_the_public_certificate_is_in_it(self) -> None:
+        """The file holds the private key as well, and nothing of that is printed."""
+        key, certificate = app_certificate("gateway")
+        pem = self.folder / "gateway.pem"
+        pem.write_bytes(key + certificate)
+        pem.chmod(0o600)
+        table = self.mailbox("a@contoso.com", flow="certificate", certificate_file=pem.name)
+        done = self.run_with(table)
+        self.assertEqual(done.exit_code, 0, done.output)
+        body = certificate.decode().splitlines()[1:-1]
+        self.assertIn(f"$CertificateBase64 = '{''.join(body)}'", done.stdout)
+        for line in key.decode().splitlines()[1:-1]:
+            self.assertNotIn(line, done.stdout)
+
+    def test_mailboxes_of_several_apps_must_be_named(self) -> None:
+        """One script is for one app."""
+        one = self.mailbox("a@contoso.com", client_secret="x")
+        other = self.mailbox("b@contoso.com", client_secret="x", tenant="fabrikam.com")
+        self.assertEqual(self.run_with(one + other).exit_code, 1)
+        done = self.run_with(one + other, "--mailbox", "b@contoso.com", "--undo")
+        self.assertIn("$TenantId = 'fabrikam.com'", done.stdout)
+        self.assertIn("Takes back", done.stdout)
+
+    def test_no_configuration_is_needed(self) -> None:
+        """From nothing: the address is enough, its domain is the tenant."""
+        done = self.run_with("this is no TOML", "--mailbox", "a@contoso.com", "--what-if")
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertIn("$TenantId = 'contoso.com'", done.stdout)
+        self.assertIn("$ShowFirst = $true", done.stdout)
+        self.assertEqual(self.run_with("this is no TOML").exit_code, 1)
