@@ -126,6 +126,14 @@ STEPS: Final[Mapping[str, Steps]] = {
         " -AppRoleId 00000000-0000-0000-0000-000000000000",
         MINUTES,
     ),
+    "federation-unknown": Steps(
+        f"{_REGISTRATION} > Certificates & secrets > Federated credentials > Add credential >"
+        " Other issuer: issuer and subject as the gateway's platform states them, audience"
+        " api://AzureADTokenExchange",
+        f"{_APP}Get-MgApplicationFederatedIdentityCredential -ApplicationId $app.Id"
+        " | Format-List Name, Issuer, Subject, Audiences",
+        MINUTES,
+    ),
     "federation-unreachable": Steps(
         "Entra admin centre > Identity > Settings > Domain names",
         "Get-MgDomain | Format-Table Id, AuthenticationType",

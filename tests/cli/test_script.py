@@ -13,6 +13,9 @@ from m365gw.rehearsal.certificates import app_certificate
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 
 
+LISTENER = '[[listener]]\nname = "in"\nendpoint = "tcp:587"\n'
+
+
 class ScriptTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
@@ -20,7 +23,7 @@ class ScriptTests(SynchronousTestCase):
 
     def run_with(self, configuration: str, *words: str) -> Result:
         file = self.folder / "m365gw.toml"
-        file.write_text(configuration)
+        file.write_text(configuration + LISTENER)
         file.chmod(0o600)
         return CliRunner().invoke(main, ["--config", str(file), "script", "entra", *words])
 
