@@ -22,7 +22,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.logger import LogEvent, LogLevel
@@ -37,6 +37,9 @@ _UNSAFE = re.compile(
 )
 _ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
 
+
+# Is given the name of an event, the queue id or "", the note, and the fields. Never fails.
+Listener = Callable[[str, str, str, Mapping[str, object]], object]
 
 _LEVELS = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}
 
@@ -77,6 +80,7 @@ class EventLog:
         self._flush_soon = flush_soon
         self._lines: list[str] = []
         self._stamp = (-1, "")
+        self.listeners: list[Listener] = []  # told of every event, whatever the level
 
     def configure(self, *, format: str, level: str) -> None:
         """From now on log in this format, from this level on."""
@@ -100,6 +104,8 @@ class EventLog:
         `plain` is what a plain line says instead of note and fields, where Postfix has words of
         its own for them.
         """
+        for listener in self.listeners:
+            listener(event, qid, note, {key.rstrip("_"): value for key, value in fields.items()})
         if LEVELS[level] < self._threshold:
             return
         now = self._clock()

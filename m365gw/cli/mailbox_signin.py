@@ -2,24 +2,28 @@
 
 By the link (flow web): the browser comes back to this command, which listens on loopback for it; or
 the address it ended at is pasted here, when the browser runs on another machine. By a code (flow
-device, or `--device`): on any machine. The sign-in is kept sealed in state_dir, where a running
-service finds it within seconds.
+device, or `--device`): on any machine. The sign-in is kept sealed in state_dir. A running service
+is told, and sends at once what waited for it.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
+from m365gw.cli.accounts.names import ADDRESS
+from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
 from m365gw.cli.loopback import Loopback, address_pasted
 from m365gw.cli.main import Invocation
+from m365gw.cli.stopped import Stopped
 from m365gw.config.clouds import clouds_of
 from m365gw.config.mailboxes import USER_FLOWS
 from m365gw.config.settings import Mailbox, Settings
-from m365gw.directory.database import Database, DirectoryError
-from m365gw.directory.state_dir import NotOurs, claim
+from m365gw.directory.database import DirectoryError
+from m365gw.directory.state_dir import NotOurs
 from m365gw.directory.vault import Vault
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.tokens.device_sign_in import DeviceSignIn
@@ -29,7 +33,7 @@ from m365gw.relay.tokens.web_sign_in import LIFETIME, WebSignIn
 
 
 @click.command()
-@click.argument("address")
+@click.argument("address", type=ADDRESS)
 @click.option("--device", is_flag=True, help='Flow "web" too: with a code instead of a link.')
 @click.option(
     "--redirect-uri",
@@ -41,27 +45,28 @@ def signin(invocation: Invocation, address: str, device: bool, redirect_uri: str
     """Sign ADDRESS in, in a browser (flows "device" and "web").
 
     Shows a link, or a code and a page; whoever may use the mailbox signs in there. The sign-in is
-    kept sealed in state_dir. A running service finds it within seconds and sends what waited.
+    kept sealed in state_dir. A running service sends at once what waited for it.
     """
-    settings = invocation.settings
-    wanted = _mailbox(settings, address)
+    directory = Stopped(invocation)  # it is the same beside a running service
     try:
-        claim(settings.state_dir)
-    except NotOurs as problem:
-        _end(str(problem))
-    cloud = clouds_of(settings)[wanted.cloud]
-    try:
-        vault = Vault(Database(settings.directory.url, settings.state_dir), settings.state_dir)
-        if device or wanted.flow == "device":
-            _by_code(wanted, cloud, vault)
-        else:
-            _by_link(wanted, cloud, vault, redirect_uri)
-    except DirectoryError as problem:
+        settings = directory.settings
+        wanted = _mailbox(settings, address)
+        cloud = clouds_of(settings)[wanted.cloud]
+        with directory.opened() as database:
+            vault = Vault(database, settings.state_dir)
+            if device or wanted.flow == "device":
+                _by_code(wanted, cloud, vault)
+            else:
+                _by_link(wanted, cloud, vault, redirect_uri)
+    except (NotOurs, DirectoryError) as problem:
         _end(str(problem))
     except TokenUnavailable as problem:
         said = problem.diagnosis
         _end(f"The sign-in failed. {said.what}\n{said.why}\nWhat to do: {said.fix} ({said.who})")
     click.echo(f"{wanted.address} is signed in.")
+    with suppress(NotRunning, NotAllowed, ControlFailed):  # it would find it in a few seconds
+        control = Control(invocation.place("control_socket"))
+        control.post("/mailboxes/retry", {"address": wanted.address})
 
 
 def _by_code(mailbox: Mailbox, cloud: Cloud, vault: Vault) -> None:

@@ -20,18 +20,21 @@ from m365gw import __version__
 
 COMMANDS = {
     "check": ("m365gw.cli.check", "Read the configuration and show every error."),
-    "client": ("m365gw.cli.client", "SMTP logins for printers and programs."),
+    "client": ("m365gw.cli.accounts.clients", "SMTP logins for printers and programs."),
+    "completion": ("m365gw.cli.completion", "Print what completes commands in your shell."),
     "explain": ("m365gw.cli.explain", "Say what would happen to a message, and why."),
     "demo": ("m365gw.cli.demo", "See the gateway carry a message; no tenant needed."),
     "doctor": ("m365gw.cli.doctor", "Find out what is wrong, and who has to do what."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
     "incident": ("m365gw.cli.incident", "What somebody has to know; who is told of it."),
-    "mailbox": ("m365gw.cli.mailbox", "Microsoft 365 mailboxes and their sign-in."),
+    "mailbox": ("m365gw.cli.accounts.mailboxes", "Microsoft 365 mailboxes and their sign-in."),
+    "network": ("m365gw.cli.accounts.networks", "Networks that may send without a login."),
     "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
     "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),
     "script": ("m365gw.cli.script", "The PowerShell that sets the tenant up."),
+    "send-test": ("m365gw.cli.send_test", "Send a test mail and follow it to Microsoft."),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
 }
 EX_CONFIG = 78
@@ -71,7 +74,7 @@ class CommandsByName(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -111,10 +111,9 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
         for number, each in enumerate(settings.listener)
     ]
     yield from _duplicates("listener", "endpoint", places)
-    networks = [network.cidr for network in settings.network]
     for number, listener in enumerate(settings.listener):
         here: KeyPath = ("listener", number)
-        yield from listener_faults(here, listener, networks)
+        yield from listener_faults(here, listener)
 
 
 def _mailboxes(settings: Settings) -> Iterator[Fault]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from m365gw.config.client_checks import network_fault
 from m365gw.config.endpoints import endpoint_fault
@@ -17,10 +17,8 @@ _FOR_NAMED_NETWORKS = {
 UNIX = "unix"  # the word in proxy_from for whoever comes by a UNIX socket
 
 
-def listener_faults(
-    here: KeyPath, listener: Listener, networks: Collection[str]
-) -> Iterator[Fault]:
-    """Every fault of one listener. `networks` are those that [[network]] tables tell of."""
+def listener_faults(here: KeyPath, listener: Listener) -> Iterator[Fault]:
+    """Every fault of one listener."""
     fault = endpoint_fault(listener.endpoint)
     if fault:
         yield (*here, "endpoint"), *fault
@@ -33,12 +31,6 @@ def listener_faults(
         yield from network_fault((*here, "quirk_networks"), cidr)
     for cidr in listener.networks:
         yield from network_fault((*here, "networks"), cidr)
-        if cidr not in networks:
-            yield (
-                (*here, "networks"),
-                f"{cidr} is trusted here, but no [[network]] says what it may send",
-                f'Add [[network]] with cidr = "{cidr}", senders and mailbox.',
-            )
 
 
 def _login_without_tls(here: KeyPath, listener: Listener) -> Iterator[Fault]:

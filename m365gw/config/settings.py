@@ -74,7 +74,9 @@ class Listener:
         '"unix": those that come by a UNIX socket. Empty: nobody may.',
     )
     networks: tuple[str, ...] = setting(
-        (), "Trusted networks that may relay here without AUTH; each also needs a [[network]] rule."
+        (),
+        "Trusted networks that may relay here without AUTH, as far as a [[network]] rule says what "
+        "they, or a part of them, may send.",
     )
     quirks: tuple[Quirk, ...] = setting(
         (),

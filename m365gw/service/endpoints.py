@@ -32,7 +32,7 @@ def serve(
     reload: Callable[[], Any],
     drain: Callable[[float], object],
 ) -> None:
-    """Answer /status, /mailboxes, /reload and /drain. `reload` gives an awaitable of `Changes`."""
+    """Answer /status, /reload and /drain. `reload` gives an awaitable of `Changes`."""
 
     async def reloaded(_: Nothing, caller: Caller) -> Any:
         try:
@@ -56,6 +56,5 @@ def serve(
         return status.status()
 
     api.get("/status", status.status)
-    api.get("/mailboxes", status.mailboxes)
     api.post("/reload", Nothing, reloaded)
     api.post("/drain", DrainOrder, drained)

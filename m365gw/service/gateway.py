@@ -41,7 +41,7 @@ from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.service import endpoints, signals, spool_place
+from m365gw.service import accounts_api, endpoints, signals, spool_place
 from m365gw.service.directory import Directory
 from m365gw.service.drain import Drain
 from m365gw.service.examination import Examination
@@ -170,6 +170,9 @@ class Gateway(Service):
             lambda: self._reload.settings, status, self._mail_out.tokens, self._reactor, self.log
         )
         add_doctor(api, self._examination)
+        accounts_api.serve(
+            api, self.directory, self._reload, mail_in, self._mail_out, self._reactor, self.log
+        )
         mode = int(settings.control_socket_mode, 8)
         self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
         if not settings.control_socket:

@@ -31,6 +31,11 @@ class MadeEntries:
         self.problems: tuple[Problem, ...] = ()  # of the last merge
 
     @property
+    def known(self) -> Made:
+        """The entries as they were last read."""
+        return self._made or Made()
+
+    @property
     def revision(self) -> int | None:
         """Of what is known; None when not all of it could be read from the database."""
         made = self._made

@@ -171,6 +171,10 @@ class MailIn:
             for listener in settings.listener
         ]
 
+    def intake(self) -> Intake:
+        """The way into the spool for mail that is made here."""
+        return self._intake(self._settings)
+
     def _intake(self, settings: Settings) -> Intake:
         return Intake(
             self._spool,

@@ -24,6 +24,7 @@ from m365gw.relay.delivery.marks import Marks
 from m365gw.relay.exit.connector import Connector
 from m365gw.relay.exit.pool import Pool
 from m365gw.relay.limits.governor import Governor
+from m365gw.relay.limits.overview import Overview, overview
 from m365gw.relay.queue.clock_watch import ClockWatch
 from m365gw.relay.queue.dispatch import Dispatch
 from m365gw.relay.queue.operations import Operations
@@ -209,6 +210,11 @@ class MailOut:
         """Messages that wait for a mailbox which is not configured (any more)."""
         known = [RETURNS, *(tag(address) for address in self.mailboxes.addresses)]
         return len(self.schedule) - sum(map(self.schedule.backlog, known))
+
+    def overview(self) -> list[Overview]:
+        """Every mailbox: its state, its budget and what waits for it."""
+        now = self._reactor.seconds()
+        return overview(self.mailboxes, self.governor, self.schedule, now)
 
     def is_drained(self, until: float) -> bool:
         """Whether nothing is in flight, and nothing that is due now could go before `until`."""

@@ -9,7 +9,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from m365gw import __version__
 from m365gw.config.settings import Settings
-from m365gw.relay.limits.overview import overview
 from m365gw.service.drain import Drain
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
@@ -35,7 +34,6 @@ class Status:
         self._out = mail_out
         self._reload = reload
         self._drain = drain
-        self._clock = clock
         self._started_at = clock.seconds()
 
     def status(self) -> dict[str, Any]:
@@ -59,10 +57,8 @@ class Status:
         }
 
     def mailboxes(self) -> list[dict[str, Any]]:
-        """GET /mailboxes."""
-        out = self._out
-        found = overview(out.mailboxes, out.governor, out.schedule, self._clock.seconds())
-        return [one.plain() for one in found]
+        """Each mailbox: its state, its budget and what waits for it."""
+        return [one.plain() for one in self._out.overview()]
 
     def _troubles(self) -> list[dict[str, str]]:
         """Why no mail can be taken now, for each cause."""

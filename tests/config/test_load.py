@@ -304,11 +304,6 @@ class BadConfigurationTests(LoadingTestCase):
             with self.subTest(words=words):
                 self.assertIn(words, self.problems(GOOD.replace(password, wrong)))
 
-    def test_trusted_network_without_a_rule(self) -> None:
-        """A trusted network that may send nothing is a mistake worth telling."""
-        said = self.problems(GOOD.replace('"tcp:587"', '"tcp:587"\nnetworks = ["10.0.0.0/8"]'))
-        self.assertIn("no [[network]] says what it may send", said)
-
     def test_host_bits(self) -> None:
         """A network with host bits is refused with the network that was meant."""
         said = self.problems(

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Protocol
 
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
+from m365gw.cli.owner import as_owner
 from m365gw.cli.spool_dir import EX_IOERR, EX_NOINPUT, EX_NOPERM, EX_UNAVAILABLE
 from m365gw.spool import operations
 from m365gw.spool.health import SpoolError, Unusable
@@ -115,7 +116,7 @@ class _UnderLock:
 def _locked(spool_dir: str, why: str) -> Iterator[Acting]:
     if not os.path.exists(os.path.join(spool_dir, "VERSION")):
         raise CannotAct(f"There is no spool at {spool_dir}, so there is no mail.", EX_NOINPUT)
-    with _as_owner(spool_dir):
+    with as_owner(spool_dir):
         try:
             spool = Spool.open(spool_dir, hostname=socket.gethostname())
         except Unusable as error:
@@ -125,22 +126,6 @@ def _locked(spool_dir: str, why: str) -> Iterator[Acting]:
             yield _UnderLock(spool)
         finally:
             spool.close()
-
-
-@contextmanager
-def _as_owner(spool_dir: str) -> Iterator[None]:
-    owner = os.stat(spool_dir)
-    user, group = os.geteuid(), os.getegid()
-    if user or not owner.st_uid:
-        yield
-        return
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-        os.setegid(group)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import time
 
 import click
 
+from m365gw.cli.completion import queue_ids
 from m365gw.cli.queue.adopt import adopt_
 from m365gw.cli.queue.changes import bounce, flush, hold, release, remove, retry
 from m365gw.cli.queue.filters import Filters, queue_id, with_filters
@@ -65,7 +66,7 @@ def list_(place: Place, filters: Filters, as_json: bool) -> None:
 
 
 @queue.command(epilog=KEYS, short_help="Show all that is known of one message.")
-@click.argument("queue_id", metavar="ID", callback=_queue_id)
+@click.argument("queue_id", metavar="ID", callback=_queue_id, shell_complete=queue_ids)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @with_place
 def show(place: Place, queue_id: str, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
+from m365gw.cli.completion import queue_ids
 from m365gw.cli.queue.reasons import reason_of
 from m365gw.config.units import seconds
 from m365gw.smtp.replies import Refused
@@ -168,7 +169,9 @@ def _age(ctx: click.Context, parameter: click.Parameter, value: str | None) -> f
 
 _STATES = [*(state.value for state in State), ACTIVE]
 _OPTIONS = (
-    click.argument("queue_ids", nargs=-1, metavar="[ID]...", callback=_ids),
+    click.argument(
+        "queue_ids", nargs=-1, metavar="[ID]...", callback=_ids, shell_complete=queue_ids
+    ),
     click.option(
         "--state",
         "states",

@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from time import monotonic
+from typing import Any
 
 from attrs import frozen
 
@@ -77,19 +78,20 @@ class Admission:
     def rule_for(self, visitor: Visitor) -> Rule | Denied:
         """The rule a visitor stands under: that of its login, else of the narrowest network.
 
-        A network counts only on listeners that name it.
+        A network counts only on listeners that name it, or a wider one around it.
         """
         if visitor.login:
             rule = self._logins.get(visitor.login)
             return rule or Denied(
                 Reply(550, "5.7.1", f'No rule says what login "{visitor.login}" may send')
             )
+        address = visitor.address
         trusted = [
             network
-            for network in map(ip_network, visitor.listener.networks)
-            if network in self._networks
-            and visitor.address is not None
-            and visitor.address in network
+            for network in self._networks
+            if address is not None
+            and address in network
+            and any(_is_within(network, each) for each in visitor.listener.networks)
         ]
         if trusted:
             return self._networks[max(trusted, key=lambda network: network.prefixlen)]
@@ -119,6 +121,11 @@ def ip_address(host: str) -> IpAddress | None:
 def ip_network(cidr: str) -> IpNetwork:
     """A network as configured; raises ValueError for host bits and for what is no network."""
     return ipaddress.ip_network(cidr)
+
+
+def _is_within(network: IpNetwork, cidr: str) -> bool:
+    around: Any = ip_network(cidr)
+    return network.version == around.version and network.subnet_of(around)
 
 
 def _unknown(visitor: Visitor) -> Reply:

@@ -94,6 +94,14 @@ class AdmissionTests(SynchronousTestCase):
             Allowed("server@example.com", network_rule(SERVER), "any@body.org"),
         )
 
+    def test_network_inside_of_a_trusted_one(self) -> None:
+        """A listener that trusts a wide network trusts those in it, each by its own rule."""
+        self.assertEqual(
+            self.decide("10.1.9.7", "any@body.org", "10.0.0.0/8"),
+            Allowed("server@example.com", network_rule(SERVER), "any@body.org"),
+        )
+        self.assertIn("530 5.7.0", self.denied("10.1.9.1", "a@example.com", "10.1.9.0/25", "::/0"))
+
     def test_login_beats_network(self) -> None:
         """Who logs in is judged by the login, also inside a trusted network."""
         reply = self.denied("10.1.2.3", "boss@example.com", "10.1.0.0/16", login="printer3")

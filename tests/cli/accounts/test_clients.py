@@ -6,6 +6,7 @@ import json
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
@@ -130,17 +131,16 @@ class ListTests(ConfiguredTestCase):
         _, said, _ = self.run_client("list")
         heads, made, chosen, count = said.splitlines()
         self.assertTrue(heads.startswith("LOGIN"))
-        self.assertRegex(made, r"^printer3 +- +made +- .* 10\.1\.0\.7$")
+        self.assertRegex(made, r"^printer3 +- +made +- .* 10\.1\.0\.7 +file$")
         self.assertRegex(chosen, r"^ +old +chosen +2020-12-31 EXPIRED +- +-$")
         self.assertEqual(count, "1 login.")
 
-    def test_last_use_that_may_not_be_read(self) -> None:
-        """Unknown is not never: it says who may know."""
+    def test_directory_that_cannot_be_read(self) -> None:
+        """What is not known is not left out in silence: it is said why, with an exit code."""
         (self.folder / "state" / "state.db").write_text("no database" * 100)
         status, said, error = self.run_client("list")
-        self.assertEqual(status, 0)
-        self.assertIn("cannot be read", error)
-        self.assertIn("printer3", said)
+        self.assertEqual((status, said), (75, ""))
+        self.assertIn("state.db", error)
 
 
 class PasswdTests(ConfiguredTestCase):
@@ -164,13 +164,88 @@ class PasswdTests(ConfiguredTestCase):
         for command in (("passwd", "--print"), ("remove",)):
             status, said, error = self.run_client(*command, "printer4")
             self.assertEqual((status, said), (1, ""))
-            self.assertIn("Known: printer3. To make it: m365gw client add --print printer4", error)
+            self.assertIn("Known: printer3. To make it: m365gw client add printer4", error)
 
-    def test_nothing_is_written(self) -> None:
-        """Without --print there is nothing to do; the file is its owner's."""
-        self.assertEqual(self.run_client("passwd", "printer3")[0], 2)
+    def test_configured_ones_are_locked(self) -> None:
+        """What stands in the file is its owner's; the command says where it stands."""
         before = self.config.read_text()
-        status, _, error = self.run_client("remove", "printer3")
-        self.assertEqual(status, 1)
-        self.assertIn(f"at {self.config}:13", error)
+        for words in (("passwd",), ("remove", "--yes"), ("change", "--sender", "*@b.example")):
+            status, said, error = self.run_client(*words, "printer3")
+            self.assertEqual((status, said), (1, ""), words)
+            self.assertIn(f"at {self.config}:13", error)
         self.assertEqual(self.config.read_text(), before)
+
+
+class MadeTests(ConfiguredTestCase):
+    """Logins made beside the configuration, while no service runs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        words = ("--sender", "erp@contoso.com", "--mailbox", "Relay@contoso.com")
+        status, said, self.told = self.run_client("add", "erp", *words, "--label", "first")
+        self.assertEqual((status, self.told[:21]), (0, "Password for erp, sho"))
+        self.assertEqual(said, "erp may log in, from the next start of the service on.\n")
+
+    def erp(self) -> dict[str, Any]:
+        status, said, _ = self.run_client("show", "erp", "--json")
+        self.assertEqual(status, 0)
+        row: dict[str, Any] = json.loads(said)
+        return row
+
+    def test_it_is_in_the_directory(self) -> None:
+        """With its password as a hash only, and who made it."""
+        row = self.erp()
+        self.assertEqual((row["origin"], row["senders"]), ("directory", ["erp@contoso.com"]))
+        self.assertTrue(row["made_by"])
+        self.assertEqual([one["label"] for one in row["passwords"]], ["first"])
+        password = self.told.split("shown this once:")[1].split()[0]
+        state = (self.folder / "state" / "state.db").read_bytes()
+        self.assertNotIn(password.encode(), state)
+        _, said, _ = self.run_client("list")
+        self.assertRegex(said, r"(?m)^erp +first +made .* directory$")
+
+    def test_change(self) -> None:
+        """What is named is changed, lists whole; an empty text clears; the rest stays."""
+        status, _, _ = self.run_client("change", "erp", "--recipient", "*@b.c", "--network", "::1")
+        self.assertEqual(status, 0)
+        row = self.erp()
+        said = (row["recipients"], row["networks"], row["senders"])
+        self.assertEqual(said, (["*@b.c"], ["::1"], ["erp@contoso.com"]))
+        self.run_client("change", "erp", "--recipient", "", "--messages-per-hour", "9")
+        row = self.erp()
+        self.assertEqual((row["recipients"], row["messages_per_hour"]), ([], 9))
+
+    def test_change_that_makes_no_sense(self) -> None:
+        """All that is wrong is said, and nothing is changed."""
+        words = ("--mailbox", "nobody@contoso.com", "--network", "10.1.2.3/8")
+        status, said, error = self.run_client("change", "erp", *words)
+        self.assertEqual((status, said), (1, ""))
+        self.assertIn("The change was not made.", error)
+        self.assertIn('there is no mailbox "nobody@contoso.com"', error)
+        self.assertIn("Did you mean 10.0.0.0/8?", error)
+        self.assertEqual(self.erp()["networks"], [])
+        self.assertEqual(self.run_client("change", "erp")[0], 2)
+
+    def test_passwords(self) -> None:
+        """One more beside the old one, then the old one is taken away."""
+        words = ("--label", "new", "--expires", "2030-06-30", "--json")
+        status, said, error = self.run_client("passwd", "erp", *words)
+        self.assertEqual((status, error), (0, ""))
+        self.assertEqual(len(json.loads(said)["password"]), 32)
+        old, new = self.erp()["passwords"]
+        self.assertEqual(
+            (old["label"], new["label"], new["expires"]), ("first", "new", "2030-06-30")
+        )
+        self.assertEqual(self.run_client("passwd", "erp", "--remove", "frist", "--yes")[0], 1)
+        self.assertEqual(self.run_client("passwd", "erp", "--remove", old["id"], "--yes")[0], 0)
+        self.assertEqual(self.erp()["passwords"], [new])
+
+    def test_remove(self) -> None:
+        """Only when somebody is sure; a dry run only shows it."""
+        self.assertEqual(self.run_client("remove", "erp", "--dry-run")[0], 0)
+        status, _, error = self.run_client("remove", "erp")
+        self.assertEqual(status, 2)
+        self.assertIn("--yes", error)
+        self.erp()
+        self.assertEqual(self.run_client("remove", "erp", "--yes")[0], 0)
+        self.assertEqual(self.run_client("show", "erp")[0], 1)

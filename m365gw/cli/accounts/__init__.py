@@ -1,0 +1,1 @@
+"""Who may send, and by what: commands for mailboxes, clients and networks."""

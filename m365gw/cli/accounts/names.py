@@ -1,0 +1,76 @@
+"""The names of what there is: found, completed in the shell, and asked for.
+
+Completion asks the running service alone, and not for long: what cannot be had is not offered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from m365gw.cli.accounts.options import asked as ask
+from m365gw.cli.accounts.options import end
+from m365gw.cli.registry import Registry
+
+# For each table: where its rows are, and the key that names one.
+_TABLES = {
+    "mailbox": ("/mailboxes", "address"),
+    "client": ("/clients", "login"),
+    "network": ("/networks", "cidr"),
+}
+
+
+class Name(click.ParamType[str]):
+    """The name of a row; the shell completes it."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self.name = _TABLES[table][1]
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        from click.shell_completion import CompletionItem
+
+        from m365gw.cli.completion import rows
+
+        path, key = _TABLES[self.table]
+        names = (str(row[key]) for row in rows(ctx, path))
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+ADDRESS, LOGIN, CIDR = Name("mailbox"), Name("client"), Name("network")
+
+
+def found(asked: Registry, table: str, name: str) -> dict[str, Any]:
+    """The row of that name, in any letter case; without one the command ends with 1."""
+    path, key = _TABLES[table]
+    rows: list[dict[str, Any]] = asked.get(path)
+    exact = [number for number, row in enumerate(rows) if row[key] == name]
+    near = [
+        number for number, row in enumerate(rows) if str(row[key]).casefold() == name.casefold()
+    ]
+    if len(exact or near) != 1:
+        known = ", ".join(str(row[key]) for row in rows) or "none"
+        end(1, f"There is no {table} {name}. Known: {known}. To make it: m365gw {table} add {name}")
+    number = (exact or near)[0]
+    is_file = rows[number]["origin"] == "file"  # those come first, in the order of the file
+    return rows[number] | {"place": asked.place_of(table, number) if is_file else ""}
+
+
+def of_rule(asked: Registry, permissions: dict[str, Any]) -> dict[str, Any]:
+    """What a new rule needs and was not said, asked for: its mailbox and its senders."""
+    if {"mailbox", "senders"} <= permissions.keys():
+        return {}
+    addresses = [row["address"] for row in asked.get("/mailboxes")]
+    only = addresses[0] if len(addresses) == 1 else None
+    mailbox = ask(
+        permissions.get("mailbox"),
+        "--mailbox",
+        "The mailbox its mail leaves by",
+        default=only,
+        type=click.Choice(addresses, case_sensitive=False) if addresses else str,
+    )
+    if "senders" in permissions:
+        return {"mailbox": mailbox}
+    senders = ask(None, "--sender", "It may send as (several: with commas)", default=mailbox)
+    return {"mailbox": mailbox, "senders": [one.strip() for one in senders.split(",")]}

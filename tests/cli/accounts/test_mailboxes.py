@@ -1,0 +1,113 @@
+"""`m365gw mailbox` and `m365gw network` while no service runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.cli.main import main
+from tests.config.test_load import GOOD
+
+SECRET = "correct.horse~battery"
+APP = ("--tenant", "contoso.com", "--client-id", "00000000-0000-4000-8000-0000000000a1")
+BY_SECRET = ("mailbox", "add", "erp@contoso.com", "--flow", "secret", *APP)
+
+
+class CommandTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.config = self.folder / "m365gw.toml"
+        self.config.write_text('state_dir = "state"\n' + GOOD)
+
+    def run_command(self, *words: str, typed: str | None = None) -> tuple[int, str, str]:
+        done = CliRunner().invoke(main, ["--config", str(self.config), *words], input=typed)
+        self.assertTrue(done.exception is None or isinstance(done.exception, SystemExit), done)
+        return done.exit_code, done.stdout, done.stderr
+
+
+class MailboxTests(CommandTestCase):
+    def test_secret_from_a_file(self) -> None:
+        """It is sealed: neither a listing nor the directory shows it."""
+        (self.folder / "secret").write_text(SECRET + "\n")
+        words = ("--secret-file", str(self.folder / "secret"))
+        status, said, _ = self.run_command(*BY_SECRET, *words)
+        self.assertEqual(status, 0)
+        self.assertIn("erp@contoso.com was made", said)
+        status, said, _ = self.run_command("mailbox", "show", "ERP@contoso.com", "--json")
+        row = json.loads(said)
+        self.assertEqual((row["flow"], row["origin"]), ("secret", "directory"))
+        self.assertNotIn(SECRET, said)
+        for file in (self.folder / "state").glob("state.db*"):
+            self.assertNotIn(SECRET.encode(), file.read_bytes())
+
+    def test_secret_that_is_asked_for(self) -> None:
+        """It is not echoed; where nobody answers, the options are named."""
+        status, said, error = self.run_command(*BY_SECRET, typed=f"{SECRET}\n")
+        self.assertEqual(status, 0)
+        self.assertNotIn(SECRET, said + error)
+        status, _, error = self.run_command("mailbox", "add", "hr@contoso.com", typed="")
+        self.assertEqual(status, 2)
+        self.assertIn("--flow", error)
+
+    def test_secret_as_an_argument(self) -> None:
+        """There is no such option: arguments are seen by everybody."""
+        self.assertEqual(self.run_command(*BY_SECRET, "--client-secret", SECRET)[0], 2)
+
+    def test_configured_ones_are_locked(self) -> None:
+        """They are listed, with their place when somebody wants to change them."""
+        status, said, error = self.run_command("mailbox", "list")
+        self.assertEqual(status, 0)
+        self.assertRegex(said, r"(?m)^relay@contoso\.com .* file$")
+        self.assertIn("does not run", error)
+        status, _, error = self.run_command("mailbox", "remove", "relay@contoso.com", "--yes")
+        self.assertEqual(status, 1)
+        self.assertRegex(error, rf"locked.* at {self.config}:\d+")
+
+    def test_remove_while_it_is_used(self) -> None:
+        """Whose mail leaves by it is said, with what to do; then it goes."""
+        self.run_command(*BY_SECRET, typed=f"{SECRET}\n")
+        words = ("--sender", "*@contoso.com", "--mailbox", "erp@contoso.com")
+        self.assertEqual(self.run_command("client", "add", "erp", *words)[0], 0)
+        status, _, error = self.run_command("mailbox", "remove", "erp@contoso.com", "--yes")
+        self.assertEqual(status, 1)
+        self.assertIn("m365gw client change erp --mailbox ANOTHER", error)
+        self.run_command("client", "change", "erp", "--mailbox", "relay@contoso.com")
+        self.assertEqual(self.run_command("mailbox", "remove", "erp@contoso.com", "--yes")[0], 0)
+
+    def test_pause_without_a_service(self) -> None:
+        """Nothing is sent anyhow; the exit code says that there is nobody to ask."""
+        for command in (("pause", "--why", "x"), ("resume",), ("retry",)):
+            self.assertEqual(self.run_command("mailbox", *command, "relay@contoso.com")[0], 69)
+
+
+class NetworkTests(CommandTestCase):
+    def test_made_listed_changed_removed(self) -> None:
+        """A network of the directory, from its making to its end."""
+        words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
+        self.assertEqual(self.run_command("network", "add", "10.1.0.0/16", *words)[0], 0)
+        status, said, error = self.run_command("network", "add", "10.1.2.3/16", *words)
+        self.assertEqual(status, 1)
+        self.assertIn("Did you mean 10.1.0.0/16?", error)
+        change = ("network", "change", "10.1.0.0/16", "--foreign-from", "rewrite")
+        self.assertEqual(self.run_command(*change)[0], 0)
+        row = json.loads(self.run_command("network", "list", "--json")[1])
+        self.assertEqual((row["cidr"], row["foreign_from"]), ("10.1.0.0/16", "rewrite"))
+        self.assertEqual(self.run_command("network", "remove", "10.1.0.0/16", "--yes")[0], 0)
+        self.assertEqual(self.run_command("network", "list")[1], "No networks.\n")
+
+    def test_explained(self) -> None:
+        """A rule that was made counts, and explain says where it was made and how to change it."""
+        self.config.write_text(
+            self.config.read_text().replace('"tcp:587"', '"tcp:587"\nnetworks = ["10.0.0.0/8"]')
+        )
+        words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
+        self.run_command("network", "add", "10.1.0.0/16", *words)
+        asked = ("explain", "--from", "a@contoso.com", "--to", "b@example.com", "--ip", "10.1.2.3")
+        status, said, _ = self.run_command(*asked)
+        self.assertEqual(status, 0)
+        self.assertIn("by the rule of network 10.1.0.0/16, made in the directory", said)
+        self.assertIn("m365gw network change 10.1.0.0/16", said)
