@@ -1,0 +1,18 @@
+"""Pages that are written from the code say what the code says."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+class ConfigurationReferenceTests(SynchronousTestCase):
+    def test_it_is_what_the_code_says(self) -> None:
+        """Every setting, its kind, default and meaning."""
+        page = runpy.run_path(str(DOCS / "make_configuration.py"))["page"]()
+        written = (DOCS / "configuration.md").read_text(encoding="utf-8")
+        self.assertEqual(page, written, "Write it anew: python docs/make_configuration.py")
