@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from m365gw.directory import migrating, postgresql, sqlite
+from m365gw.directory.schema import metadata, revision
 
 LAST_KNOWN = "last-known-entries"  # in state_dir: what `snapshot` keeps
 
@@ -78,6 +79,25 @@ class Database:
         with self._told(), self._connections.connect() as connection:
             connection.execution_options(is_writing=True)
             with connection.begin():
+                yield connection
+
+    def is_empty(self) -> bool:
+        """Whether nothing is kept in it. Raises `DirectoryError`."""
+        with self.reading() as connection:
+            return not any(
+                connection.execute(select(table).limit(1)).first()
+                for table in metadata.sorted_tables
+                if table is not revision
+            )
+
+    @contextmanager
+    def replacing(self) -> Iterator[Connection]:
+        """A transaction in which there are no tables: whoever restores makes them anew."""
+        self._make_file()
+        with self._told(), self._connections.connect() as connection:
+            connection.execution_options(is_writing=True)
+            with connection.begin():
+                migrating.remove_all(connection)
                 yield connection
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ is there also says that there has been a database (`database`).
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ class LastKnown:
         documents = {table: [document_of(row) for row in made.of(table)] for table in NAMES}
         octets = json.dumps(documents).encode()
         write_private(self._file, self._seal.close(LAST_KNOWN, octets))
+
+    def seal_anew(self) -> None:
+        """Seal what is kept by the first key. Raises `SealError`; what is not kept can wait."""
+        with suppress(OSError):
+            opened = self._seal.open(LAST_KNOWN, self._file.read_bytes())
+            if opened is not None:
+                write_private(self._file, self._seal.close(LAST_KNOWN, opened))
 
     def read(self) -> Made:
         """What was kept; nothing when nothing was. Raises OSError and `SealError`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from m365gw.directory.schema import REVISION
+from m365gw.directory.schema import REVISION, metadata
 
 _FOLDER = Path(__file__).with_name("migrations")
 _VERSIONS = "alembic_version"  # Alembic's own table
@@ -31,6 +31,12 @@ def revision_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_VERSIONS):
         return None
     return connection.execute(text(f"SELECT version_num FROM {_VERSIONS}")).scalar()
+
+
+def remove_all(connection: Connection) -> None:
+    """Remove the tables with all that is in them."""
+    metadata.drop_all(connection)
+    connection.execute(text(f"DROP TABLE IF EXISTS {_VERSIONS}"))
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

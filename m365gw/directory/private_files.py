@@ -19,7 +19,7 @@ def write_private(path: Path, octets: bytes) -> None:
     except OSError:
         os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def create_private(path: Path, octets: bytes) -> None:
@@ -30,7 +30,7 @@ def create_private(path: Path, octets: bytes) -> None:
             os.link(temporary, path)
     finally:
         os.unlink(temporary)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _temporary(path: Path, octets: bytes) -> str:
@@ -47,7 +47,8 @@ def _temporary(path: Path, octets: bytes) -> str:
     return temporary
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

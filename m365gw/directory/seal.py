@@ -44,16 +44,15 @@ class Seal:
 
     def close(self, name: str, secret: bytes) -> bytes:
         """The secret, sealed with its name. Raises `SealError`."""
-        return self._fernet().encrypt(_digest(name) + secret)
+        return self._fernet(self._keys()).encrypt(_digest(name) + secret)
 
     def open(self, name: str, sealed: bytes) -> bytes | None:
         """The secret; None when no key opens it under this name. Raises `SealError`."""
-        try:
-            opened = self._fernet().decrypt(sealed)
-        except InvalidToken:
-            return None
-        digest = _digest(name)
-        return opened.removeprefix(digest) if opened.startswith(digest) else None
+        return _opened(self._fernet(self._keys()), name, sealed)
+
+    def opens_by_first(self, name: str, sealed: bytes) -> bool:
+        """Whether the first key alone opens it. Raises `SealError`."""
+        return _opened(self._fernet(self._keys()[:1]), name, sealed) is not None
 
     def begin_rotation(self) -> None:
         """Put a new key before those there are, durably. Raises `SealError`."""
@@ -69,9 +68,9 @@ class Seal:
         except OSError as error:
             raise self._failed(error) from error
 
-    def _fernet(self) -> MultiFernet:
+    def _fernet(self, keys: list[bytes]) -> MultiFernet:
         try:
-            return MultiFernet([Fernet(key) for key in self._keys()])
+            return MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise SealError(
                 f"{self.file}: holds no valid key. Restore it from a backup."
@@ -91,6 +90,15 @@ class Seal:
 
     def _failed(self, error: OSError) -> SealError:
         return SealError(f"{self.file}: {error.strerror}")
+
+
+def _opened(keys: MultiFernet, name: str, sealed: bytes) -> bytes | None:
+    try:
+        opened = keys.decrypt(sealed)
+    except InvalidToken:
+        return None
+    digest = _digest(name)
+    return opened.removeprefix(digest) if opened.startswith(digest) else None
 
 
 def _digest(name: str) -> bytes:

@@ -33,12 +33,12 @@ class Vault:
     def load(self, name: str) -> bytes | None:
         """The secret of that name, or None when there is none. Raises `VaultError`."""
         for _ in ("now", "after a rotation that ended between the row and the key"):
-            with _told(), self._database.reading() as connection:
+            with told_as_vault_error(), self._database.reading() as connection:
                 row = connection.execute(select(sealed.c.secret).where(sealed.c.name == name))
                 found = row.scalar()
             if found is None:
                 return None
-            with _told():
+            with told_as_vault_error():
                 secret = self.seal.open(name, found)
             if secret is not None:
                 return secret
@@ -49,7 +49,7 @@ class Vault:
 
         Raises `VaultError`.
         """
-        with _told():
+        with told_as_vault_error():
             rows = connection.execute(select(sealed.c.name, sealed.c.secret)).all()
             return {
                 row.name: self.seal.open(row.name, row.secret)
@@ -59,29 +59,29 @@ class Vault:
 
     def store(self, name: str, secret: bytes) -> None:
         """Keep a secret under a name; it is durable when this returns. Raises `VaultError`."""
-        with _told(), self._database.writing() as connection:
+        with told_as_vault_error(), self._database.writing() as connection:
             self.put(connection, name, secret)
 
     def remove(self, name: str) -> None:
         """Forget a secret, if there is one of that name. Raises `VaultError`."""
-        with _told(), self._database.writing() as connection:
+        with told_as_vault_error(), self._database.writing() as connection:
             self.drop(connection, name)
 
     def names(self) -> list[str]:
         """The names of all secrets. Raises `VaultError`."""
-        with _told(), self._database.reading() as connection:
+        with told_as_vault_error(), self._database.reading() as connection:
             return list(connection.execute(select(sealed.c.name).order_by(sealed.c.name)).scalars())
 
     def prepare(self) -> None:
         """Make the key where there is none and nothing was sealed. Raises `VaultError`."""
-        with _told():
+        with told_as_vault_error():
             if not self.seal.exists():
                 with self._database.writing() as connection:
                     self._make_first_key(connection)
 
     def put(self, connection: Connection, name: str, secret: bytes) -> None:
         """Store in somebody's transaction. Raises `VaultError`."""
-        with _told():
+        with told_as_vault_error():
             self._make_first_key(connection)
             self.drop(connection, name)
             row = {"name": name, "secret": self.seal.close(name, secret), "changed_at": time.time()}
@@ -110,7 +110,8 @@ def _is_empty(connection: Connection) -> bool:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told_as_vault_error() -> Iterator[None]:
+    """Failures of database and key, as those of the vault."""
     try:
         yield
     except (DirectoryError, SealError) as error:

@@ -32,6 +32,7 @@ from m365gw.admin.doctor_api import add_doctor
 from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
+from m365gw.directory import restore
 from m365gw.directory.database import DirectoryError
 from m365gw.directory.state_dir import NotOurs, claim
 from m365gw.edge.listening import descriptors
@@ -120,6 +121,7 @@ class Gateway(Service):
         settings, clock, log = self._settings, self._reactor, self.log
         incidents = self.incidents
         claim(settings.state_dir)
+        restore.finish(settings.state_dir)
         spool_place.check(settings.state_dir, settings.spool_dir)
         self._spool = Spool.open(
             settings.spool_dir, hostname=settings.hostname, clock=clock.seconds

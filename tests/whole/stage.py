@@ -233,6 +233,25 @@ class Gateway:
             env={**os.environ, "M365GW_CONTROL_SOCKET": str(self.control)},
         )
 
+    def sign_in(self, microsoft: Microsoft, address: str = RELAY) -> str:
+        """`m365gw mailbox signin`, with a person at the other end; gives what it said."""
+        command = subprocess.Popen(
+            [str(BIN / "m365gw"), "--config", str(self.config), "mailbox", "signin", address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "M365GW_CONTROL_SOCKET": str(self.control)},
+        )
+        assert command.stdout is not None
+        said = ""
+        for line in command.stdout:
+            said += line
+            if match := re.search(r"enter the code\s+(\S+)", line):
+                microsoft.ask("device", {"user_code": match.group(1), "user": address})
+        if command.wait() or "is signed in" not in said:
+            raise AssertionError(f"the sign-in failed:\n{said}")
+        return said
+
     @property
     def api(self) -> Control:
         """Its control socket."""

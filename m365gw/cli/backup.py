@@ -1,0 +1,68 @@
+"""`m365gw backup`: all that a gateway is, but for its mail, in one sealed file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import attrs
+import click
+
+from m365gw.cli.directory import directory, end
+from m365gw.cli.main import Invocation
+from m365gw.cli.passphrase import new_passphrase, passphrase_file
+from m365gw.cli.words import counted
+from m365gw.config.fields import FileName
+from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE
+from m365gw.directory.backup import make
+from m365gw.directory.passphrase import sealed
+from m365gw.directory.private_files import write_private
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@passphrase_file
+@click.option("--replace", is_flag=True, help="Write over a file that is there.")
+@click.pass_obj
+def backup(invocation: Invocation, file: str, passphrase_file: str | None, replace: bool) -> None:
+    """Write everything but the mail into FILE, sealed with a passphrase; the service may run.
+
+    That is: mailboxes, clients, networks, sign-ins and history; keys and certificates of
+    state_dir; the configuration with the files in its folder. Without the passphrase FILE shows
+    nothing, and whoever has both can send as your mailboxes. Mail is not in it: what was sent since
+    would be sent again. m365gw restore puts it back, also on another machine.
+    """
+    if os.path.exists(file) and not replace:
+        end(f"{file} is there already. Name another one, or say --replace.")
+    settings = invocation.settings
+    config = Path(invocation.config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).absolute()
+    with directory(settings) as opened:
+        named = [path for path in _files(settings) if path.is_file()]
+        made = make(opened.database, settings.state_dir, config, named)
+        write_private(Path(file), sealed(new_passphrase(passphrase_file), made.octets()))
+    rows = counted(sum(map(len, made.tables.values())), "row")
+    files = counted(len(made.state) + len(made.configuration), "file")
+    click.echo(f"{file} holds {rows} and {files}. Keep the passphrase apart from it.")
+    folder = config.parent.resolve()
+    for path in sorted({str(path) for path in named if not path.resolve().is_relative_to(folder)}):
+        if not Path(path).is_relative_to(settings.state_dir):
+            click.echo(f"Not in it, as it lies elsewhere: {path}", err=True)
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """Every file that the settings name."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _files(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _files(each)
+    elif attrs.has(type(value)):
+        for name, kind in get_type_hints(type(value), include_extras=True).items():
+            inner = getattr(value, name)
+            if kind != FileName:
+                yield from _files(inner)
+            elif inner:
+                yield Path(inner)

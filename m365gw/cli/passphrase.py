@@ -1,0 +1,46 @@
+"""The passphrase of a backup: asked for without showing it, or read from a file. Never an argument,
+which every user of the machine could see.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from m365gw.cli.directory import end, told
+
+SHORTEST = 12  # characters of a new one
+
+passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.Path(dir_okay=False),
+    help="File whose first line is the passphrase, instead of asking for it.",
+)
+
+
+def new_passphrase(file: str | None) -> str:
+    """One to seal with: asked for twice, and not too short."""
+    phrase = _in_file(file) if file else _asked(is_new=True)
+    if len(phrase) < SHORTEST:
+        end(f"The passphrase is too short: {SHORTEST} characters at least; several words are best.")
+    return phrase
+
+
+def known_passphrase(file: str | None) -> str:
+    """The one that something was sealed with."""
+    return _in_file(file) if file else _asked(is_new=False)
+
+
+def _asked(*, is_new: bool) -> str:
+    asked: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
+    return asked
+
+
+def _in_file(file: str) -> str:
+    with told():
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            end(f"{file} is not text in UTF-8.")
+    return lines[0] if lines else ""

@@ -1,0 +1,87 @@
+"""`m365gw restore`: a gateway as it was when a backup was made, here or on another machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
+from m365gw.cli.directory import end, told
+from m365gw.cli.main import Invocation, load_or_exit
+from m365gw.cli.passphrase import known_passphrase, passphrase_file
+from m365gw.cli.words import counted
+from m365gw.config.settings import Settings
+from m365gw.directory.backup import Backup, read
+from m365gw.directory.passphrase import opened
+from m365gw.directory.private_files import write_private
+from m365gw.directory.restore import BEFORE, is_in_use, put_back
+from m365gw.directory.state_dir import claim
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@passphrase_file
+@click.option("--replace", is_flag=True, help="Put it in the place of what is there.")
+@click.option(
+    "--configuration",
+    "folder",
+    type=click.Path(file_okay=False),
+    help="Write the files of the configuration to this folder first, and go by them.",
+)
+@click.pass_obj
+def restore(
+    invocation: Invocation,
+    file: str,
+    passphrase_file: str | None,
+    replace: bool,
+    folder: str | None,
+) -> None:
+    """Put back what `m365gw backup` wrote to FILE. The service must be stopped.
+
+    Where there is something already it is only replaced with --replace, and kept in
+    state_dir/before-restore. Interrupted, run it again. Mail in the spool is not touched.
+    """
+    with told():
+        backup = read(opened(known_passphrase(passphrase_file), Path(file).read_bytes()))
+        if folder is not None:
+            invocation.loaded = load_or_exit(_write_configuration(backup, Path(folder)))
+        settings = invocation.settings
+        _check_stopped(settings)
+        claim(settings.state_dir)
+        if not replace and is_in_use(settings.directory.url, settings.state_dir):
+            end(f"There is a gateway in {settings.state_dir} already. To replace it: --replace")
+        put_back(backup, settings.directory.url, settings.state_dir)
+    made = datetime.fromtimestamp(backup.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    rows = counted(sum(map(len, backup.tables.values())), "row")
+    click.echo(f"Restored as of {made}: {rows}, {counted(len(backup.state), 'file')}.")
+    if replace:
+        click.echo(f"What was there is in {Path(settings.state_dir, BEFORE)}, until the next time.")
+    if folder is None:
+        click.echo("The configuration was left as it is; --configuration DIR writes it out.")
+
+
+def _write_configuration(backup: Backup, folder: Path) -> str:
+    """Write the files; gives the main one, which has the shortest path."""
+    if folder.exists() and any(folder.iterdir()):
+        end(f"{folder} is not empty. Name a new folder, and compare.")
+    for name, octets in backup.configuration.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            end(f"The backup names a file outside of its folder: {name}")
+        write_private(path, octets)
+    tables = [n for n in backup.configuration if n.endswith(".toml") and "/" not in n]
+    if not tables:
+        end("There is no configuration in this backup.")
+    return str(folder / min(tables, key=lambda name: (name != "m365gw.toml", name)))
+
+
+def _check_stopped(settings: Settings) -> None:
+    try:
+        Control(settings.control_socket, 5.0).get("/status")
+    except (NotRunning, NotAllowed):
+        return
+    except ControlFailed:
+        pass  # something answers there
+    end("The service runs. Stop it first: what it still holds would be written over the backup's.")

@@ -1,0 +1,80 @@
+"""`m365gw backup`, `restore` and `keys` as somebody types them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw.cli.main import main
+from m365gw.directory.database import Database
+from m365gw.directory.vault import Vault
+
+PHRASE = "several words are good"
+
+
+class BackupCommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.config = self.folder / "m365gw.toml"
+        self.config.write_text(
+            'state_dir = "state"\ncontrol_socket = ""\n'
+            '[[listener]]\nname = "submission"\nendpoint = "tcp:587"\n'
+        )
+        self.file = self.folder / "backup"
+        self.vault().store("sign-in relay@contoso.com", b"refresh token")
+
+    def vault(self) -> Vault:
+        state_dir = str(self.folder / "state")
+        return Vault(Database("", state_dir), state_dir)
+
+    def run_command(self, *words: str, typed: str = "") -> Result:
+        return CliRunner().invoke(main, ["--config", str(self.config), *words], input=typed)
+
+    def backup(self) -> Result:
+        return self.run_command("backup", str(self.file), typed=f"{PHRASE}\n{PHRASE}\n")
+
+    def test_asked_twice_and_never_shown(self) -> None:
+        """What is typed is nowhere to be seen, and the file is its owner's only."""
+        done = self.backup()
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertNotIn(PHRASE, done.output)
+        self.assertEqual(stat.S_IMODE(self.file.stat().st_mode), 0o600)
+        self.assertNotIn(b"refresh", self.file.read_bytes())
+
+    def test_mistyped_too_short_and_already_there(self) -> None:
+        """There is no backup then, or still the old one."""
+        typed = f"{PHRASE}\nother\n"
+        self.assertNotEqual(self.run_command("backup", str(self.file), typed=typed).exit_code, 0)
+        short = self.run_command("backup", str(self.file), typed="short\nshort\n")
+        self.assertIn("too short", short.output)
+        self.assertFalse(self.file.exists())
+        self.file.write_text("the old one")
+        self.assertIn("--replace", self.backup().output)
+        self.assertEqual(self.file.read_text(), "the old one")
+
+    def test_restored_only_where_that_is_meant(self) -> None:
+        """What is there is replaced when that is said, and kept beside."""
+        self.backup()
+        self.vault().remove("sign-in relay@contoso.com")
+        refused = self.run_command("restore", str(self.file), typed=f"{PHRASE}\n")
+        self.assertIn("already", refused.output)
+        wrong = self.run_command("restore", str(self.file), "--replace", typed="another one\n")
+        self.assertIn("passphrase is another one", wrong.output)
+        self.assertEqual(self.vault().names(), [])
+        done = self.run_command("restore", str(self.file), "--replace", typed=f"{PHRASE}\n")
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertEqual(self.vault().load("sign-in relay@contoso.com"), b"refresh token")
+        self.assertTrue((self.folder / "state" / "before-restore" / "state.db").exists())
+
+    def test_keys_rotate(self) -> None:
+        """It says how much was sealed; with a lost key it says what to do."""
+        done = self.run_command("keys", "rotate")
+        self.assertIn("1 secret sealed under a new key", done.output)
+        (self.folder / "state" / "keys" / "seal").unlink()
+        self.assertIn("--forget-lost", self.run_command("keys", "rotate").output)
+        done = self.run_command("keys", "rotate", "--forget-lost")
+        self.assertIn("sign-in relay@contoso.com", done.output)
