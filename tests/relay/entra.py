@@ -60,6 +60,8 @@ class Entra:
         self.closed = 0
         self.granted = 0
         self.timeouts: set[object] = set()
+        self.nonce = ""
+        self.lacking: tuple[str, ...] = ()  # fields that are left out
 
     def session(self, cloud: Cloud) -> Entra:
         """What flows are given as `open_session`."""
@@ -106,13 +108,15 @@ class Entra:
         }
         if grant_type != "client_credentials":
             claims = {"preferred_username": self.user, "oid": "o1", "tid": "t1", "sub": "s1"}
+            if self.nonce:
+                claims["nonce"] = self.nonce
             grant |= {
                 "refresh_token": f"RT{self.granted}",
                 "scope": CLOUD.user_scope,
                 "client_info": _base64({"uid": "o1", "utid": "t1"}),
                 "id_token": f"{_base64({'alg': 'none'})}.{_base64(claims)}.signature",
             }
-        return grant
+        return {name: value for name, value in grant.items() if name not in self.lacking}
 
 
 DEVICE_CODE = {

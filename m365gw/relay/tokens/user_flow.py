@@ -181,8 +181,19 @@ def _refresh_tokens(cache: str) -> list[Mapping[str, Any]]:
 
 
 def _wrong_account(mailbox: Mailbox, claims: Mapping[str, Any]) -> TokenUnavailable:
-    """Somebody signed in, but as somebody else."""
-    who = str(claims.get("preferred_username") or "another account")[:256]
+    """Somebody signed in, but as somebody else; or it is not said as whom."""
+    who = str(claims.get("preferred_username") or "")[:256]
+    if not who:
+        return TokenUnavailable(
+            "restart",
+            Diagnosis(
+                "signin-incomplete",
+                f"The sign-in for {mailbox.address} was not stored: it is not said whose it is.",
+                "Microsoft's answer lacks the name of the account (id_token).",
+                f"Begin again: m365gw mailbox signin {mailbox.address}",
+                "operator",
+            ),
+        )
     return TokenUnavailable(
         "login",
         Diagnosis(
