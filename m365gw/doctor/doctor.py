@@ -6,7 +6,7 @@ raises nothing: what goes wrong is a finding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -41,6 +41,8 @@ from m365gw.doctor.report import Report
 from m365gw.doctor.tools import Tools
 from m365gw.microsoft.diagnosis import Diagnosis
 
+Look = Callable[[Case], Awaitable[Seen]]
+
 BUDGET: Final = (
     "Each mailbox is signed in to once, on one connection beside those of the gateway"
     " ([governor] connections); nothing is sent without --send."
@@ -59,24 +61,46 @@ GATEWAY: Final[tuple[Check[Gateway], ...]] = (
 )
 
 
-def _of_mailbox(memory: Memory) -> tuple[Check[Case], ...]:
-    """In the order in which one leads to the next."""
+def _of_mailbox(memory: Memory, *, is_graph: bool = False) -> tuple[Check[Case], ...]:
+    """In the order in which one leads to the next.
+
+    Mail by Graph has no submission host, and what needs none of it needs not wait for it.
+    """
+    smtp = _not_by_smtp if is_graph else _as_it_is
     return (
         Check("D03", "names of submission and login host", names.look),
         Check("D02", "clock of this machine", clock.look, ("D03",)),
-        Check("D04", "connection and greeting", reach.look, ("D03",)),
-        Check("D05", "STARTTLS and XOAUTH2 offered", offer.look, ("D04",)),
-        Check("D06", "certificate of the submission host", certificate.look, ("D05",)),
+        Check("D04", "connection and greeting", smtp(reach.look), ("D03",)),
+        Check("D05", "STARTTLS and XOAUTH2 offered", smtp(offer.look), ("D04",)),
+        Check("D06", "certificate of the submission host", smtp(certificate.look), ("D05",)),
         Check("D07", "token of Entra", token.look, ("D01", "D02", "D03")),
         Check("D08", "claims of the token", claims.look, ("D07",)),
-        Check("D09", "sign-in at Exchange Online", sign_in.look, ("D06", "D08")),
-        Check("D10", "senders at MAIL FROM", senders.look, ("D09",)),
-        Check("D11", "a real message from each sender", sending.look, ("D10",)),
+        Check("D09", "sign-in at Exchange Online", smtp(sign_in.look), ("D06", "D08")),
+        Check("D10", "senders at MAIL FROM", smtp(senders.look), ("D09",)),
+        Check(
+            "D11",
+            "a real message from each sender",
+            sending.look,
+            ("D08",) if is_graph else ("D10",),
+        ),
         Check("D12", "what must not be possible", rules.look),
         Check("D13", "end of the credential", credentials.look),
         Check("D14", "permissions changed lately", patience.look(memory)),
         Check("D15", "room in Microsoft's limits", headroom.look),
     )
+
+
+def _as_it_is(look: Look) -> Look:
+    return look
+
+
+def _not_by_smtp(_look: Look) -> Look:
+    """What there is no need to try for mail that leaves by Graph."""
+
+    async def looked(case: Case) -> Seen:
+        return skipped("not needed: mail of this mailbox leaves by Graph")
+
+    return looked
 
 
 class Doctor:
@@ -93,12 +117,12 @@ class Doctor:
         gateway = Gateway(settings, tools)
         general = await carry_out(GATEWAY, gateway, tools.reactor)
         chosen = [one for one in settings.mailbox if _is_chosen(one, addresses)]
-        checks = _of_mailbox(memory)
         clouds = clouds_of(settings)
 
         async def examined(mailbox: Mailbox) -> dict[str, Finding]:
             case = Case(settings, mailbox, clouds[mailbox.cloud], tools, send)
             try:
+                checks = _of_mailbox(memory, is_graph=case.is_graph)
                 return await carry_out(checks, case, tools.reactor, general, case.findings)
             finally:
                 await case.let_go()

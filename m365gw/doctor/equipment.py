@@ -14,9 +14,10 @@ from m365gw.config.settings import Settings
 from m365gw.directory.database import Database
 from m365gw.directory.vault import Vault
 from m365gw.doctor.lookups import DnsLookup, system_lookup
-from m365gw.doctor.tools import Facts, TokenSource, Tools
+from m365gw.doctor.tools import Facts, Tools
 from m365gw.events import EventLog
 from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens.https import https_session
 from m365gw.relay.tokens.tokens import Tokens
@@ -28,7 +29,7 @@ def equip(
     calls: Calls,
     log: EventLog,
     *,
-    tokens: TokenSource | None = None,
+    tokens: Tokens | None = None,
     facts: Callable[[], Facts] = Facts,
 ) -> Tools:
     """Tools for these settings. `tokens`: those of the service, so that both ask Entra once."""
@@ -44,5 +45,6 @@ def equip(
         open_session=https_session,
         resolve=lambda host: calls.call(partial(system_lookup, host)),
         ask_dns=DnsLookup(reactor),
+        graph=GraphExit(reactor, tokens, clouds_of(settings), log),
         facts=facts,
     )

@@ -16,7 +16,10 @@ from m365gw.config.settings import Mailbox
 from m365gw.doctor.lookups import Answer, Lookup
 from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.exit.connection import Connection
+from m365gw.relay.exit.graph_fit import Carriage
+from m365gw.relay.exit.graph_session import GraphSession
 from m365gw.relay.threads import Calls
+from m365gw.relay.tokens.credential_ends import CredentialEnd
 from m365gw.relay.tokens.https import Session
 
 
@@ -27,6 +30,10 @@ class TokenSource(Protocol):
         """A token. Raises `TokenUnavailable`."""
         ...
 
+    async def credential_ends(self) -> list[CredentialEnd]:
+        """When the credentials of all mailboxes end."""
+        ...
+
 
 class Sessions(Protocol):
     """Who opens signed-in sessions: `relay.exit.connector.Connector`."""
@@ -34,6 +41,16 @@ class Sessions(Protocol):
     async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
         """A session. Raises `AttemptFailed`."""
         ...
+
+
+class GraphSessions(Protocol):
+    """Who opens sessions with Graph: `relay.exit.graph.GraphExit`."""
+
+    async def checkout(self, mailbox: Mailbox, carriage: Carriage) -> GraphSession:
+        """A session for one message. Raises `AttemptFailed` and `TokenUnavailable`."""
+        ...
+
+    def end(self, session: GraphSession) -> None: ...
 
 
 @frozen
@@ -61,6 +78,7 @@ class Tools:
     open_session: Callable[[Cloud], Session]  # https to the login host
     resolve: Callable[[str], Awaitable[Lookup]]  # as the system does it
     ask_dns: Callable[[str, str], Awaitable[Answer]]  # (name, "TXT" or "CNAME")
+    graph: GraphSessions
     facts: Callable[[], Facts] = Facts
     hosts_file: Path = field(default=Path("/etc/hosts"))
     resolv_conf: Path = field(default=Path("/etc/resolv.conf"))

@@ -8,9 +8,10 @@ from typing import Any
 from m365gw.config.settings import Settings
 from m365gw.doctor.doctor import Doctor
 from m365gw.doctor.equipment import equip
-from m365gw.doctor.tools import Facts, TokenSource
+from m365gw.doctor.tools import Facts
 from m365gw.events import EventLog
 from m365gw.relay.threads import Threads
+from m365gw.relay.tokens.tokens import Tokens
 from m365gw.service.status import Status
 
 THREADS = 4  # of its own: a check that hangs keeps nobody else waiting
@@ -23,7 +24,7 @@ class Examination:
         self,
         settings: Callable[[], Settings],
         status: Status,
-        tokens: TokenSource,
+        tokens: Tokens,
         reactor: Any,
         log: EventLog,
     ) -> None:

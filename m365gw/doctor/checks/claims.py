@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from m365gw.config.mailboxes import APP_FLOWS
 from m365gw.doctor.case import Case
 from m365gw.doctor.checks.clock import FAIL, judged
 from m365gw.doctor.finding import Seen, bad, good, note
@@ -24,7 +25,6 @@ from m365gw.microsoft.remedies_rows import AT_ONCE
 EXCHANGE_APP: Final = "00000002-0000-0ff1-ce00-000000000000"
 GRAPH_APP: Final = "00000003-0000-0000-c000-000000000000"
 _TWINS: Final = frozenset({"outlook.office365.com", "outlook.office.com"})
-APP_FLOWS: Final = ("certificate", "secret", "federated", "managed-identity")
 
 
 async def look(case: Case) -> Seen:
@@ -71,7 +71,7 @@ def _audience(case: Case, claims: Mapping[str, Any], tried: str) -> Seen | None:
     cloud = case.cloud
     graph = {GRAPH_APP, urlsplit(cloud.graph).hostname or "graph.microsoft.com"}
     graph.add("graph.microsoft.com")
-    mail = {EXCHANGE_APP, *_hosts(cloud.scope, cloud.user_scope)}
+    mail = {EXCHANGE_APP, *_hosts(cloud.app_scope("smtp"), cloud.person_scope("smtp"))}
     mail |= _TWINS if mail & _TWINS else set()
     stated = str(claims.get("aud") or "")
     found = urlsplit(stated).hostname or stated
@@ -82,7 +82,9 @@ def _audience(case: Case, claims: Mapping[str, Any], tried: str) -> Seen | None:
         what = f"The token is for {service}."
     else:
         what = f"The token is for {stated or 'nobody'}, which is not Exchange Online."
-    scope = cloud.scope if case.mailbox.flow in APP_FLOWS else cloud.user_scope
+    is_app = case.mailbox.flow in APP_FLOWS
+    exit = case.mailbox.exit
+    scope = cloud.app_scope(exit) if is_app else cloud.person_scope(exit)
     diagnosis = Diagnosis(
         "token-audience",
         what,
@@ -104,11 +106,11 @@ def _hosts(*scopes: str) -> set[str]:
 def _identity(case: Case, claims: Mapping[str, Any], tried: str) -> Seen | None:
     """Tenant, app and user, as far as the configuration names them the same way."""
     mailbox = case.mailbox
-    wanted = [("appid", mailbox.client_id, "app")]
+    wanted = [("appid", mailbox.client_id, "app")] if mailbox.client_id else []
     if _is_guid(mailbox.tenant):
         wanted.append(("tid", mailbox.tenant, "tenant"))
     if mailbox.flow not in APP_FLOWS and "upn" in claims:
-        wanted.append(("upn", mailbox.address, "user"))
+        wanted.append(("upn", mailbox.sign_in_as or mailbox.address, "user"))
     for claim, value, what in wanted:
         stated = str(claims.get(claim) or "")
         if stated and stated.casefold() != value.casefold():

@@ -1,31 +1,28 @@
-"""D13: how long what the mailbox signs in with will last.
+"""D13: how long what the mailbox signs in with will last, as far as anybody can know.
 
-A certificate says itself when it ends. The end of a client secret is known to Entra alone, and a
-sign-in by a person lives as long as it is used once in 90 days.
+A certificate says itself when it ends. The end of a client secret Entra alone knows, unless the
+configuration states it (client_secret_expires). A sign-in by a person lives while it is used.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
-from m365gw.config.settings import Mailbox
 from m365gw.doctor.case import Case
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import remedy
-from m365gw.microsoft.remedies_entra import CERTIFICATE
+from m365gw.microsoft.remedies_entra import CERTIFICATE, SECRET
+from m365gw.microsoft.remedies_rows import AT_ONCE, Steps
+from m365gw.relay.tokens.credential_ends import CredentialEnd
 
 WARN_DAYS: Final = 30
-_PLAIN: Final = {
-    "secret": "when a client secret ends only Entra knows: Certificates & secrets > Expires",
-    "device": "a sign-in lasts while it is used once in 90 days; the gateway sees to that",
-    "web": "a sign-in lasts while it is used once in 90 days; the gateway sees to that",
-    "federated": "nothing that ends: each token is asked for with a fresh assertion",
-    "managed-identity": "nothing that ends: Azure renews it",
+_DAY: Final = 86400.0
+_RENEWAL: Final = {
+    "certificate": CERTIFICATE,
+    "secret": SECRET,
+    "sign-in": Steps("On this machine: m365gw mailbox signin <mailbox>", "", AT_ONCE),
 }
 
 
@@ -33,29 +30,34 @@ async def look(case: Case) -> Seen:
     """D13."""
     mailbox = case.mailbox
     tried = f"when the credential of {mailbox.address} ends (flow {mailbox.flow})"
-    if mailbox.flow != "certificate":
-        return note(tried, _PLAIN.get(mailbox.flow, "unknown"))
-    try:
-        ends_at = await case.tools.calls.call(certificate_end, mailbox)
-    except (OSError, ValueError) as problem:
-        return note(tried, f"the certificate cannot be read: {type(problem).__name__}")
-    left = (ends_at - datetime.fromtimestamp(case.tools.reactor.seconds(), UTC)).days
-    came_back = f"the certificate ends on {ends_at:%Y-%m-%d}, in {left} days"
+    known_ends = await case.tools.tokens.credential_ends()
+    ends = [one for one in known_ends if one.mailbox == mailbox.address]
+    if not ends:
+        return note(tried, "nothing that ends")
+    words = "; ".join(map(_words, ends))
+    known = [one for one in ends if one.ends_at is not None]
+    if not known:
+        return note(tried, words)
+    first = min(known, key=lambda one: one.ends_at or 0.0)
+    left = ((first.ends_at or 0.0) - case.tools.reactor.seconds()) / _DAY
     if left > WARN_DAYS:
-        return good(tried, came_back)
+        return good(tried, words)
     diagnosis = Diagnosis(
-        "certificate-ends",
-        f"The certificate of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
-        f"It is good until {ends_at:%Y-%m-%d}.",
-        "Upload a new one beside it, then put it into certificate_file; the old one may stay.",
-        "entra-admin",
+        f"{first.kind}-ends",
+        f"The {first.kind} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
+        f"{_words(first)}.",
+        "Make a new one before that; the old one may stay beside it.",
+        "mailbox-user" if first.kind == "sign-in" else "entra-admin",
     )
-    fix = remedy(diagnosis.why, "entra-admin", CERTIFICATE, case.names)
-    return (doubtful if left >= 0 else bad)(tried, came_back, diagnosis, fix)
+    fix = remedy(diagnosis.why, diagnosis.who, _RENEWAL[first.kind], case.names)
+    return (doubtful if left >= 0 else bad)(tried, words, diagnosis, fix)
 
 
-def certificate_end(mailbox: Mailbox) -> datetime:
-    """When the certificate in certificate_file ends. Blocking. Raises OSError, ValueError."""
-    pem = Path(mailbox.certificate_file).read_bytes()
-    begin = pem.index(b"-----BEGIN CERTIFICATE-----")
-    return x509.load_pem_x509_certificate(pem[begin:]).not_valid_after_utc
+def _words(end: CredentialEnd) -> str:
+    """When one of them ends, and how sure that is."""
+    if end.ends_at is None:
+        return f"when the {end.kind} ends only Entra knows (client_secret_expires can state it)"
+    day = f"{datetime.fromtimestamp(end.ends_at, UTC):%Y-%m-%d}"
+    if end.certainty == "hint":
+        return f"the {end.kind} lasts until {day} without use; the gateway renews it"
+    return f"the {end.kind} ends on {day}"

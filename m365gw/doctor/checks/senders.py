@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from m365gw.config.mailboxes import APP_FLOWS
 from m365gw.doctor.case import Case
-from m365gw.doctor.checks.claims import APP_FLOWS
 from m365gw.doctor.finding import Seen, bad, good
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy, remedy

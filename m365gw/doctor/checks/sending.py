@@ -13,6 +13,8 @@ from m365gw.doctor.case import Case
 from m365gw.doctor.checks.senders import chosen_senders, send_as
 from m365gw.doctor.finding import Seen, bad, good, skipped
 from m365gw.microsoft.replies import react, strip_tag
+from m365gw.relay.exit.connection import AttemptFailed
+from m365gw.relay.exit.graph_fit import fitted
 from m365gw.relay.exit.transaction import Answer, Transaction
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.verdict import Outcome
@@ -26,31 +28,48 @@ async def look(case: Case) -> Seen:
     tried = f"a message to {case.mailbox.address} from {', '.join(chosen)}"
     accepted = []
     for sender in chosen:
-        answer = await _sent(case, sender)
+        try:
+            answer = await _sent(case, sender)
+        except AttemptFailed as failed:  # exit graph: there is no session before there is a message
+            return _unreached(case, failed, tried)
         if answer.outcome is not Outcome.DELIVERED:
-            diagnosis = case.named(react(answer.phase, answer.reply).diagnosis, sender)
+            reaction = answer.reaction or react(answer.phase, answer.reply)
+            diagnosis = case.named(reaction.diagnosis, sender)
             came_back = f"from {sender}: {strip_tag(str(answer.reply))}"
             return bad(tried, came_back, diagnosis, *send_as(case, diagnosis, sender))
         accepted.append(f"{sender}: {answer.reply}")
     return good(tried, "; ".join([*accepted, left_out] if left_out else accepted))
 
 
+def _unreached(case: Case, failed: AttemptFailed, tried: str) -> Seen:
+    reaction = failed.reaction or react(failed.phase, failed.reply)
+    diagnosis = case.named(reaction.diagnosis)
+    return bad(tried, str(failed), diagnosis, case.remedy(diagnosis))
+
+
 async def _sent(case: Case, sender: str) -> Answer:
-    assert case.session is not None
     content = message(case, sender)
 
     async def before_dot() -> None:
         """There is nothing in the spool to mark."""
 
-    (answer,) = await case.session.deliver(
-        Transaction(
-            sender=sender,
-            recipients=[(0, Recipient(case.mailbox.address))],
-            size=len(content),
-            read=lambda offset, length: content[offset : offset + length],
-            before_dot=before_dot,
-        )
+    transaction = Transaction(
+        sender=sender,
+        recipients=[(0, Recipient(case.mailbox.address))],
+        size=len(content),
+        read=lambda offset, length: content[offset : offset + length],
+        before_dot=before_dot,
     )
+    if not case.is_graph:
+        assert case.session is not None
+        (answer,) = await case.session.deliver(transaction)
+        return answer
+    carriage = fitted(transaction, case.mailbox.address, 4 * len(content))
+    session = await case.tools.graph.checkout(case.mailbox, carriage)
+    try:
+        (answer,) = await session.deliver(transaction)
+    finally:
+        case.tools.graph.end(session)
     return answer
 
 

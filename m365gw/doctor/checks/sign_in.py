@@ -7,8 +7,9 @@ apart, are ordered by what the token showed.
 
 from __future__ import annotations
 
+from m365gw.config.mailboxes import APP_FLOWS
 from m365gw.doctor.case import Case
-from m365gw.doctor.checks.claims import APP_FLOWS, permissions
+from m365gw.doctor.checks.claims import permissions
 from m365gw.doctor.finding import Seen, bad, good
 from m365gw.microsoft.diagnosis import Who
 from m365gw.microsoft.remedies import Remedy, remedy

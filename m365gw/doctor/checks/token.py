@@ -26,5 +26,6 @@ async def look(case: Case) -> Seen:
 
 def _answer(problem: TokenUnavailable) -> str:
     """What Entra said, as far as it is known: Microsoft's support asks for the trace id."""
-    stated = getattr(problem, "trace", "")
+    *_, last = str(problem).rpartition(" (")
+    stated = last.removesuffix(")") if str(problem).endswith(")") else ""
     return f"{problem.diagnosis.key}: {stated}" if stated else problem.diagnosis.key
