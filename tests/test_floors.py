@@ -23,6 +23,8 @@ FLOORS = {
     "events": 1,
     "incidents": 1.5,  # told in the log, in the words of a diagnosis
     "metrics": 1,
+    "recent": 1,
+    "words": 0,
     "spool": 2,
     "directory": 2,
     "edge": 3,

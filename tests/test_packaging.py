@@ -43,6 +43,8 @@ class WheelTests(SynchronousTestCase):
         self.assertIn("twisted/plugins/m365gw_plugin.py", names)
         self.assertIn("m365gw/py.typed", names)
         self.assertIn("m365gw/microsoft/setup_script/parts/head.ps1", names)
+        self.assertIn("m365gw/admin/web/templates/base.html", names)
+        self.assertIn("m365gw/admin/web/static/console.css", names)
         self.assertIn("m365gw/directory/migrations/env.py", names)
         self.assertIn("m365gw/directory/migrations/versions/v0001_entries.py", names)
         self.assertEqual([n for n in names if n.startswith("twisted/") and "__init__" in n], [])

@@ -32,6 +32,7 @@ COMMANDS = {
     "keys": ("m365gw.cli.keys", "The keys that seal stored secrets."),
     "mailbox": ("m365gw.cli.accounts.mailboxes", "Microsoft 365 mailboxes and their sign-in."),
     "network": ("m365gw.cli.accounts.networks", "Networks that may send without a login."),
+    "operator": ("m365gw.cli.operator", "Who may sign in to the console."),
     "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
     "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),

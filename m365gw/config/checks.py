@@ -24,6 +24,7 @@ from m365gw.config.mailbox_checks import mailbox_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
 from m365gw.config.settings import Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
+from m365gw.config.web_checks import web_faults
 from m365gw.microsoft.clouds import PRESETS
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
@@ -62,6 +63,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
         yield from address_fault(("queue", "postmaster"), settings.queue.postmaster)
     yield from _reports(settings)
     yield from alert_faults(settings.alerts, _addresses(settings))
+    yield from web_faults(settings.web)
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:

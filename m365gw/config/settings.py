@@ -21,6 +21,7 @@ from m365gw.config.logins import Logins, Password
 from m365gw.config.mailboxes import CustomCloud as CustomCloud
 from m365gw.config.mailboxes import Mailbox as Mailbox
 from m365gw.config.permissions import Permissions
+from m365gw.config.web import Web
 
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
 AuthMode = Literal["off", "offer", "require"]
@@ -227,6 +228,7 @@ class Settings:
     limits: Limits = setting(Limits(), "Bounds of what is accepted.")
     logins: Logins = setting(Logins(), "How many passwords may be tried, and how fast.")
     governor: Governor = setting(Governor(), "Microsoft's limits, kept before they bite.")
+    web: Web = setting(Web(), "The console: where, and for how long.")
     log: Log = setting(Log(), "What is logged and how.")
     alerts: Alerts = setting(Alerts(), "Who is told of incidents.")
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0002"  # of the tables below
+REVISION = "0003"  # of the tables below
 
 metadata = MetaData(
     naming_convention={
@@ -125,4 +125,26 @@ incidents = Table(
     Column("closed_at", Double),  # NULL while it is open
     Column("note", Text, nullable=False),
     Index(None, "opened_at"),
+)
+
+# Who may sign in to the console (`operators`), and who is signed in (`web_sessions`).
+operators = Table(
+    "operators",
+    metadata,
+    Column("login", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False),
+    Column("last_address", Text, nullable=False),
+)
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("login", Text, nullable=False),
+    Column("began_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("address", Text, nullable=False),
+    Index(None, "login"),
 )

@@ -1,7 +1,7 @@
 """The gateway as twistd starts and stops it.
 
 Starting it opens the spool, builds mail out (`relay`) and mail in (`edge`), and only then listens,
-so that nothing is accepted that could not be kept. The control socket comes last. Stopping goes the
+so that nothing is accepted that could not be kept. Control socket and console come last. Stopping goes the
 other way: listeners and the messages in hand first, then the deliveries in flight, then the disk.
 In between it takes a new configuration (SIGHUP, `reload`) or drains.
 
@@ -26,11 +26,6 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from m365gw.admin.api import Api
-from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
-from m365gw.admin.doctor_api import add_doctor
-from m365gw.admin.incident_api import add_incidents
-from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.directory import restore
 from m365gw.directory.database import DirectoryError
@@ -41,21 +36,18 @@ from m365gw.edge.listening.tls_terms import CertificateUnusable
 from m365gw.edge.local.maildrop_folders import MaildropUnusable
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
-from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.service import accounts_api, endpoints, signals, spool_place
+from m365gw.service import signals, spool_place
 from m365gw.service.directory import Directory
 from m365gw.service.drain import Drain
-from m365gw.service.examination import Examination
+from m365gw.service.faces import Faces
 from m365gw.service.incident_desk import IncidentDesk
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
+from m365gw.service.parts import Parts
 from m365gw.service.reload import Ending, Rejected, Reload
-from m365gw.service.status import Status
 from m365gw.service.supervisor import Supervisor
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
-
-NO_CONTROL = "control-socket-unavailable"  # the key of its incident
 
 _diagnostics = Logger()
 _UNUSABLE = (DirectoryError, NotOurs, Unusable, CertificateUnusable, ListenFailed, MaildropUnusable)
@@ -152,39 +144,30 @@ class Gateway(Service):
             mail_out,
             log,
             incidents,
-            self._desk.apply,
+            self._apply_also,
         )
         directory.start(self._reload.refresh)
-        self._open_control(mail_in)
+        self._faces = Faces(
+            Parts(
+                spool=self._spool,
+                directory=directory,
+                mail_in=mail_in,
+                mail_out=mail_out,
+                desk=self._desk,
+                drain=self._drain,
+                reload=self._reload,
+                incidents=incidents,
+                reactor=clock,
+                log=log,
+            )
+        )
+        self._faces.open()
         signals.listen(clock, self._hang_up, self._end)
         clock.callWhenRunning(self._supervisor.ready)
 
-    def _open_control(self, mail_in: MailIn) -> None:
-        settings = self._settings
-        status = Status(
-            self._spool, mail_in, self._mail_out, self._reload, self._drain, self._reactor
-        )
-        api = Api(self.log)
-        endpoints.serve(api, status, self._reload.reload, self._drain.begin)
-        add_queue(api, self._mail_out.operations)
-        add_incidents(api, self._desk)
-        self._examination = Examination(
-            lambda: self._reload.settings, status, self._mail_out.tokens, self._reactor, self.log
-        )
-        add_doctor(api, self._examination)
-        accounts_api.serve(
-            api, self.directory, self._reload, mail_in, self._mail_out, self._reactor, self.log
-        )
-        mode = int(settings.control_socket_mode, 8)
-        self._control = ControlSocket(self._reactor, settings.control_socket, mode, api)
-        if not settings.control_socket:
-            return
-        try:
-            self._control.open()
-        except ControlUnavailable as error:
-            self.incidents.open(_no_control(error), level="error")
-        else:
-            self.incidents.close(NO_CONTROL)
+    def _apply_also(self, settings: Settings) -> None:
+        self._desk.apply(settings)
+        self._faces.apply(settings)
 
     def _wanted(self) -> Settings:
         return _with_hostname(self._read())
@@ -251,25 +234,13 @@ class Gateway(Service):
         await self._mail_in.close()
         await self._mail_out.stop(max(0.0, end - self._reactor.seconds()))
         self._mail_in.let_go()
-        await self._control.close()
-        await self._examination.stop()
+        await self._faces.close()
         await self._desk.stop()
         await self.directory.stop()
         self._spool.close()
         self._supervisor.gone()
         self.log.emit("service.stopped", "master", note="all that was accepted is in the spool")
         self.log.flush()
-
-
-def _no_control(error: ControlUnavailable) -> Diagnosis:
-    return Diagnosis(
-        NO_CONTROL,
-        "The control socket could not be opened: m365gw status, reload, drain and queue cannot"
-        " reach the service.",
-        str(error),
-        "Mend that and restart the service. Until then mail flows, and SIGHUP reloads.",
-        "operator",
-    )
 
 
 def _with_hostname(settings: Settings) -> Settings:

@@ -76,7 +76,7 @@ class MailIn:
         self._reactor = reactor
         self._log = log
         # What may fail comes before there are threads to end.
-        certificate = ServerCertificate(pairs(settings))
+        self.certificate = certificate = ServerCertificate(pairs(settings))
         maildrop = _maildrop(settings)
         self._pools: list[ThreadPool] = []
         self.certificates = CertificateWatch(certificate, reactor, log, incidents)

@@ -37,6 +37,7 @@ TABLES: dict[str, type[Any]] = {
     "limits": model.Limits,
     "logins": model.Logins,
     "governor": model.Governor,
+    "web": model.Web,
     "log": model.Log,
     "alerts": model.Alerts,
     "alerts.webhook": Webhook,

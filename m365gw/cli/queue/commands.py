@@ -71,7 +71,7 @@ def list_(place: Place, filters: Filters, as_json: bool) -> None:
 @with_place
 def show(place: Place, queue_id: str, as_json: bool) -> None:
     """Show all that is known of the message ID: envelope, origin, replies and what they mean."""
-    from m365gw.cli.queue.header_text import fields
+    from m365gw.smtp.shown_header import fields
 
     running = running_now(place.control_socket)
     with looking(place) as spool:

@@ -16,11 +16,11 @@ import click
 from attrs import evolve, frozen
 
 from m365gw.cli.completion import queue_ids
-from m365gw.cli.queue.reasons import reason_of
 from m365gw.config.units import seconds
 from m365gw.smtp.replies import Refused
 from m365gw.spool.browse import Queued, Wanted, browse, select, wanted
 from m365gw.spool.names import Entry, State, parse_id, render_id
+from m365gw.spool.reasons import reason_of
 from m365gw.spool.spool import Spool
 
 ACTIVE = "active"  # a state that only the running service knows

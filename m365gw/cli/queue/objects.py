@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from m365gw.cli.queue.reasons import diagnosis_of, reason_of
 from m365gw.cli.running import Running
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
+from m365gw.spool.reasons import diagnosis_of, reason_of
 from m365gw.spool.record import RecipientRecord
 
 KEYS = """\b

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from m365gw.cli.queue.reasons import diagnosis_of, reason_of, said, standing
 from m365gw.cli.running import Running
 from m365gw.cli.words import counted, escaped, moment, span
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import Entry, State
+from m365gw.spool.reasons import diagnosis_of, reason_of, said, standing
 from m365gw.spool.record import RecipientRecord
 
 _STATES = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from m365gw.cli.queue.reasons import reason_of
 from m365gw.cli.running import Running
 from m365gw.cli.words import counted, escaped, short_span, size
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import Entry, State
+from m365gw.spool.reasons import reason_of
 
 _ROW = "%-13s  %-8s  %6s  %4s  %5s  %8s  %-28s  %s"
 _HEADS = ("ID", "STATE", "SIZE", "AGE", "TRIES", "NEXT TRY", "MAILBOX", "SENDER > RECIPIENTS")

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.queue.commands import queue
-from m365gw.cli.queue.header_text import fields
 from m365gw.cli.queue.objects import KEYS
 from m365gw.cli.queue.page import page
 from m365gw.cli.queue.table import table
 from m365gw.cli.running import Running
 from m365gw.smtp.envelope import Envelope, Recipient
 from m365gw.smtp.replies import Reply
+from m365gw.smtp.shown_header import fields
 from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.browse import Queued, Wanted, browse, look
 from m365gw.spool.names import Entry

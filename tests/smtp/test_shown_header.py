@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.cli.queue.header_text import fields
 from m365gw.cli.words import escaped
+from m365gw.smtp.shown_header import fields
 
 
 class HeaderTests(SynchronousTestCase):

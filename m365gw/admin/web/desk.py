@@ -1,0 +1,64 @@
+"""What the pages of the console look at and act on: the parts of the running gateway, by name.
+
+The service puts it together; a test puts in what it likes. Nothing here knows of pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from attrs import define, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from m365gw.admin.queue_api import Queue
+from m365gw.admin.queue_roll import Rolls
+from m365gw.admin.refusal import Refusal
+from m365gw.incidents import Incident
+from m365gw.metrics import Metrics
+from m365gw.recent import Recent
+from m365gw.relay.threads import Calls
+from m365gw.spool.names import Entry
+from m365gw.spool.spool import Spool
+
+
+@frozen
+class Disk:
+    """Room for the spool, in octets; `free` is None when it cannot be asked."""
+
+    free: int | None
+    minimum: int
+
+
+class Audit(Protocol):
+    """Where every change is noted: who, what, to what."""
+
+    def __call__(self, by: str, what: str, subject: str) -> None: ...
+
+
+@define(kw_only=True)
+class Desk:
+    """The parts of one gateway."""
+
+    status: Callable[[], dict[str, Any]]  # as GET /api/v1/status
+    mailboxes: Callable[[], list[dict[str, Any]]]  # as GET /api/v1/mailboxes
+    incidents: Callable[[], Sequence[Incident]]  # those that are open
+    disk: Callable[[], Disk]
+    metrics: Metrics
+    recent: Recent
+    queue: Queue
+    rolls: Rolls
+    waiting: Callable[[int], Entry | None]  # where a message waits, by the number of its queue id
+    open_spool: Callable[[], Spool]  # for looking; it may block
+    calls: Calls
+    clock: IReactorTime
+    audit: Audit
+
+    def why_waits(self) -> dict[str, str]:
+        """Why each mailbox may not send now, by its address in small letters; "" when it may."""
+        return {each["address"].casefold(): each["why"] for each in self.mailboxes()}
+
+
+def not_readable(words: str) -> Refusal:
+    """The answer to who wants to see a spool that cannot be read."""
+    return Refusal(503, "The spool cannot be read now.", words, "Mail that is in memory flows on.")

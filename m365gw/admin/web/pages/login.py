@@ -1,0 +1,47 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from m365gw.admin.refusal import Refusal
+from m365gw.admin.web.console import LOGIN, Console
+from m365gw.admin.web.sign_in import SignIn
+from m365gw.admin.web.view import Answer, Redirect, View, local_path, page
+from m365gw.admin.web.visits import Visits
+
+
+def add(console: Console, sign_in: SignIn) -> None:
+    """Put the pages in."""
+    pages = _Pages(console.visits, sign_in)
+    console.get(LOGIN, pages.show, role=None)
+    console.post(LOGIN, pages.enter, role=None)
+    console.post("/logout", pages.leave, role=None)
+
+
+class _Pages:
+    def __init__(self, visits: Visits, sign_in: SignIn) -> None:
+        self._visits = visits
+        self._sign_in = sign_in
+
+    def show(self, view: View) -> Answer:
+        wanted = local_path(view.query.get("next"))
+        if view.operator is not None:
+            return Redirect(wanted)
+        return page("login.html", next=wanted, login="", fault=None)
+
+    async def enter(self, view: View) -> Answer:
+        """A new session, under a new cookie; the old one is worth nothing any more."""
+        login, wanted = view.form.get("login"), local_path(view.form.get("next"))
+        try:
+            account = await self._sign_in.check(login, view.form.raw("password"), view.arrival)
+        except Refusal as fault:
+            shown = page("login.html", next=wanted, login=login, fault=fault)
+            return evolve(shown, status=fault.status)
+        key = await self._visits.begin(account, view.arrival.place)
+        await self._visits.end(view.session)
+        return Redirect(wanted, key=key)
+
+    async def leave(self, view: View) -> Answer:
+        await self._visits.end(view.session)
+        return Redirect(LOGIN, key="")

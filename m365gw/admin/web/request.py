@@ -1,0 +1,166 @@
+"""HTTP as the console takes it: bounded requests, of which it is known where they come from.
+
+`Doorstep` is the first to see a request. It puts the security headers on the answer, whatever the
+answer will be, turns away what is not for us, and gives out the files of `assets`; all else goes on
+to the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from m365gw.admin.http import IDLE_SECONDS, ApiRequest
+from m365gw.admin.refusal import Refusal
+from m365gw.admin.web.arrival import Arrival, Arrivals
+from m365gw.admin.web.assets import Assets
+from m365gw.admin.web.safety import secure
+from m365gw.admin.web.visits import is_key
+
+COOKIE: Final = b"m365gw"
+SECURE_COOKIE: Final = b"__Host-m365gw"  # no other host can plant it; only over https
+
+_METHODS = (b"GET", b"HEAD", b"POST")
+
+
+class WebRequest(ApiRequest):
+    """A request to the console. `arrival` and `key` are set at the door."""
+
+    arrival: Arrival
+    key = ""  # the cookie of the browser, "" when it has none that may be ours
+    has_left = False
+
+    def connectionLost(self, reason: Any) -> None:
+        self.has_left = True
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's
+
+    def header(self, name: bytes) -> str:
+        """The one value of a header, "" without; several are as good as a wrong one."""
+        said = self.requestHeaders.getRawHeaders(name) or [b""]
+        return said[0].decode("latin-1") if len(said) == 1 else "?"
+
+    @property
+    def path_text(self) -> str:
+        """The path as a person reads it."""
+        return unquote(self.path.decode("ascii", "replace"))
+
+    @property
+    def wanted(self) -> str:
+        """Where to go after signing in: this page, or the one that fetched a part of itself."""
+        page = urlsplit(self.header(b"hx-current-url")) if self.is_htmx else None
+        if page is not None:
+            return f"{page.path}?{page.query}" if page.query else page.path
+        return self.uri.decode("ascii", "replace")
+
+    @property
+    def is_htmx(self) -> bool:
+        """Whether the script of a page asks, which puts the answer into that page."""
+        return self.header(b"hx-request") == "true"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a page asks by itself: nobody has done anything."""
+        return self.header(b"x-live") == "1"
+
+    def read_key(self) -> None:
+        """Find the cookie of the browser."""
+        said: bytes | None = self.getCookie(self._cookie)  # type: ignore[no-untyped-call]
+        key = (said or b"").decode("latin-1")
+        self.key = key if is_key(key) else ""
+
+    def give_key(self, key: str) -> None:
+        """Give the browser another cookie; "": take it away."""
+        self.key = key
+        self.addCookie(  # type: ignore[no-untyped-call]  # Twisted's
+            self._cookie,
+            key.encode("ascii"),
+            path=b"/",
+            secure=self.arrival.is_https,
+            httpOnly=True,
+            sameSite=b"lax",
+            max_age=None if key else b"0",
+        )
+
+    def go_to(self, path: str) -> None:
+        """Answer that the browser shall go there."""
+        where = quote(path, safe="/?&=%+:@,;~!$'()*-._").encode("ascii")
+        if self.is_htmx:
+            self.responseHeaders.setRawHeaders(b"hx-redirect", [where])
+        else:
+            self.setResponseCode(303)
+            self.responseHeaders.setRawHeaders(b"location", [where])
+
+    @property
+    def _cookie(self) -> bytes:
+        return SECURE_COOKIE if self.arrival.is_https else COOKIE
+
+
+class Doorstep(Resource):
+    """Judges a request, and hands it on."""
+
+    isLeaf = True
+
+    def __init__(
+        self, pages: Resource, arrivals: Callable[[], Arrivals], assets: Assets, *, is_tls: bool
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
+        self._pages = pages
+        self._arrivals = arrivals
+        self._assets = assets
+        self._is_tls = is_tls
+
+    def render(self, request: Any) -> Any:
+        secure(request.responseHeaders)
+        try:
+            if request.method not in _METHODS:
+                raise Refusal(405, "The console takes GET and POST.")
+            request.arrival = self._arrivals().judge(request, is_tls=self._is_tls)
+            request.uri.decode("ascii")
+            b"/".join(request.postpath).decode("utf-8")
+        except UnicodeDecodeError:
+            return _turned_away(request, Refusal(400, "The address is not text in UTF-8."))
+        except Refusal as refusal:
+            return _turned_away(request, refusal)
+        secure(request.responseHeaders, request.arrival)
+        if request.postpath[:1] == [b"static"]:
+            return self._give(request)
+        request.read_key()
+        return self._pages.render(request)  # type: ignore[no-untyped-call]  # nor here
+
+    def _give(self, request: WebRequest) -> bytes:
+        asset = self._assets.get(b"/".join((request.postpath or [])[1:]).decode("utf-8"))
+        if asset is None or request.method == b"POST":
+            return _turned_away(request, Refusal(404, "There is no such file."))
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"content-type", [asset.kind])
+        if request.uri.endswith(b"?v=" + asset.digest.encode("ascii")):
+            headers.setRawHeaders(b"cache-control", ["public, max-age=31536000, immutable"])
+        headers.setRawHeaders(b"content-length", [str(len(asset.octets))])
+        return b"" if request.method == b"HEAD" else asset.octets
+
+
+def site(resource: Resource, reactor: Any) -> Site:
+    """The factory of HTTP connections for a listener; it logs nothing by itself."""
+    return _Quiet(  # type: ignore[no-untyped-call]  # Twisted has no types here
+        resource, requestFactory=WebRequest, timeout=IDLE_SECONDS, reactor=reactor
+    )
+
+
+def _turned_away(request: WebRequest, refusal: Refusal) -> bytes:
+    request.setResponseCode(refusal.status)
+    request.responseHeaders.setRawHeaders(b"content-type", [b"text/plain; charset=utf-8"])
+    said = (refusal.what, refusal.why, refusal.fix)
+    return "\n".join(filter(None, said)).encode() + b"\n"
+
+
+class _Quiet(Site):
+    """Writes no access log: what matters is logged where it happens."""
+
+    noisy = False
+
+    def log(self, request: object) -> None:
+        """Nothing."""

@@ -1,0 +1,59 @@
+"""A queued message as a row of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from m365gw.spool.browse import Queued
+from m365gw.spool.names import State
+from m365gw.spool.reasons import reason_of
+from m365gw.words import escaped, short_span
+
+_GOING = (State.INCOMING, State.DEFERRED)
+
+
+def row(
+    queued: Queued, now: float, active: Container[str], waits: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a list shows. `waits`: why each mailbox may not send (`Desk.why_waits`)."""
+    entry, origin = queued.entry, queued.origin
+    is_active = entry.queue_id in active
+    return {
+        "queue_id": entry.queue_id,
+        "state": "active" if is_active else entry.state.value,
+        "sender": escaped(queued.envelope.sender) or ("?" if queued.damage else "<>"),
+        "recipients": whom(queued),
+        "reason": escaped(reason_of(queued) or ("" if is_active else why_waits(queued, waits))),
+        "client": escaped(origin.login or origin.client),
+        "mailbox": escaped(origin.mailbox),
+        "arrived_at": entry.arrived_at,
+        "attempts": entry.attempts,
+        "next": "–" if is_active else next_try(queued, now),
+        "size": entry.size,
+    }
+
+
+def whom(queued: Queued) -> str:
+    """The first recipient that is open, and how many more there are."""
+    if not queued.recipients:
+        return "?"
+    first, *others = queued.open_recipients or queued.recipients
+    return escaped(first.recipient.address) + (f" and {len(others)} more" if others else "")
+
+
+def why_waits(queued: Queued, waits: Mapping[str, str]) -> str:
+    """Why the mailbox of a message that waits may not send it; "" when it may."""
+    entry, mailbox = queued.entry, queued.origin.mailbox
+    if entry.state not in _GOING or entry.is_expired or queued.damage:
+        return ""
+    missing = f"{mailbox or 'Its mailbox'} is not configured: its mail waits until it is."
+    return waits.get(mailbox.casefold(), missing)
+
+
+def next_try(queued: Queued, now: float) -> str:
+    """When a message is tried next, for a narrow column."""
+    entry = queued.entry
+    if entry.state not in _GOING:
+        return "–"
+    return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"

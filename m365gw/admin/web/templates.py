@@ -1,0 +1,70 @@
+"""Templates: from values to HTML, everything escaped.
+
+A name that a template uses and nobody gave is an error, not an empty place. A template has blocks;
+what is live on a page is a block that can be rendered alone (`part`). The macros of `ui.html` are
+there in every template as `ui`, the pictures of `icons.html` as `icon`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from m365gw import __version__, words
+from m365gw.admin.refusal import Refusal
+from m365gw.admin.web.assets import Assets
+
+FOLDER: Final = Path(__file__).parent / "templates"
+
+
+class Templates:
+    """All templates, ready to be rendered."""
+
+    def __init__(self, assets: Assets, folder: Path = FOLDER) -> None:
+        self._known = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._known.globals |= {"asset": assets.url, "version": __version__}
+        filters: dict[str, Callable[..., str]] = {
+            "size": words.size,
+            "octets": words.octets,
+            "span": words.span,
+            "short_span": words.short_span,
+            "count": lambda number: f"{number:,}",
+            "moment": words.moment,
+            "clock": _clock,
+            "machine_time": _machine_time,
+        }
+        self._known.filters |= filters
+        icons: Any = self._known.get_template("icons.html").module
+        self._known.globals["icon"] = icons.icon
+        self._known.globals["ui"] = self._known.get_template("ui.html").module
+
+    def render(self, name: str, values: Mapping[str, Any], part: str = "") -> bytes:
+        """The page, or one block of it. Raises `Refusal` 404 for a block it has not."""
+        template = self._known.get_template(name)
+        if not part:
+            return template.render(values).encode("utf-8", "replace")
+        if part not in template.blocks:
+            raise Refusal(404, "There is no such part of this page.")
+        context = template.new_context(dict(values))
+        return "".join(template.blocks[part](context)).encode("utf-8", "replace")
+
+
+def _clock(at: float) -> str:
+    """The time of day in the zone of the gateway: "04:59:25"."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def _machine_time(at: float) -> str:
+    """For the attribute of a <time> element: "2026-11-21T04:59:25Z"."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

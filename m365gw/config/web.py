@@ -1,0 +1,31 @@
+"""The settings of the console: where browsers find it, and how long a sign-in lasts."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from m365gw.config.fields import Seconds, setting
+
+
+@frozen(kw_only=True)
+class Web:
+    endpoint: str = setting(
+        "",
+        "Where browsers reach the console, as a Twisted endpoint:"
+        ' "tcp:8025:interface=127.0.0.1". Empty: there is none.',
+    )
+    tls: bool = setting(
+        False, "true: https, with the certificates of [tls]. false: http; TLS may end at a proxy."
+    )
+    public_url: str = setting(
+        "",
+        'What people type: "https://relay.example.com". Requests for other hosts are refused, but'
+        " for those for this machine itself.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Proxies (networks) whose X-Forwarded-For and X-Forwarded-Proto are believed;"
+        ' "unix": those that come by a UNIX socket.',
+    )
+    idle_time: Seconds = setting(1800.0, "A session in which nothing is done ends after so long.")
+    session_time: Seconds = setting(43200.0, "Every session ends after so long.")

@@ -1,0 +1,90 @@
+"""What people and programs see of a running gateway: the control socket, and the console.
+
+Failures: none end the program. A control socket that cannot be had is an incident, a port of the
+console that cannot be had is said in the log, and mail flows without them.
+"""
+
+from __future__ import annotations
+
+from m365gw.admin.api import Api
+from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
+from m365gw.admin.doctor_api import add_doctor
+from m365gw.admin.incident_api import add_incidents
+from m365gw.admin.queue_api import add_queue
+from m365gw.config.settings import Settings
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.service import accounts_api, endpoints
+from m365gw.service.examination import Examination
+from m365gw.service.parts import Parts
+from m365gw.service.status import Status
+from m365gw.service.web import Web
+
+NO_CONTROL = "control-socket-unavailable"  # the key of its incident
+
+
+class Faces:
+    """All faces of one gateway, from `open` to `close`; `apply` takes new settings."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._incidents = parts.incidents
+        self._settings = settings = parts.settings
+        status = Status(
+            parts.spool, parts.mail_in, parts.mail_out, parts.reload, parts.drain, parts.reactor
+        )
+        self._examination = Examination(
+            lambda: parts.settings, status, parts.mail_out.tokens, parts.reactor, parts.log
+        )
+        mode = int(settings.control_socket_mode, 8)
+        api = self._api(parts, status)
+        self._control = ControlSocket(parts.reactor, settings.control_socket, mode, api)
+        self._web = Web(parts, status)
+
+    def _api(self, parts: Parts, status: Status) -> Api:
+        api = Api(parts.log)
+        endpoints.serve(api, status, parts.reload.reload, parts.drain.begin)
+        add_queue(api, parts.mail_out.operations)
+        add_incidents(api, parts.desk)
+        add_doctor(api, self._examination)
+        accounts_api.serve(
+            api,
+            parts.directory,
+            parts.reload,
+            parts.mail_in,
+            parts.mail_out,
+            parts.reactor,
+            parts.log,
+        )
+        return api
+
+    def open(self) -> None:
+        """Answer from now on."""
+        self._web.apply(self._settings)
+        if not self._settings.control_socket:
+            return
+        try:
+            self._control.open()
+        except ControlUnavailable as error:
+            self._incidents.open(_no_control(error), level="error")
+        else:
+            self._incidents.close(NO_CONTROL)
+
+    def apply(self, settings: Settings) -> None:
+        """Go on with new settings. It cannot fail."""
+        self._web.apply(settings)
+
+    async def close(self) -> None:
+        """Answer nobody any more, and end what was begun for them."""
+        await self._control.close()
+        await self._web.stop()
+        await self._examination.stop()
+
+
+def _no_control(error: ControlUnavailable) -> Diagnosis:
+    return Diagnosis(
+        NO_CONTROL,
+        "The control socket could not be opened: m365gw status, reload, drain and queue cannot"
+        " reach the service.",
+        str(error),
+        "Mend that and restart the service. Until then mail flows, and SIGHUP reloads.",
+        "operator",
+    )

@@ -1,0 +1,127 @@
+"""The console, wired: what its pages look at and act on, and when it listens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from m365gw.admin.queue_roll import Rolls
+from m365gw.admin.web.console import Console
+from m365gw.admin.web.desk import Desk, Disk
+from m365gw.admin.web.live import Live
+from m365gw.admin.web.pages import bulk, login, message, overview, queue
+from m365gw.admin.web.server import WebServer
+from m365gw.admin.web.sign_in import SignIn
+from m365gw.admin.web.visits import Visits
+from m365gw.config.settings import Settings
+from m365gw.directory import audit
+from m365gw.directory.database import DirectoryError
+from m365gw.directory.operators import Operators
+from m365gw.directory.web_sessions import WebSessions
+from m365gw.metrics import Metrics
+from m365gw.recent import Recent
+from m365gw.relay.threads import Threads
+from m365gw.service.parts import Parts
+from m365gw.service.status import Status
+from m365gw.spool.health import SpoolError
+from m365gw.spool.spool import Spool
+
+THREADS: Final = 4  # for passwords, the directory and looks into the spool
+
+_diagnostics = Logger()
+
+
+class Web:
+    """The console of one gateway, from the first `apply` to `stop`."""
+
+    def __init__(self, parts: Parts, status: Status) -> None:
+        self._parts = parts
+        settings, reactor, log = parts.settings, parts.reactor, parts.log
+        directory = parts.directory
+        self._threads = Threads(reactor, THREADS, "web")
+        self._metrics, recent = Metrics(reactor.seconds), Recent(reactor.seconds)
+        log.listeners += [self._metrics.heard, recent.heard]
+        look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
+        self._desk = desk = Desk(
+            status=status.status,
+            mailboxes=status.mailboxes,
+            incidents=lambda: list(parts.incidents),
+            disk=self._disk,
+            metrics=self._metrics,
+            recent=recent,
+            queue=parts.mail_out.operations,
+            rolls=Rolls(open_spool=look, calls=self._threads, clock=reactor),
+            waiting=parts.mail_out.schedule.entry,
+            open_spool=look,
+            calls=self._threads,
+            clock=reactor,
+            audit=self._note,
+        )
+        sessions, operators = WebSessions(directory.database), Operators(directory.database)
+        visits = Visits(sessions, directory.calls, reactor, settings.web)
+        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, log)
+        self._console = console = Console(settings.web, visits, reactor, settings.hostname)
+        self._live = Live(visits=visits, clock=reactor, signs=self._signs)
+        login.add(console, self._sign_in)
+        for pages in (overview, queue, bulk, message):
+            pages.add(console, desk)
+        console.stream("/live", self._live.begin)
+        self._server = WebServer(reactor, console, parts.mail_in.certificate, log)
+
+    def apply(self, settings: Settings) -> None:
+        """Listen where these settings say, or nowhere. It cannot fail."""
+        self._console.configure(settings.web)
+        self._sign_in.configure(settings.logins)
+        _in_background(self._server.configure(settings.web))
+
+    async def stop(self) -> None:
+        """Listen no more, and let go of the threads. The directory goes after it."""
+        self._live.stop()
+        await self._server.close()
+        await self._threads.stop()
+
+    def _signs(self) -> Mapping[str, Any]:
+        """What tells that pages have something new to show."""
+        out = self._parts.mail_out
+        return {
+            "queue": (
+                len(out.schedule),
+                out.dispatch.in_flight,
+                sum(self._desk.metrics.totals.values()),
+            ),
+            "mailboxes": [(each["state"], each["waits"]) for each in self._desk.mailboxes()],
+            "incidents": [each.id for each in self._parts.incidents],
+        }
+
+    def _disk(self) -> Disk:
+        minimum = self._parts.settings.limits.minimal_free_space
+        try:
+            return Disk(self._parts.spool.free_space(), minimum)
+        except SpoolError:
+            return Disk(None, minimum)
+
+    def _note(self, by: str, what: str, subject: str) -> None:
+        """A change, in the log at once and in the directory soon."""
+        self._parts.log.emit("web.change", "web", by=by, action=what, subject=subject)
+        _in_background(self._keep(f"console: {by}", f"queue.{what}", subject))
+
+    async def _keep(self, by: str, what: str, subject: str) -> None:
+        def write() -> None:
+            with self._parts.directory.database.writing() as connection:
+                audit.note(connection, by, what, subject, {})
+
+        try:
+            await self._parts.directory.calls.call(write)
+        except DirectoryError as error:
+            note = f"what {by} did is in this log only: {error}"
+            self._parts.log.emit("web.unaudited", "web", level="warn", note=note)
+
+
+def _in_background(steps: Any) -> None:
+    Deferred.fromCoroutine(steps).addErrback(
+        lambda fault: _diagnostics.failure("the console", failure=fault)
+    )
