@@ -1,9 +1,9 @@
 """The gateway as twistd starts and stops it.
 
 Starting it opens the spool, builds mail out (`relay`) and mail in (`edge`), and only then listens,
-so that nothing is accepted that could not be kept. Control socket and console come last. Stopping goes the
-other way: listeners and the messages in hand first, then the deliveries in flight, then the disk.
-In between it takes a new configuration (SIGHUP, `reload`) or drains.
+so that nothing is accepted that could not be kept. Control socket and console (`faces`) come last.
+Stopping goes the other way: listeners and the messages in hand first, then the deliveries in
+flight, then the disk. In between it takes a new configuration (SIGHUP, `reload`) or drains.
 
 Failures: a folder, a certificate or a port that cannot be had ends the program with 1 and the
 reason, in the log and where twistd was called. A control socket that cannot be had is an
