@@ -22,6 +22,17 @@ def emitted(format: str, level: str = "info", **fields: object) -> str:
     return stream.getvalue()
 
 
+class ListenerTests(SynchronousTestCase):
+    def test_hears_what_is_not_written(self) -> None:
+        """Whoever listens is told of every event, whatever the level of the log."""
+        stream, heard = io.StringIO(), []
+        log = EventLog(stream, hostname="gw", level="error")
+        log.listeners.append(lambda *said: heard.append(said))
+        log.emit("delivery", "smtp", "4Q7BX2K9M3PDW", note="done", to_="a@b.c")
+        self.assertEqual(heard, [("delivery", "4Q7BX2K9M3PDW", "done", {"to": "a@b.c"})])
+        self.assertEqual(stream.getvalue(), "")
+
+
 class PlainTests(SynchronousTestCase):
     def test_looks_like_postfix(self) -> None:
         """A line that tools for Postfix's maillog understand."""

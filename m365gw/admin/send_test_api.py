@@ -13,6 +13,7 @@ from attrs import frozen
 
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
+from m365gw.admin.states_api import Addressed
 
 LONGEST_WAIT: Final = 20.0  # seconds; a client that left is not waited for much longer
 
@@ -51,5 +52,10 @@ class Sending(Protocol):
 
 def add_send_test(api: Api, sending: Sending) -> None:
     """Register the endpoints."""
+
+    async def to_itself(one: Addressed, caller: Caller) -> dict[str, Any]:
+        return await sending.send(TestMail(mailbox=one.address), caller)
+
     api.post("/send-test", TestMail, sending.send)
+    api.post("/mailboxes/test", Addressed, to_itself)
     api.post("/send-test/follow", Following, sending.follow)

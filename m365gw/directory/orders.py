@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from m365gw.directory import passwords
+from m365gw.directory.certificates import DAYS
 from m365gw.directory.registry import Registry
 
 Answer = dict[str, Any]
@@ -51,6 +52,23 @@ class RemoveMailbox:
     def carry_out(self, registry: Registry, by: str) -> Answer:
         registry.remove_mailbox(self.address, by)
         return {"address": self.address}
+
+
+@frozen
+class RenewCertificate:
+    """The answer has the new one, to be uploaded to Entra; the old one serves until then."""
+
+    address: str
+    days: int = DAYS
+
+    def carry_out(self, registry: Registry, by: str) -> Answer:
+        made = registry.renew_certificate(self.address, self.days, by)
+        return {
+            "address": self.address,
+            "certificate": made.chain,
+            "thumbprint": made.thumbprint,
+            "ends_at": made.ends_at,
+        }
 
 
 @frozen
@@ -144,6 +162,7 @@ ORDERS: Final[Mapping[str, type[Order]]] = MappingProxyType(
         "/mailboxes/add": AddMailbox,
         "/mailboxes/change": ChangeMailbox,
         "/mailboxes/remove": RemoveMailbox,
+        "/mailboxes/renew": RenewCertificate,
         "/clients/add": AddClient,
         "/clients/change": ChangeClient,
         "/clients/remove": RemoveClient,

@@ -20,16 +20,20 @@ from attrs import frozen
 from sqlalchemy import Connection, update
 
 from m365gw.config.documents import document_of, row_from
+from m365gw.config.key_pairs import KeyPair
 from m365gw.config.logins import Password
 from m365gw.config.problems import Problem
 from m365gw.config.settings import Client, Mailbox, Network, Settings
 from m365gw.directory import audit, merge, rows
+from m365gw.directory.certificates import renewed
 from m365gw.directory.database import Database
 from m365gw.directory.entries import Entries, place_of
 from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.last_use import fingerprint
 from m365gw.directory.schema import revision
 from m365gw.directory.vault import Vault
+
+CERTIFIED = ("certificate", "web")  # flows that may prove themselves by a certificate
 
 Values = Mapping[str, Any]  # as the configuration has them: {"address": ..., "flow": ...}
 
@@ -70,6 +74,19 @@ class Registry:
     def remove_mailbox(self, address: str, by: str) -> None:
         """Remove a mailbox with its secrets and its sign-in. Its mail is kept."""
         self._remove("mailbox", address, by)
+
+    def renew_certificate(self, address: str, days: int, by: str) -> KeyPair:
+        """Make the next certificate of a mailbox; the old one serves until Entra knows the new."""
+        with self._changing("mailbox", address, by) as change:
+            mailbox: Mailbox = change.there()
+            if mailbox.flow not in CERTIFIED:
+                what = f'has flow "{mailbox.flow}", which takes no certificate'
+                _reject(change.place, what, "")
+            certificates, made = renewed(mailbox.certificate, mailbox.address, days)
+            told = {"thumbprint": made.thumbprint, "ends_at": made.ends_at}
+            row = attrs.evolve(mailbox, certificate=certificates)
+            change.put(row, "mailbox.certificate-renewed", told)
+        return made
 
     def add_client(self, values: Values, by: str) -> Client:
         """Add a client with one password or more, as hashes."""

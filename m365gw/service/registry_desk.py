@@ -8,34 +8,63 @@ now, its answer says so, and it is tried again.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from math import inf
+from typing import Any, Final
+
+from attrs import asdict
+from twisted.internet.interfaces import IReactorTime
 
 from m365gw.admin.refusal import Refusal
 from m365gw.directory.facts import Facts, Row
 from m365gw.directory.orders import Answer, Order
 from m365gw.directory.registry import Registry
+from m365gw.relay.tokens.credential_ends import CredentialEnd
 from m365gw.service.directory import Directory
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
+
+LOOK_AGAIN: Final = 60.0  # seconds
 
 
 class RegistryDesk:
     """Answers for mailboxes, clients and networks."""
 
-    def __init__(self, directory: Directory, reload: Reload, out: MailOut) -> None:
+    def __init__(
+        self, directory: Directory, reload: Reload, out: MailOut, clock: IReactorTime
+    ) -> None:
         self._directory = directory
         self._reload = reload
         self._out = out
+        self._clock = clock
+        self._ends: list[CredentialEnd] = []
+        self._looked_at = -inf
         self._registry = Registry(directory.database, directory.vault, lambda: reload.configured)
 
     def facts(self) -> Facts:
         """All entries as the gateway goes by them."""
         return Facts(self._reload.configured, self._directory.made.known, self._reload.settings)
 
-    def mailboxes(self) -> list[Row]:
-        """GET /mailboxes: what was set, the state, the budget."""
-        states = {each.address: each.plain() for each in self._out.overview()}
-        return [row | states.get(row["address"], {}) for row in self.facts().mailboxes()]
+    async def mailboxes(self) -> list[Row]:
+        """GET /mailboxes: what was set, the state, the budget, and when credentials end."""
+        await self._look_at_credentials()
+        ends: dict[str, list[Row]] = {}
+        for end in self._ends:
+            ends.setdefault(end.mailbox, []).append(asdict(end))
+        facts, now = self.facts(), self._clock.seconds()
+        rows = {row["address"]: row for row in facts.mailboxes()}
+        for each in self._out.overview():
+            if each.address in rows:
+                rows[each.address] |= each.plain() | {"credentials": ends.get(each.address, [])}
+        for mailbox in facts.settings.mailbox:
+            seconds = self._out.tokens.renews_in(mailbox)
+            rows[mailbox.address]["renews_at"] = None if seconds is None else now + seconds
+        return list(rows.values())
+
+    async def _look_at_credentials(self) -> None:
+        """Once a minute at most: listings are asked for more often than credentials change."""
+        if self._clock.seconds() - self._looked_at >= LOOK_AGAIN:
+            self._looked_at = self._clock.seconds()
+            self._ends = await self._out.tokens.credential_ends()
 
     def clients(self) -> list[Row]:
         """GET /clients."""
@@ -50,6 +79,7 @@ class RegistryDesk:
         answer: dict[str, Any] = await self._directory.calls.call(
             order.carry_out, self._registry, by
         )
+        self._looked_at = -inf
         try:
             await self._reload.refresh()
         except Ending as ending:

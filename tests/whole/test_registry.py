@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 from m365gw.rehearsal.tenant import APP_SECRET
-from tests.whole.stage import CONFIGURATION, LOGIN, RELAY, SENDER, WholeTestCase
+from tests.whole.stage import BIN, CONFIGURATION, LOGIN, RELAY, SENDER, WholeTestCase
 
 TO = "you@elsewhere.example"
 SHARED = "shared@contoso.example"
@@ -48,6 +49,21 @@ class RegistryTests(WholeTestCase):
             check=False,
         ).returncode
 
+    def completed(self, words: str) -> list[str]:
+        """What bash would offer behind these words."""
+        line = f"m365gw --config {self.gate.config} {words}"
+        environment = {
+            **os.environ,
+            "M365GW_CONTROL_SOCKET": str(self.gate.control),
+            "_M365GW_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split()) - 1),
+        }
+        said = subprocess.run(
+            [BIN / "m365gw"], capture_output=True, text=True, env=environment, check=True
+        ).stdout
+        return [one.partition(",")[2] for one in said.splitlines()]
+
     def test_logins(self) -> None:
         """Each password is good until it is taken away; a login that was removed has none."""
         made = ("client", "add", "erp", "--sender", SENDER, "--mailbox", RELAY, "--json")
@@ -62,6 +78,12 @@ class RegistryTests(WholeTestCase):
         self.ordered("client", "remove", "erp", "--yes")
         self.assertEqual(self.swaks("submission", *login, second["password"]), 28)
         self.assertEqual(self.gate.command("client", "remove", LOGIN, "--yes").returncode, 1)
+        self.assertEqual(self.completed("client show pri"), [LOGIN])
+        self.assertEqual(self.completed("mailbox show rel"), [RELAY])
+        said = self.gate.api.post("/audit/list", {"limit": 2})["changes"]
+        self.assertEqual(
+            [each["action"] for each in said], ["client.removed", "client.password-removed"]
+        )
         said = "".join(self.gate.lines)
         self.assertNotIn(first, said)
         self.microsoft365.wait_for(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from m365gw.cli.accounts.options import Command, end
 from m365gw.cli.accounts.secrets import secret_octets, secret_text
 
 DAYS = 730  # of a certificate made here; Entra takes longer ones, people forget them
+EX_CANTCREAT = 73
 _BEGINS = "-----BEGIN CERTIFICATE-----"
 
 
@@ -61,22 +63,42 @@ class Credential:
 
     def how_to_upload(self) -> Iterator[str]:
         """The certificate that was made, and where Entra takes it."""
-        where = f"{self.saved_as} is" if self.saved_as else "Below is"
-        yield f"{where} its certificate, good for {self.days} days; the key stays here, sealed."
-        yield "Upload it: entra.microsoft.com, App registrations, your app, Certificates & secrets,"
-        yield "Certificates, Upload certificate (save it as a .cer file)."
-        if not self.saved_as:
-            yield self.made or ""
+        return upload(self.made or "", self.days, self.saved_as)
 
     def _generated(self, address: str) -> str:
         from m365gw.directory.certificates import new_certificate
 
+        check_is_new(self.saved_as)
         pem = new_certificate(address, self.days).decode("ascii")
         self.made = pem[pem.index(_BEGINS) :]
-        if self.saved_as:
-            with open(self.saved_as, "x", encoding="ascii") as file:
-                file.write(self.made)
         return pem
+
+
+def check_is_new(file: str | None) -> None:
+    """End the command with 73 where a file is in the way, before anything is made."""
+    if file is not None and os.path.lexists(file):
+        end(EX_CANTCREAT, f"{file} is there already. Name a new file.")
+
+
+def save(certificate: str, file: str | None) -> None:
+    """Write a certificate to a new file, if one is named; else the command ends with 73."""
+    try:
+        if file is not None:
+            with open(file, "x", encoding="ascii") as stream:
+                stream.write(certificate)
+    except OSError as error:
+        end(EX_CANTCREAT, f"{file} cannot be written: {error.strerror}. Name a new file.")
+
+
+def upload(certificate: str, days: int, file: str | None) -> Iterator[str]:
+    """Write a certificate that was made, or show it, and say where Entra takes it."""
+    save(certificate, file)
+    where = f"{file} is" if file else "Below is"
+    yield f"{where} its certificate, good for {days} days; the key stays here, sealed."
+    yield "Upload it: entra.microsoft.com, App registrations, your app, Certificates & secrets,"
+    yield "Certificates, Upload certificate (save it as a .cer file)."
+    if not file:
+        yield certificate
 
 
 def with_credential(command: Command) -> Command:

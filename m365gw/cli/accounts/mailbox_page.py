@@ -16,11 +16,7 @@ Row = dict[str, Any]
 
 _ROW = "%-32s  %-13s  %-12s  %7s  %-15s  %-13s  %s"
 _HEADS = ("MAILBOX", "STATE", "FLOW", "WAITING", "SENT TODAY", "CREDENTIAL", "MADE IN")
-_KINDS = {
-    "client_secret": "client secret",
-    "certificate": "certificate",
-    "refresh_token": "sign-in",
-}
+_KINDS = {"secret": "client secret"}
 
 
 def lines(rows: Sequence[Row], now: float) -> Iterator[str]:

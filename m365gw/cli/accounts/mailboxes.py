@@ -6,6 +6,7 @@ with their place, and stay their owner's. Secrets go to the vault, sealed, and a
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import time
@@ -16,9 +17,10 @@ import click
 
 from m365gw.cli.accounts import options
 from m365gw.cli.accounts.as_file import table
-from m365gw.cli.accounts.credentials import Credential, with_credential
+from m365gw.cli.accounts.credentials import Credential, save, with_credential
 from m365gw.cli.accounts.mailbox_page import lines, page
 from m365gw.cli.accounts.names import ADDRESS, found
+from m365gw.cli.accounts.renewal import renew
 from m365gw.cli.accounts.states import pause, resume, retry
 from m365gw.cli.mailbox_signin import signin
 from m365gw.cli.main import Invocation
@@ -26,23 +28,47 @@ from m365gw.cli.registry import Registry, registry
 from m365gw.cli.words import printed
 
 FLOWS = ("certificate", "secret", "device", "web", "federated", "managed-identity")
+LOOKED_THROUGH = 500  # incidents, for those of one mailbox
+MOST_INCIDENTS = 5
 _BY_A_PERSON = ("device", "web")
 
-_SETTINGS = (
-    click.option("--flow", type=click.Choice(FLOWS), help="How it signs in."),
-    click.option("--tenant", metavar="TENANT", help="Tenant id, or a domain of the tenant."),
-    click.option("--client-id", metavar="ID", help="Application (client) id in Entra."),
-    click.option("--cloud", metavar="NAME", help="worldwide, gcc-high, dod, china, or your own."),
-    click.option("--exit", "exit_", metavar="NAME", help="How its mail leaves: smtp, graph."),
-    click.option("--fallback", metavar="NAME", help="The exit taken where the first is shut."),
-)
+_SETTINGS = {
+    "flow": click.option("--flow", type=click.Choice(FLOWS), help="How it signs in."),
+    "tenant": click.option("--tenant", metavar="TENANT", help="Tenant id, or one of its domains."),
+    "client_id": click.option("--client-id", metavar="ID", help="Application id in Entra."),
+    "sign_in_as": click.option(
+        "--sign-in-as", metavar="UPN", help="Who signs in, if that is not the address."
+    ),
+    "client_secret_expires": click.option(
+        "--secret-expires",
+        "client_secret_expires",
+        metavar="DAY",
+        help="The day the client secret ends, as Entra shows it: 2027-03-31.",
+    ),
+    "federated_token_file": click.option(
+        "--token-file",
+        "federated_token_file",
+        type=click.Path(resolve_path=True),
+        help="Token of a federated identity, read anew each time.",
+    ),
+    "cloud": click.option("--cloud", metavar="NAME", help="worldwide, gcc-high, dod, china, ..."),
+    "exit": click.option("--exit", metavar="NAME", help="How its mail leaves: smtp, graph."),
+    "fallback": click.option("--fallback", metavar="NAME", help="The exit when that is shut."),
+}
 
 
 def with_settings(command: options.Command) -> options.Command:
-    """Gives a command the options of a mailbox."""
-    for option in reversed(_SETTINGS):
-        command = option(command)
-    return command
+    """Gives a command the options of a mailbox, and as `values` those that were given."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **more: Any) -> Any:
+        values = options.given(**{name: more.pop(name) for name in _SETTINGS})
+        return command(*arguments, values=values, **more)
+
+    wrapped: options.Command = run
+    for option in reversed(_SETTINGS.values()):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @click.group()
@@ -50,7 +76,7 @@ def mailbox() -> None:
     """Microsoft 365 mailboxes and their sign-in."""
 
 
-for each in (signin, pause, resume, retry):
+for each in (signin, pause, resume, retry, renew):
     mailbox.add_command(each)
 
 
@@ -64,12 +90,7 @@ for each in (signin, pause, resume, retry):
 def add(
     invocation: Invocation,
     address: str | None,
-    flow: str | None,
-    tenant: str | None,
-    client_id: str | None,
-    cloud: str | None,
-    exit_: str | None,
-    fallback: str | None,
+    values: dict[str, Any],
     credential: Credential,
     is_printed: bool,
     as_json: bool,
@@ -79,15 +100,15 @@ def add(
     A client secret is asked for without echo, or read from a file. With --generate a key and a
     certificate are made: the key is kept sealed, the certificate is shown for the upload to Entra.
     """
-    address = options.asked(address, "the argument ADDRESS", "Address of the mailbox")
-    flow = options.asked(flow, "--flow", "How it signs in", type=click.Choice(FLOWS))
+    ask = options.asked
+    address = ask(address, "the argument ADDRESS", "Address of the mailbox")
+    flow = ask(values.get("flow"), "--flow", "How it signs in", type=click.Choice(FLOWS))
     domain = address.rpartition("@")[2]
-    tenant = options.asked(tenant, "--tenant", "Tenant id or domain", default=domain)
-    if flow == "managed-identity":
-        client_id = client_id or ""  # that of the machine, where none is named
-    client_id = options.asked(client_id, "--client-id", "Application (client) id")
-    values = {"address": address, "flow": flow, "tenant": tenant, "client_id": client_id}
-    values |= options.given(cloud=cloud, exit=exit_, fallback=fallback)
+    tenant = ask(values.get("tenant"), "--tenant", "Tenant id or domain", default=domain)
+    values = {"address": address, **values, "flow": flow, "tenant": tenant}
+    if flow != "managed-identity":  # there none means that of the machine
+        question = "Application (client) id"
+        values["client_id"] = ask(values.get("client_id"), "--client-id", question)
     if is_printed:
         printed(table("[[mailbox]]", values | credential.as_file(flow)))
         return
@@ -124,6 +145,10 @@ def show(invocation: Invocation, address: str, as_json: bool) -> None:
     """Show all that is known of the mailbox ADDRESS."""
     asked = registry(invocation)
     row = found(asked, "mailbox", address)
+    if asked.is_running:
+        said = asked.post("/incidents/list", {"all": True, "limit": LOOKED_THROUGH})
+        own = [one for one in said["incidents"] if one["subject"].get("mailbox") == row["address"]]
+        row["incidents"] = own[:MOST_INCIDENTS]
     if as_json:
         printed([json.dumps(row, ensure_ascii=False)])
         return
@@ -140,33 +165,21 @@ def show(invocation: Invocation, address: str, as_json: bool) -> None:
 def change(
     invocation: Invocation,
     address: str,
-    flow: str | None,
-    tenant: str | None,
-    client_id: str | None,
-    cloud: str | None,
-    exit_: str | None,
-    fallback: str | None,
+    values: dict[str, Any],
     credential: Credential,
     as_json: bool,
 ) -> None:
     """Change the mailbox ADDRESS; what is not named stays as it is.
 
-    A new client secret or certificate takes the place of the old one. Its mail is tried at once.
+    A new client secret or certificate takes the place of the old one; to have a new certificate
+    beside the old one: m365gw mailbox renew. Its mail is tried at once.
     """
     asked = registry(invocation)
     row = found(asked, "mailbox", address)
     options.check_not_locked(row, "mailbox", address)
-    values = options.given(
-        flow=flow,
-        tenant=tenant,
-        client_id=client_id,
-        cloud=cloud,
-        exit=exit_,
-        fallback=fallback,
-    )
-    is_other_flow = flow not in (None, row["flow"])
-    if is_other_flow or credential.is_given:
-        values |= credential.values(flow or row["flow"], row["address"])
+    flow = values.get("flow", row["flow"])
+    if flow != row["flow"] or credential.is_given:
+        values |= credential.values(flow, row["address"])
     if not values:
         raise click.UsageError("Say what to change; m365gw mailbox change --help names it.")
     said = asked.post("/mailboxes/change", {"address": row["address"], "values": values})
@@ -205,6 +218,8 @@ def _tell(
 ) -> None:
     made = credential.made if credential else None
     if as_json:
+        if made and credential:
+            save(made, credential.saved_as)
         click.echo(json.dumps({**said, "certificate": made}))
         return
     click.echo(words)

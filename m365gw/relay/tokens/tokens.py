@@ -146,6 +146,14 @@ class Tokens:
             self._ask(account, fresh=True)
         return held.grant.token
 
+    def renews_in(self, mailbox: Mailbox) -> float | None:
+        """Seconds until the token of a mailbox is renewed, if it is used then; None without one."""
+        account = self._accounts.get(mailbox)
+        if account is None or account.held is None:
+            return None
+        left = account.held.left(self._monotonic())
+        return max(0.0, left - min(account.renew_ahead, account.held.grant.life / 2))
+
     def has_new_sign_in(self, mailbox: Mailbox) -> bool:
         """Whether what a mailbox signs in with has changed since it last asked. Blocking.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.cli.main import main
+from m365gw.cli.main import Invocation, main
+from m365gw.cli.stopped import Stopped
 from tests.config.test_load import GOOD
 
 SECRET = "correct.horse~battery"
@@ -77,6 +78,26 @@ class MailboxTests(CommandTestCase):
         self.assertIn("m365gw client change erp --mailbox ANOTHER", error)
         self.run_command("client", "change", "erp", "--mailbox", "relay@contoso.com")
         self.assertEqual(self.run_command("mailbox", "remove", "erp@contoso.com", "--yes")[0], 0)
+
+    def test_certificate_that_is_made(self) -> None:
+        """Only its public part leaves the vault; a new one stands beside the old one."""
+        add = ("mailbox", "add", "fax@contoso.com", "--flow", "certificate", *APP)
+        status, said, _ = self.run_command(*add, "--generate", "--days", "30", "--json")
+        self.assertEqual(status, 0)
+        first = json.loads(said)["certificate"]
+        self.assertTrue(first.startswith("-----BEGIN CERTIFICATE-----"))
+        self.assertNotIn("PRIVATE", said)
+        file = self.folder / "new.cer"
+        renew = ("mailbox", "renew", "fax@contoso.com", "--cer", str(file))
+        status, said, _ = self.run_command(*renew)
+        self.assertEqual(status, 0)
+        self.assertIn("entra.microsoft.com", said)
+        self.assertTrue(file.read_text().startswith("-----BEGIN CERTIFICATE-----"))
+        self.assertNotEqual(file.read_text(), first)
+        self.assertEqual(self.run_command(*renew)[0], 73)
+        settings = Stopped(Invocation(str(self.config))).settings
+        kept = settings.mailbox[-1].certificate
+        self.assertEqual((kept.count("PRIVATE KEY-----"), first in kept), (4, True))
 
     def test_pause_without_a_service(self) -> None:
         """Nothing is sent anyhow; the exit code says that there is nobody to ask."""
