@@ -97,7 +97,8 @@ def _arrival(connection: socket.socket) -> Arrival | None:
         return None
     method, _, rest = request.partition(b" ")
     target = rest.split(b" ", 1)[0].decode("ascii", "replace")
-    found = parameters(target) if method == b"GET" else None
+    is_whole = b"\r\n\r\n" in request
+    found = parameters(target) if is_whole and method == b"GET" else None
     if found is None:
         _reply(connection, "404 Not Found", "There is nothing here.")
         return None
