@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import attrs
 import click
 
-from m365gw.cli.directory import directory, end
+from m365gw.cli.directory import directory, end, told
 from m365gw.cli.main import Invocation
 from m365gw.cli.passphrase import new_passphrase, passphrase_file
 from m365gw.cli.words import counted
@@ -38,10 +38,12 @@ def backup(invocation: Invocation, file: str, passphrase_file: str | None, repla
         end(f"{file} is there already. Name another one, or say --replace.")
     settings = invocation.settings
     config = Path(invocation.config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).absolute()
+    phrase = new_passphrase(passphrase_file)
     with directory(settings) as opened:
         named = [path for path in _files(settings) if path.is_file()]
         made = make(opened.database, settings.state_dir, config, named)
-        write_private(Path(file), sealed(new_passphrase(passphrase_file), made.octets()))
+    with told():
+        write_private(Path(file), sealed(phrase, made.octets()))
     rows = counted(sum(map(len, made.tables.values())), "row")
     files = counted(len(made.state) + len(made.configuration), "file")
     click.echo(f"{file} holds {rows} and {files}. Keep the passphrase apart from it.")

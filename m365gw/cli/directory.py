@@ -1,11 +1,12 @@
 """The directory as commands use it, without the service: its database, its vault, its key.
 
-Only the owner of state_dir may: files another user made there the service could not read. What
-keeps a command from its work ends it with words and 1.
+Only the owner of state_dir may, or root, who works as that user: files that another one made there
+the service could not read. What keeps a command from its work ends it with words and 1.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -13,6 +14,7 @@ from typing import NoReturn
 import click
 from attrs import frozen
 
+from m365gw.cli.owner import as_owner
 from m365gw.config.settings import Settings
 from m365gw.directory.backup import BackupError
 from m365gw.directory.database import Database, DirectoryError
@@ -32,13 +34,20 @@ class Directory:
 @contextmanager
 def directory(settings: Settings) -> Iterator[Directory]:
     """The directory of these settings; what goes wrong inside ends the command."""
-    with told():
-        claim(settings.state_dir)
+    with told(), as_owner_of(settings.state_dir):
         database = Database(settings.directory.url, settings.state_dir)
         try:
             yield Directory(database, Vault(database, settings.state_dir))
         finally:
             database.close()
+
+
+@contextmanager
+def as_owner_of(state_dir: str) -> Iterator[None]:
+    """What root makes inside belongs to the user of the service. Raises `NotOurs`."""
+    with as_owner(state_dir if os.path.exists(state_dir) else os.path.dirname(state_dir)):
+        claim(state_dir)
+        yield
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
-from m365gw.cli.directory import end, told
+from m365gw.cli.directory import as_owner_of, end, told
 from m365gw.cli.main import Invocation, load_or_exit
 from m365gw.cli.passphrase import known_passphrase, passphrase_file
 from m365gw.cli.words import counted
@@ -17,7 +17,6 @@ from m365gw.directory.backup import Backup, read
 from m365gw.directory.passphrase import opened
 from m365gw.directory.private_files import write_private
 from m365gw.directory.restore import BEFORE, is_in_use, put_back
-from m365gw.directory.state_dir import claim
 
 
 @click.command()
@@ -49,15 +48,16 @@ def restore(
             invocation.loaded = load_or_exit(_write_configuration(backup, Path(folder)))
         settings = invocation.settings
         _check_stopped(settings)
-        claim(settings.state_dir)
-        if not replace and is_in_use(settings.directory.url, settings.state_dir):
-            end(f"There is a gateway in {settings.state_dir} already. To replace it: --replace")
-        put_back(backup, settings.directory.url, settings.state_dir)
+        url, state_dir = settings.directory.url, settings.state_dir
+        with as_owner_of(state_dir):
+            if not replace and is_in_use(url, state_dir):
+                end(f"There is a gateway in {state_dir} already. To replace it: --replace")
+            put_back(backup, url, state_dir)
     made = datetime.fromtimestamp(backup.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     rows = counted(sum(map(len, backup.tables.values())), "row")
     click.echo(f"Restored as of {made}: {rows}, {counted(len(backup.state), 'file')}.")
     if replace:
-        click.echo(f"What was there is in {Path(settings.state_dir, BEFORE)}, until the next time.")
+        click.echo(f"What was there is in {Path(state_dir, BEFORE)}, until the next time.")
     if folder is None:
         click.echo("The configuration was left as it is; --configuration DIR writes it out.")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -12,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 
-from m365gw.directory import migrating
+from m365gw.directory import migrating, sqlite
 from m365gw.directory.database import LAST_KNOWN, Database, DirectoryError, lock
 from m365gw.directory.schema import REVISION, metadata, sealed
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
@@ -161,9 +163,8 @@ class SqliteFileTests(DatabaseTestCase):
 
     def test_locked_by_another_program(self) -> None:
         """It is waited for, for seconds, and then said."""
-        self.patch(migrating, "REVISION", REVISION)
         other = self.opened()
-        self.patch(self.database, "_connections", _impatient(self.file))
+        self.patch(sqlite, "BUSY", 0.05)
         with other.writing(), self.assertRaises(DirectoryError) as caught, self.database.writing():
             pass
         self.assertIn("locked for seconds", str(caught.exception))
@@ -174,14 +175,37 @@ class SqliteFileTests(DatabaseTestCase):
         Path(self.state_dir).write_text("no folder")
         self.assertIn("File exists", str(self.assertRaises(DirectoryError, self.opened)))
 
+    def test_a_disk_that_is_read_only(self) -> None:
+        """What is there can be read; writing says why not, and what to look at."""
+        connect = sqlite3.connect
 
-def _impatient(file: Path) -> object:
-    from m365gw.directory import sqlite
+        def read_only(name: str, **how: Any) -> sqlite3.Connection:
+            opened: sqlite3.Connection = connect(name.replace("mode=rw", "mode=ro"), **how)
+            return opened
 
-    patience, sqlite.BUSY = sqlite.BUSY, 0.05
-    try:
-        made = sqlite.connect(file)
-        made.connect().close()
-    finally:
-        sqlite.BUSY = patience
-    return made
+        self.patch(sqlite3, "connect", read_only)
+        self.assertEqual(self.names(), [])
+        self.assertIn("mounted read-only", self.refused())
+
+    def test_a_disk_that_is_full(self) -> None:
+        """It is said, and what was there before is there."""
+        connect = sqlite3.connect
+
+        def full(*name: str, **how: Any) -> sqlite3.Connection:
+            opened: sqlite3.Connection = connect(*name, **how)
+            opened.execute("PRAGMA max_page_count = 1")
+            return opened
+
+        self.patch(sqlite3, "connect", full)
+        self.assertIn("its disk is full", self.refused(b"x" * 100_000))
+        self.assertEqual(self.names(), [])
+
+    def names(self) -> list[str]:
+        with self.database.reading() as connection:
+            return list(connection.execute(select(sealed.c.name)).scalars())
+
+    def refused(self, secret: bytes = b"") -> str:
+        """What a writer is told."""
+        with self.assertRaises(DirectoryError) as caught, self.database.writing() as connection:
+            connection.execute(insert(sealed).values({**ROW, "secret": secret}))
+        return str(caught.exception)
