@@ -1,0 +1,340 @@
+"""Each kind of mailbox is revoked, expired, blocked, throttled or deleted while mail flows: nothing
+is lost, one incident each is opened and closed and told to people, and what is mended drains
+without a restart; a crash in the middle changes nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import smtplib
+import subprocess
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+from m365gw.rehearsal.certificates import app_certificate
+from m365gw.rehearsal.tenant import PUBLIC_APP_ID
+from tests.whole.stage import (
+    BIN,
+    PASSWORD,
+    PASSWORD_HASH,
+    Gateway,
+    Microsoft,
+    WholeTestCase,
+    await_,
+)
+
+DOMAIN = "contoso.example"
+SECRET = f"by-secret@{DOMAIN}"  # its client secret expires
+CERTIFICATE = f"by-certificate@{DOMAIN}"  # its certificate is taken out of the app
+DEVICE = f"by-device@{DOMAIN}"  # its sign-in is revoked
+DISABLED = f"disabled@{DOMAIN}"  # its user's sign-in is blocked
+SPAM = f"blocked@{DOMAIN}"  # Microsoft restricts it
+QUOTA = f"quota@{DOMAIN}"  # Microsoft throttles it
+GONE = f"gone@{DOMAIN}"  # it is deleted, and restored
+WELL = f"well@{DOMAIN}"  # nothing happens to it; alerts leave by it
+BROKEN = (SECRET, CERTIFICATE, DEVICE, DISABLED, SPAM, QUOTA, GONE)
+PEOPLE = (DEVICE, DISABLED)  # somebody signs in for them
+ALL = (*BROKEN, WELL)
+EACH = 4  # messages of each mailbox before it breaks, and again while it is broken
+
+VALUE = "hush~hush~value"
+SIGNING = "webhook~signing~value"
+OPS = "ops@elsewhere.example"
+
+# What each comes to: its state, and the key of its incident.
+KEYS = {
+    SECRET: ("needs_admin", "secret-expired"),
+    CERTIFICATE: ("needs_admin", "certificate-unknown"),
+    DEVICE: ("needs_signin", "signin-revoked"),
+    DISABLED: ("needs_admin", "account-disabled"),
+    SPAM: ("needs_admin", "mailbox-restricted"),
+    QUOTA: ("throttled", "mailbox-quota"),
+    GONE: ("needs_admin", "auth-unsuccessful"),
+}
+
+HEAD = """\
+hostname = "gateway.contoso.example"
+state_dir = "state"
+spool_dir = "spool"
+
+[[listener]]
+name = "devices"
+endpoint = "tcp:0:interface=127.0.0.1"
+tls = "none"
+quirks = ["plaintext-auth"]
+
+[governor]
+messages_per_minute = 1000000
+burst = 1000
+messages_per_connection = 1
+
+[log]
+format = "json"
+level = "debug"
+
+[alerts]
+mail_to = ["%s"]
+mail_from = "%s"
+
+[[alerts.webhook]]
+url = "http://127.0.0.1:%d/secret-path"
+secret = "%s"
+loopback = true
+
+"""
+MAILBOX = """\
+[[mailbox]]
+address = "%s"
+flow = "%s"
+tenant = "contoso.example"
+client_id = "%s"
+cloud = "rehearsal"
+%s
+
+[[client]]
+login = "%s"
+password_hash = "%s"
+senders = ["*"]
+mailbox = "%s"
+
+"""
+
+
+def app_id(box: str) -> str:
+    """Each has an app of its own, but those of people."""
+    if box in PEOPLE:
+        return PUBLIC_APP_ID
+    return f"00000000-0000-4000-8000-{ALL.index(box):012x}"
+
+
+class Receiver:
+    """A receiver of news that checks each signature."""
+
+    def __init__(self) -> None:
+        self.news: list[dict[str, Any]] = []
+        self.forged = 0
+        receiver = self
+
+        class Pages(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                signed = self.headers["X-M365GW-Timestamp"].encode() + b"." + body
+                wanted = hmac.new(SIGNING.encode(), signed, hashlib.sha256).hexdigest()
+                receiver.forged += self.headers["X-M365GW-Signature"] != f"v1={wanted}"
+                receiver.news.append(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing on the terminal of the tests."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Pages)
+        self.thread = Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def of(self, box: str) -> list[str]:
+        """The news of a mailbox, in the order it came."""
+        about = [one for one in self.news if one["incident"]["subject"].get("mailbox") == box]
+        return [one["event"] for one in about]
+
+
+class MidTrafficTests(WholeTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.receiver = Receiver()
+        self.addCleanup(self.receiver.stop)
+        self.microsoft365: Microsoft = self.microsoft("--no-limits")
+        home = self.folder / "gateway"
+        home.mkdir()
+        key, certificate = app_certificate("m365gw")
+        self.certificate = certificate.decode()
+        (home / "app.pem").write_bytes(key + certificate)
+        (home / "app.pem").chmod(0o600)
+        self.sent: list[str] = []  # subjects
+        self.mend()
+        head = HEAD % (OPS, WELL, self.receiver.server.server_port, SIGNING)
+        configuration = head + "".join(map(mailbox, ALL))
+        self.gate: Gateway = self.gateway(self.microsoft365, configuration=configuration)
+        for box in PEOPLE:
+            self.sign_in(box)
+
+    def mend(self) -> None:
+        """All is as it should be at Microsoft."""
+        apps = {
+            app_id(box): {
+                "secrets": [{"value": VALUE}],
+                "certificates": [self.certificate],
+                "mailboxes": [box],
+            }
+            for box in ALL
+            if box not in PEOPLE
+        }
+        well = {"blocked": False, "licensed": True, "send_as": ["*@devices.example"]}
+        users = {box: {"enabled": True} for box in PEOPLE}
+        orders = {"apps": apps, "mailboxes": dict.fromkeys(ALL, well), "users": users}
+        self.microsoft365.ask("switches", orders)
+        self.microsoft365.mend()
+
+    def break_all(self) -> None:
+        """Each in its own way; tokens that were given out are worth nothing any more."""
+        expired = {"secrets": [{"value": VALUE, "ends": 1.0}]}
+        orders = {
+            "apps": {app_id(SECRET): expired, app_id(CERTIFICATE): {"certificates": []}},
+            "mailboxes": {SPAM: {"blocked": True}, GONE: {"licensed": False}},
+            "users": {DISABLED: {"enabled": False}},
+        }
+        self.microsoft365.ask("switches", orders)
+        self.microsoft365.fault(phase="dot", answer="quota", match=QUOTA, times=0)
+        self.microsoft365.ask("revoke", {"sessions": DEVICE})
+        for name in (app_id(SECRET), app_id(CERTIFICATE), DEVICE, DISABLED):
+            self.microsoft365.ask("revoke", {"access": name})
+
+    def submit(self) -> None:
+        """Every device hands in its mail, in turns."""
+        clients = {}
+        for box in ALL:
+            clients[box] = smtplib.SMTP("127.0.0.1", self.gate.ports["devices"])
+            clients[box].login(box, PASSWORD)
+        for _ in range(EACH):
+            for box, client in clients.items():
+                sender, subject = "erp@devices.example", f"number {len(self.sent)} of {box}"
+                text = f"From: {sender}\r\nSubject: {subject}\r\n\r\nHello\r\n"
+                client.sendmail(sender, ["you@elsewhere.example"], text)
+                self.sent.append(subject)
+        for client in clients.values():
+            client.quit()
+
+    def sign_in(self, box: str) -> None:
+        """`m365gw mailbox signin`, with a person at the other end."""
+        command = subprocess.Popen(
+            [str(BIN / "m365gw"), "--config", str(self.gate.config), "mailbox", "signin", box],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert command.stdout is not None
+        said = ""
+        for line in command.stdout:
+            said += line
+            if match := re.search(r"enter the code\s+(\S+)", line):
+                self.microsoft365.ask("device", {"user_code": match.group(1), "user": box})
+        self.assertEqual(command.wait(), 0, said)
+
+    def opened(self) -> Counter[str]:
+        return Counter(event.get("mailbox", "?") for event in self.gate.of("incident.opened"))
+
+    def wait_until_drained(self) -> None:
+        """An operator who has mended something says so, until all is gone."""
+
+        def is_empty() -> bool:
+            self.gate.api.post("/queue/flush", {"mailbox": ""})
+            return self.gate.spooled() == []
+
+        await_(is_empty, "what was mended does not drain")
+
+    def test_whatever_happens_to_them(self) -> None:
+        """Broken while mail flows, a crash, mended: all arrives, and people are told once each."""
+        self.submit()
+        self.break_all()
+        self.submit()
+        for box in BROKEN:
+            self.gate.wait_for("incident.opened", mailbox=box)
+        self.assert_shown()
+        self.gate.kill()
+        self.gate.start()
+        self.assert_known_after_a_restart()
+
+        self.mend()
+        self.sign_in(DEVICE)
+        self.wait_until_drained()
+        for box in BROKEN:
+            self.gate.wait_for("incident.closed", mailbox=box)
+        self.assert_all_arrived()
+        self.assert_told_once()
+        self.assert_history()
+
+    def assert_shown(self) -> None:
+        """Status, mailboxes, the queue and the list of incidents say why, and what to do."""
+        shown = {one["address"]: one for one in self.gate.api.get("/mailboxes")}
+        self.assertEqual(shown[WELL]["state"], "ready")
+        for box in BROKEN:
+            told = shown[box]["diagnosis"]
+            self.assertEqual((shown[box]["state"], told["key"]), KEYS[box])
+        status = self.gate.command("status").stdout
+        listed = self.gate.command("queue", "list").stdout
+        incidents = self.gate.command("incident", "list")
+        self.assertEqual(incidents.returncode, 1)
+        for box in BROKEN:
+            told = shown[box]["diagnosis"]
+            for words in (told["what"], told["fix"]):
+                self.assertIn(words, status)
+            self.assertIn(told["what"], listed)
+            self.assertIn(box, incidents.stdout)
+
+    def assert_known_after_a_restart(self) -> None:
+        """What was open is open, and nothing is opened again."""
+        open_ones = self.gate.api.get("/incidents")["incidents"]
+        about = sorted(one["subject"]["mailbox"] for one in open_ones)
+        self.assertEqual(about, sorted(BROKEN))
+        self.assertEqual(self.opened(), dict.fromkeys(BROKEN, 1))
+
+    def assert_all_arrived(self) -> None:
+        """Each message once, none returned; and the mail to those who look after it."""
+        self.gate.wait_for("alert.mailed")
+        await_(lambda: self.mailed() != "", "no mail about the incidents")
+        received = self.microsoft365.messages()
+        subjects = [self.subject(one["number"]) for one in received if one["recipients"] != [OPS]]
+        self.assertEqual(Counter(subjects), dict.fromkeys(self.sent, 1))
+        self.assertEqual(self.gate.of("message.report"), [])
+        self.assertEqual(self.gate.of("delivery", status="bounced"), [])
+
+    def subject(self, number: int) -> str:
+        content = self.microsoft365.content(number).decode()
+        return content.partition("Subject: ")[2].partition("\r\n")[0]
+
+    def mailed(self) -> str:
+        """The first mail to those who look after it."""
+        for one in self.microsoft365.messages():
+            if one["recipients"] == [OPS]:
+                self.assertEqual(one["mailbox"], WELL)
+                return self.microsoft365.content(one["number"]).decode()
+        return ""
+
+    def assert_told_once(self) -> None:
+        """The receiver has heard of each, its beginning before its end, and all was genuine."""
+        for box in BROKEN:
+            await_(lambda box=box: len(self.receiver.of(box)) >= 2, f"nothing is told of {box}")
+            self.assertEqual(self.receiver.of(box), ["incident.opened", "incident.closed"])
+        self.assertEqual(self.receiver.forged, 0)
+        self.assertEqual(self.opened(), dict.fromkeys(BROKEN, 1))
+        self.assertNotIn("secret-path", "".join(self.gate.lines))
+        self.assertNotIn(SIGNING, "".join(self.gate.lines))
+
+    def assert_history(self) -> None:
+        """The list is kept when the service has stopped."""
+        self.gate.stop()
+        listed = self.gate.command("incident", "list", "--all", "--json")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        found = [json.loads(line) for line in listed.stdout.splitlines()]
+        self.assertEqual(sorted(one["subject"]["mailbox"] for one in found), sorted(BROKEN))
+        shown = self.gate.command("incident", "show", found[0]["id"])
+        self.assertIn(found[0]["what"], shown.stdout)
+
+
+def mailbox(box: str) -> str:
+    """The configuration of one, and of the device that sends by it."""
+    flow, credential = "secret", f'client_secret = "{VALUE}"'
+    if box in PEOPLE:
+        flow, credential = "device", ""
+    elif box == CERTIFICATE:
+        flow, credential = "certificate", 'certificate_file = "app.pem"'
+    return MAILBOX % (box, flow, app_id(box), credential, box, PASSWORD_HASH, box)
