@@ -37,7 +37,7 @@ class Desk(Protocol):
 
     def test(self) -> Awaitable[Sequence[Trial]]: ...
 
-    def credentials(self) -> list[dict[str, Any]]: ...
+    def credentials(self) -> Awaitable[list[dict[str, Any]]]: ...
 
 
 @frozen
@@ -73,11 +73,14 @@ def add_incidents(api: Api, desk: Desk) -> None:
     async def tested(_: Nothing, _caller: Caller) -> Any:
         return {"trials": [asdict(each) for each in await desk.test()]}
 
+    async def credentials() -> Any:
+        return {"credentials": await desk.credentials()}
+
     api.get("/incidents", lambda: _plain(desk.open_ones()))
     api.post("/incidents/list", Wanted, listed)
     api.post("/incidents/show", One, shown)
     api.post("/incidents/test", Nothing, tested)
-    api.get("/credentials", lambda: {"credentials": desk.credentials()})
+    api.get("/credentials", credentials)
 
 
 def _plain(incidents: Sequence[Incident]) -> dict[str, Any]:

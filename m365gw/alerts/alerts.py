@@ -85,13 +85,13 @@ class Alerts:
         self._incidents.listen(self.hear)
         self._remind()
 
-    def stop(self) -> None:
-        """Tell nothing more."""
+    async def stop(self) -> None:
+        """Tell nothing more; mail that waits goes into the spool."""
         if self._look is not None and self._look.active():
             self._look.cancel()
-        self._mail.stop()
         for webhook in self._webhooks.values():
             webhook.stop()
+        await self._mail.stop()
 
     def hear(self, news: News, incident: Incident) -> None:
         """A listener of the board."""

@@ -11,12 +11,15 @@ Failures: none leave here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from math import inf
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis, Who
@@ -25,7 +28,9 @@ LOOK_EVERY: Final = 300.0  # seconds between two looks
 DAYS_AHEAD: Final = (30, 14, 7, 1, 0)  # when an end is told; 0: when it has come
 DAY: Final = 86400.0
 
-Kind = Literal["tls-certificate", "certificate", "client-secret", "sign-in", "password"]
+_diagnostics = Logger()
+
+Kind = Literal["tls-certificate", "certificate", "secret", "sign-in", "password"]
 
 
 @frozen
@@ -55,7 +60,7 @@ _WORDS: Final = MappingProxyType(
             " secrets > Certificates > Upload certificate), then let the gateway use it.",
             "entra-admin",
         ),
-        "client-secret": _Words(
+        "secret": _Words(
             "The client secret by which {name} signs in",
             "Then Microsoft gives no token, and mail of this mailbox waits.",
             "Make a new one (Entra admin centre > App registrations > the app > Certificates &"
@@ -126,7 +131,10 @@ class Forecast:
     """Looks at all ends now and then, from `start` to `stop`."""
 
     def __init__(
-        self, ends: Callable[[], Iterable[End]], clock: IReactorTime, incidents: Incidents
+        self,
+        ends: Callable[[], Awaitable[Iterable[End]]],
+        clock: IReactorTime,
+        incidents: Incidents,
     ) -> None:
         """`clock` must tell the time of day, as the reactor does."""
         self._ends = ends
@@ -145,10 +153,14 @@ class Forecast:
             self._next.cancel()
 
     def look(self) -> None:
-        """Tell what is near, and that it no longer is."""
-        now = self._clock.seconds()
+        """Tell what is near, and that it no longer is, as soon as that is known."""
+        looking = Deferred.fromCoroutine(self._look())
+        looking.addErrback(lambda fault: _diagnostics.failure("forecast", failure=fault))
+
+    async def _look(self) -> None:
+        ends, now = await self._ends(), self._clock.seconds()
         near = set()
-        for end in self._ends():
+        for end in ends:
             days = end.days(now)
             if days is not None:
                 near.add((end.key, end.name))
@@ -159,11 +171,10 @@ class Forecast:
             if key in _KEYS and (key, next(iter(subject.values()), "")) not in near:
                 self._incidents.close(key, **subject)
 
-    def known(self) -> list[dict[str, Any]]:
+    async def known(self) -> list[dict[str, Any]]:
         """Every end, the nearest first and the unknown ones last."""
-        now = self._clock.seconds()
-        ends = sorted(self._ends(), key=lambda each: each.ends_at or float("inf"))
-        return [end.plain(now) for end in ends]
+        ends = sorted(await self._ends(), key=lambda each: each.ends_at or inf)
+        return [end.plain(self._clock.seconds()) for end in ends]
 
 
 _KEYS: Final = frozenset(f"{kind}-ends" for kind in _WORDS)

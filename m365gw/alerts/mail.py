@@ -30,7 +30,7 @@ from m365gw.spool.health import SpoolError
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
 
-GATHER = 15.0  # seconds from the first piece of news until the mail
+GATHER = 5.0  # seconds from the first piece of news until the mail
 PAUSE = 300.0  # seconds between two mails
 AGAIN = 60.0  # seconds until it is tried again
 MOST = 500  # pieces of news that wait; then the oldest are dropped
@@ -64,6 +64,7 @@ class AlertMail:
     _timer: IDelayedCall | None = field(default=None, init=False)
     _sent_at: float = field(default=-PAUSE, init=False)
     _has_said: bool = field(default=False, init=False)
+    _is_over: bool = field(default=False, init=False)
 
     def configure(self, to: Sequence[str], preferred: str) -> None:
         """From now on it goes to these, by this mailbox if that may send."""
@@ -74,14 +75,17 @@ class AlertMail:
         if not self.to:
             return
         self._waiting = [*self._waiting[-MOST + 1 :], event]
-        if self._timer is None:
+        if self._timer is None and not self._is_over:
             next_mail = self._sent_at + PAUSE - self.clock.seconds()
             self._timer = self.clock.callLater(max(GATHER, next_mail), self._send)
 
-    def stop(self) -> None:
-        """Mail nothing more."""
+    async def stop(self) -> None:
+        """Put what waits into the spool if that can be, and nothing more."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        self._is_over = True
+        if self._waiting:
+            await self._try()
 
     def mailbox_for(self, events: Iterable[Event]) -> str:
         """The mailbox it leaves by: one that is ready, and rather not one of those concerned.
@@ -122,7 +126,7 @@ class AlertMail:
                 self._sent_at, self._has_said = self.clock.seconds(), False
         else:
             self._say_once("no mailbox may send now")
-        if self._waiting and self._timer is None:
+        if self._waiting and self._timer is None and not self._is_over:
             self._timer = self.clock.callLater(AGAIN, self._send)
 
     async def _mailed(self, events: Sequence[Event], mailbox: str) -> str:

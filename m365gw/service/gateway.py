@@ -232,10 +232,10 @@ class Gateway(Service):
         self.log.emit("service.stopping", "master", note="no more mail is taken")
         end = self._reactor.seconds() + self._reload.settings.limits.shutdown_timeout
         await self._mail_in.close()
+        await self._desk.stop()
         await self._mail_out.stop(max(0.0, end - self._reactor.seconds()))
         self._mail_in.let_go()
         await self._faces.close()
-        await self._desk.stop()
         await self.directory.stop()
         self._spool.close()
         self._supervisor.gone()

@@ -30,6 +30,12 @@ from m365gw.service.room_watch import RoomWatch
 from m365gw.service.status import lack_of_space
 from m365gw.spool.spool import Spool
 
+_CERTAINTY = {
+    "known": "",
+    "stated": "as client_secret_expires says",
+    "hint": "if it is not renewed before, which happens by itself while it works",
+    "unknown": "nobody has said when it ends",
+}
 SEEN_AGAIN = 3600.0  # seconds until what was recalled must have been found again
 
 
@@ -111,19 +117,27 @@ class IncidentDesk:
         """Tell everybody a test."""
         return await self.alerts.test()
 
-    def credentials(self) -> list[dict[str, Any]]:
+    async def credentials(self) -> list[dict[str, Any]]:
         """What will end, as JSON shows it."""
-        return self.forecast.known()
+        return await self.forecast.known()
 
     async def stop(self) -> None:
         """Look no more, tell nothing more, and write what is not written yet."""
-        for part in (self._room_watch, self._damage_watch, self.forecast, self.alerts):
+        for part in (self._room_watch, self._damage_watch, self.forecast):
             part.stop()
+        await self.alerts.stop()
         if self._settling is not None and self._settling.active():
             self._settling.cancel()
         await self._history.stop()
 
-    def _ends(self) -> Iterator[End]:
+    async def _ends(self) -> list[End]:
+        signed_in = [
+            End(each.kind, each.mailbox, each.ends_at, _CERTAINTY[each.certainty])
+            for each in await self._mail_out.tokens.credential_ends()
+        ]
+        return [*self._own_ends(), *signed_in]
+
+    def _own_ends(self) -> Iterator[End]:
         for loaded in self._mail_in.certificates.loaded:
             yield End("tls-certificate", loaded.pair.certificate, loaded.ends_at.timestamp())
         for client in self._settings.client:

@@ -33,7 +33,7 @@ class Mail:
     def tell(self, event: Event) -> None:
         self.told.append(event)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Nothing is under way."""
 
     async def try_once(self, event: Event) -> str:
@@ -52,7 +52,7 @@ class AlertsTests(SynchronousTestCase):
             settings, self.mail, self.post, stage.clock, stage.log, stage.incidents, GATEWAY
         )
         alerts.start()
-        self.addCleanup(alerts.stop)
+        self.addCleanup(lambda: Deferred.fromCoroutine(alerts.stop()))
         return alerts
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.alerts.forecast import DAY, LOOK_EVERY, End, Forecast
@@ -16,7 +17,10 @@ class ForecastTests(SynchronousTestCase):
         self.begin()
 
     def begin(self) -> None:
-        self.forecast = Forecast(lambda: self.ends, self.stage.clock, self.stage.incidents)
+        async def ends() -> list[End]:
+            return self.ends
+
+        self.forecast = Forecast(ends, self.stage.clock, self.stage.incidents)
         self.stage.incidents.listen(
             lambda news, incident: self.heard.append(
                 (news.value, incident.level, incident.told.what)
@@ -27,7 +31,7 @@ class ForecastTests(SynchronousTestCase):
 
     def test_each_stage_is_told_once(self) -> None:
         """30, 14, 7 and 1 days ahead, and when it has come; whatever ends."""
-        kinds = ("tls-certificate", "certificate", "client-secret", "sign-in", "password")
+        kinds = ("tls-certificate", "certificate", "secret", "sign-in", "password")
         for kind in kinds:
             with self.subTest(kind=kind):
                 self.heard.clear()
@@ -50,7 +54,7 @@ class ForecastTests(SynchronousTestCase):
 
     def test_a_restart_tells_nothing_twice(self) -> None:
         """The stage that was told is known by its words."""
-        self.ends = [End("client-secret", BOX, START + 5 * DAY)]
+        self.ends = [End("secret", BOX, START + 5 * DAY)]
         self.stage.wait(LOOK_EVERY)
         before = list(self.stage.incidents)
         self.forecast.stop()
@@ -72,11 +76,11 @@ class ForecastTests(SynchronousTestCase):
     def test_what_nobody_knows_is_only_listed(self) -> None:
         """So is what something else takes the place of; the nearest comes first."""
         self.ends = [
-            End("client-secret", BOX, None, "Microsoft does not tell"),
+            End("secret", BOX, None, "Microsoft does not tell"),
             End("password", "printer3", START + DAY, is_told=False),
         ]
         self.stage.wait(LOOK_EVERY)
         self.assertEqual(self.heard, [])
-        known = self.forecast.known()
+        known = self.successResultOf(Deferred.fromCoroutine(self.forecast.known()))
         self.assertEqual([each["name"] for each in known], ["printer3", BOX])
         self.assertEqual([each["warned"] for each in known], [None, None])

@@ -87,7 +87,7 @@ class AlertMailTests(SynchronousTestCase):
         """One mail for all within seconds, then one in five minutes."""
         for number in range(3):
             self.mail.tell(event(number=number))
-            self.stage.wait(2)
+            self.stage.wait(1)
         self.stage.wait(GATHER)
         self.assertEqual(len(self.sent), 1)
         self.assertIn("news of 3 incidents", self.read(0)[1])
@@ -117,6 +117,14 @@ class AlertMailTests(SynchronousTestCase):
         self.stage.wait(GATHER)
         self.assertEqual(self.sent, [])
         self.assertEqual(len(self.stage.events("alert.mail_waits")), 1)
+
+    def test_a_stop_leaves_what_waits_in_the_spool(self) -> None:
+        """It goes with the next start."""
+        self.mail.tell(event())
+        self.successResultOf(Deferred.fromCoroutine(self.mail.stop()))
+        self.assertEqual(len(self.sent), 1)
+        self.mail.tell(event())
+        self.assertEqual(self.stage.clock.getDelayedCalls(), [])
 
     def test_nobody_to_tell(self) -> None:
         """Then nothing is made."""

@@ -260,6 +260,8 @@ class MidTrafficTests(WholeTestCase):
             self.gate.wait_for("incident.closed", mailbox=box)
         self.assert_all_arrived()
         self.assert_told_once()
+        tried = self.gate.command("incident", "test")
+        self.assertEqual((tried.returncode, tried.stdout.count("ok ")), (0, 2), tried.stdout)
         self.assert_history()
 
     def assert_shown(self) -> None:
@@ -279,6 +281,12 @@ class MidTrafficTests(WholeTestCase):
                 self.assertIn(words, status)
             self.assertIn(told["what"], listed)
             self.assertIn(box, incidents.stdout)
+
+        ends = {
+            (one["kind"], one["name"]) for one in self.gate.api.get("/credentials")["credentials"]
+        }
+        wanted = {("certificate", CERTIFICATE), ("secret", SECRET), ("sign-in", DEVICE)}
+        self.assertLessEqual(wanted, ends)
 
     def assert_known_after_a_restart(self) -> None:
         """What was open is open, and nothing is opened again."""
