@@ -261,7 +261,7 @@ class MidTrafficTests(WholeTestCase):
         self.assert_all_arrived()
         self.assert_told_once()
         tried = self.gate.command("incident", "test")
-        self.assertEqual((tried.returncode, tried.stdout.count("ok ")), (0, 2), tried.stdout)
+        self.assertEqual((tried.returncode, tried.stdout.count("ok      ")), (0, 2), tried.stdout)
         self.assert_history()
 
     def assert_shown(self) -> None:
