@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from m365gw.cli.accounts.mailbox_page import by_fallback
 from m365gw.cli.asking import service
 from m365gw.cli.main import Invocation
 from m365gw.cli.words import counted, escaped, moment, printed, short_span, span
@@ -78,6 +79,7 @@ def _mailbox(mailbox: dict[str, Any], now: float) -> Iterator[str]:
     waits = f", {mailbox['waits']:,} waiting" if mailbox["waits"] else ""
     state = f"{mailbox['state']}{_times(mailbox, now)}"
     yield f"  {mailbox['address']}  {state}: {uses}{waits}"
+    yield from (f"    {line}" for line in by_fallback(mailbox))
     told = mailbox["diagnosis"]
     if told is not None:
         yield f"    {told['what']} {told['why']}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -35,6 +36,12 @@ class Cloud:
     ca_file: str = ""
     rehearsal: bool = False
     proxy: str = ""  # on the way to sign-in; "" means none
+
+    def host_of(self, exit: str) -> str:
+        """The host mail is handed to by this exit, "smtp.office365.com:587"."""
+        return (
+            urlsplit(self.graph).netloc if exit == "graph" else f"{self.smtp_host}:{self.smtp_port}"
+        )
 
     def app_scope(self, exit: str) -> str:
         """What a flow without a user asks for, for mail that leaves by this exit."""

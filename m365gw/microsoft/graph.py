@@ -118,7 +118,7 @@ def not_reached(words: str, *, is_trusted: bool) -> tuple[Reply, Reaction]:
 
 def known(reply: Reply) -> Diagnosis | None:
     """What a kept answer of Graph means; None when the reply is none."""
-    found = _KEPT.match(reply.text)
+    found = _KEPT.search(reply.text)  # the spool may have put words before it
     if found is None:
         return None
     if found["status"]:

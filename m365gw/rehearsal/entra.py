@@ -130,7 +130,8 @@ class Entra:
             raise Declined(1002012)
         if resource not in RESOURCES:
             raise Declined(500011)
-        access = self.tokens.issue(self.issuer(), app, "", resource, app.roles)
+        roles = self.tenant.roles_for(app, resource)
+        access = self.tokens.issue(self.issuer(), app, "", resource, roles)
         return self._answer(access)
 
     def _refresh(self, path: str, form: Form) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from m365gw.rehearsal.tenant import matches
 
 Phase = Literal[
     "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "dot", "quit",
-    "discovery", "authorize", "devicecode", "token", "identity",
+    "discovery", "authorize", "devicecode", "token", "identity", "graph",
 ]  # fmt: skip
 Action = Literal["reply", "drop", "stall"]
 
@@ -37,11 +37,13 @@ class Fault:
     skip: int = 0
     seconds: float = 0.0  # of a stall; then all goes on. 0: for ever
     after: int = 0  # phase content: octets of the message that arrive first
-    record: bool = False  # phase dot: the message counts as taken all the same
-    status: int = 400  # sign-in: HTTP status
+    record: bool = False  # phases dot and graph: the message counts as taken all the same
+    status: int = 400  # sign-in and graph: HTTP status
+    error: str = ""  # graph: error.code of the answer
     aadsts: int = 0  # sign-in: error by its AADSTS number
-    body: str = ""  # sign-in: the whole body, when aadsts is 0
-    headers: dict[str, str] = field(factory=dict)  # sign-in: "Retry-After" and the like
+    body: str = ""  # sign-in: the whole body, when aadsts is 0; graph: when error is ""
+    # Sign-in and graph: "Retry-After" and the like.
+    headers: dict[str, str] = field(factory=dict)
     struck: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -50,7 +52,7 @@ class Fault:
         if self.phase in SIGN_IN_PHASES:
             if self.aadsts and self.aadsts not in ERRORS:
                 raise ValueError(f"AADSTS{self.aadsts} is not rehearsed; use body and status")
-        elif self.action == "reply":
+        elif self.action == "reply" and self.phase != "graph":
             if self.phase == "content":
                 raise ValueError("nothing can be answered while a message arrives")
             self.answer = answer(self.answer)

@@ -28,6 +28,8 @@ class Limits:
     rate_mode: Literal["delay", "refuse"] = "delay"  # sources disagree which it is
     recipients_per_day: int = 10_000  # for each mailbox, rolling
     recipients_at_rcpt: int = 1000  # for each message: 452 at RCPT TO
+    graph_requests: int = 4  # at once, for each mailbox; 429 beyond
+    graph_request_size: int = 4_194_304  # octets of a request to Graph, base64 included; 413 beyond
     message_size: int = 157_286_400  # what EHLO says; the mailbox has its own, lower one
     hops: int = 100  # Received fields
     field_size: int = 32_768  # one header field
@@ -43,6 +45,7 @@ class Limits:
         """No limit on speed or amount and no delays: for measurements and quick tests."""
         return cls(
             concurrent_submissions=0,
+            graph_requests=0,
             messages_per_minute=0,
             recipients_per_day=0,
             tarpit_seconds=0.0,

@@ -1,4 +1,4 @@
-"""A whole rehearsal: pretend Entra, pretend Exchange, and the controls, on loopback ports.
+"""A whole rehearsal: pretend Entra, Exchange and Graph, and the controls, on loopback ports.
 
 rehearsal = Rehearsal(Path("demo/rehearsal"))
 await rehearsal.start()
@@ -28,6 +28,8 @@ from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.entra import Entra
 from m365gw.rehearsal.exchange import Exchange
 from m365gw.rehearsal.faults import Faults
+from m365gw.rehearsal.graph import Graph
+from m365gw.rehearsal.graph_pages import Front, GraphPages
 from m365gw.rehearsal.identity import IdentityPages
 from m365gw.rehearsal.limits import Limits, Meters
 from m365gw.rehearsal.middlebox import Certificates, Middlebox
@@ -118,6 +120,7 @@ class Rehearsal:
             clock=reactor,
             middlebox=self.middlebox,
         )
+        self.graph = Graph(exchange=self.exchange)
         self._context_factory = Certificates(self.certificates, self.middlebox)
         self.submission = SubmissionFactory(self.exchange, self._context_factory)
 
@@ -126,7 +129,7 @@ class Rehearsal:
         pages = TLSMemoryBIOFactory(
             self._context_factory,
             False,
-            _site(SignInPages(self.entra, self.faults)),
+            _site(Front(SignInPages(self.entra, self.faults), GraphPages(self.graph))),
             self._reactor,
         )
         wrapping: Any = WrappingFactory  # has no types
@@ -208,6 +211,7 @@ class Rehearsal:
             "rehearsal = true\n"
             f'smtp = "{self.host}:{self.smtp_port}"\n'
             f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
+            f'graph = "https://{self.host}:{self.https_port}/graph/v1.0"\n'
             f'ca_file = "{self.certificates.authority.resolve()}"\n'
         ) + _mailboxes(self.tenant)
 

@@ -15,8 +15,10 @@ from attrs import define, evolve, field, frozen
 
 SMTP_ROLE = "SMTP.SendAsApp"
 SMTP_SCOPE = "SMTP.Send"
+MAIL_SEND = "Mail.Send"  # role and scope of Graph
 OUTLOOK = frozenset({"https://outlook.office365.com", "https://outlook.office.com"})
-RESOURCES = OUTLOOK | {"https://graph.microsoft.com"}
+GRAPH = "https://graph.microsoft.com"
+RESOURCES = OUTLOOK | {GRAPH}
 
 TENANT_ID = "00000000-0000-4000-8000-0000000000ca"
 APP_ID = "00000000-0000-4000-8000-0000000000a1"
@@ -111,8 +113,9 @@ class App:
     managed: str = ""  # "system", "user": it is the managed identity of an Azure host
     public: bool = False  # "Allow public client flows"
     enabled: bool = True
-    roles: frozenset[str] = frozenset({SMTP_ROLE})  # application permissions with admin consent
-    scopes: frozenset[str] = frozenset({SMTP_SCOPE})  # delegated permissions with consent
+    # Application permissions with admin consent, and delegated ones with consent.
+    roles: frozenset[str] = frozenset({SMTP_ROLE, MAIL_SEND})
+    scopes: frozenset[str] = frozenset({SMTP_SCOPE, MAIL_SEND})
     mailboxes: tuple[str, ...] = ()  # patterns: FullAccess for the service principal, or RBAC scope
     rbac: bool = False  # role "Application SMTP.SendAsApp" instead of SMTP.SendAsApp in Entra
 
@@ -164,6 +167,11 @@ class Tenant:
     def change_app(self, client_id: str, **changes: Any) -> None:
         """Changes fields of an app. KeyError: no such app; TypeError: no such field."""
         self.apps[client_id] = evolve(self.apps[client_id], **changes)
+
+    def roles_for(self, app: App, resource: str) -> frozenset[str]:
+        """The roles of an app that stand in its token for a resource."""
+        of_graph = app.roles & {MAIL_SEND}
+        return of_graph if resource == GRAPH else app.roles - of_graph
 
     def register_certificate(self, client_id: str, pem: bytes) -> None:
         """Uploads a certificate to an app registration."""

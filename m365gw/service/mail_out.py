@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
@@ -22,6 +23,8 @@ from m365gw.relay.delivery.attempt import Attempts, without_token
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.delivery.marks import Marks
 from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.exits import Exits
+from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.exit.pool import Pool
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.overview import Overview, overview
@@ -78,7 +81,9 @@ class MailOut:
             tokens=tokens, clock=reactor, failed=self._cannot_sign_in, refreshed=self._signs_in
         )
         self._connector = Connector(reactor, settings.hostname, settings.governor, log)
-        self._connections = Pool(tokens, self._connector, clouds, settings.governor)
+        self._pool = Pool(tokens, self._connector, clouds, settings.governor)
+        self._graph = GraphExit(reactor, tokens, clouds, log)
+        self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
         sharing = _accounts(settings, clouds)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
@@ -97,7 +102,7 @@ class MailOut:
             spool=spool,
             attempts=Attempts(
                 spool=spool,
-                sessions=self._connections,
+                sessions=self.exits,
                 accounts=accounts,
                 mailboxes=self.mailboxes,
                 governor=self.governor,
@@ -156,7 +161,9 @@ class MailOut:
         self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
         self.tokens.configure(clouds, settings.mailbox)
         self._connector.configure(settings.governor)
-        self._connections.configure(clouds, settings.governor, [*changed, *removed])
+        self._pool.configure(clouds, settings.governor, [*changed, *removed])
+        self._graph.configure(clouds)
+        self.exits.configure(settings.governor, [*changed, *removed])
         sharing = _accounts(settings, clouds)
         self.governor.configure(settings.governor, sharing)
         self.mailboxes.configure(sharing, changed, now)
@@ -212,9 +219,12 @@ class MailOut:
         return len(self.schedule) - sum(map(self.schedule.backlog, known))
 
     def overview(self) -> list[Overview]:
-        """Every mailbox: its state, its budget and what waits for it."""
+        """Every mailbox: its state, its budget, what waits for it, and its exits."""
         now = self._reactor.seconds()
-        return overview(self.mailboxes, self.governor, self.schedule, now)
+        return [
+            evolve(each, exits=self.exits.shown(self._accounts[each.address]))
+            for each in overview(self.mailboxes, self.governor, self.schedule, now)
+        ]
 
     def is_drained(self, until: float) -> bool:
         """Whether nothing is in flight, and nothing that is due now could go before `until`."""
@@ -235,7 +245,7 @@ class MailOut:
         await self._delays.stop()
         await self.dispatch.stop(seconds)
         with suppress(TimeoutError):
-            farewell = Deferred.fromCoroutine(self._connections.close())
+            farewell = Deferred.fromCoroutine(self.exits.close())
             await farewell.addTimeout(FAREWELL, self._reactor)
         self._syncing.close()
         for threads in (self.disk, self._sign_in):
@@ -249,7 +259,7 @@ def _accounts(settings: Settings, clouds: Mapping[str, Cloud]) -> list[Account]:
         Account(
             mailbox.address,
             mailbox.tenant,
-            f"{clouds[mailbox.cloud].smtp_host}:{clouds[mailbox.cloud].smtp_port}",
+            clouds[mailbox.cloud].host_of(mailbox.exit),
             mailbox.client_id,
         )
         for mailbox in settings.mailbox

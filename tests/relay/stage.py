@@ -101,7 +101,9 @@ class Pool:
     transactions: int = 0
     offers_dsn: bool = True
 
-    async def checkout(self, mailbox: Mailbox, *, fresh_token: bool = False) -> Session:
+    async def checkout(
+        self, mailbox: Mailbox, transaction: Transaction, *, fresh_token: bool = False
+    ) -> Session:
         self.fresh += fresh_token
         if self.script and isinstance(self.script[0], Exception):
             raise self.script.pop(0)
@@ -110,10 +112,10 @@ class Pool:
         self.most = max(self.most, self.open)
         return Session(self)
 
-    def checkin(self, mailbox: Mailbox, connection: Session) -> None:
+    def checkin(self, mailbox: Mailbox, session: Session) -> None:
         self.open -= 1
 
-    def discard(self, connection: Session) -> None:
+    def discard(self, session: Session) -> None:
         self.open -= 1
         self.discarded += 1
 

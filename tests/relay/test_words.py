@@ -11,7 +11,7 @@ from m365gw.microsoft import entra, entra_apps, replies
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction
 from m365gw.relay.delivery import attempt
-from m365gw.relay.tokens.flows import unavailable
+from m365gw.relay.tokens.failures import unavailable
 from m365gw.relay.tokens.https import Fault
 from tests.relay.entra import mailbox
 from tests.relay.stage import Stage, refuse

@@ -69,8 +69,18 @@ def _page(row: Row, now: float) -> Iterator[str]:
         yield from _incident(incident)
 
 
+def by_fallback(row: Row) -> Iterator[str]:
+    """A line when its fallback is used: how often, since when, why."""
+    use = row.get("fallback_use")
+    if use:
+        exits = "SMTP instead of Graph" if use["exit"] == "smtp" else "Graph instead of SMTP"
+        sent = counted(use["messages"], "message")
+        yield f"{sent} by {exits} since {moment(use['since'])}: {use['why']}"
+
+
 def _wrong(row: Row, now: float, indent: str) -> Iterator[str]:
     """What keeps it from sending: what, why, what to do, who must."""
+    yield from (indent + line for line in by_fallback(row))
     told = row.get("diagnosis")
     if told is not None:
         yield f"{indent}{told['what']} {told['why']}"

@@ -1,6 +1,6 @@
 """One attempt to send a message to some of its recipients, and what each answer asks for.
 
-A session is taken from the pool, one transaction is carried, and the answer to each recipient
+A session is taken from the exits, one transaction is carried, and the answer to each recipient
 becomes a finding: what was said, what it means, what is due now. A token that was refused is
 renewed and tried once more on a new connection. Trouble before MAIL FROM (no token, no
 connection, no sign-in) becomes findings as well, so the caller sees one shape only.
@@ -57,13 +57,15 @@ class Session(Protocol):
 
 
 class Sessions(Protocol):
-    """Where sessions come from: the pool. Raises `AttemptFailed` and `TokenUnavailable`."""
+    """Where sessions come from: the exits. Raises `AttemptFailed` and `TokenUnavailable`."""
 
-    async def checkout(self, mailbox: Mailbox, *, fresh_token: bool = False) -> Any: ...
+    async def checkout(
+        self, mailbox: Mailbox, transaction: Transaction, *, fresh_token: bool = False
+    ) -> Any: ...
 
-    def checkin(self, mailbox: Mailbox, connection: Any) -> None: ...
+    def checkin(self, mailbox: Mailbox, session: Any) -> None: ...
 
-    def discard(self, connection: Any) -> None: ...
+    def discard(self, session: Any) -> None: ...
 
 
 @frozen
@@ -108,7 +110,6 @@ class _Heard:
     connecting: float = 0.0
     sending: float = 0.0
     session: Session | None = None
-    reaction: Reaction | None = None  # known without asking the table
 
 
 @frozen(kw_only=True)
@@ -155,17 +156,20 @@ class Attempts:
         fresh_token: bool = False,
     ) -> _Heard:
         account = self.accounts[message.origin.mailbox]
+        transaction = self._transaction(message, batch, granted)
         start = self.clock.seconds()
         try:
-            session: Session = await self.sessions.checkout(account, fresh_token=fresh_token)
+            session: Session = await self.sessions.checkout(
+                account, transaction, fresh_token=fresh_token
+            )
         except AttemptFailed as failed:
-            return self._unheard(batch, failed.phase, failed.reply, start)
+            return self._unheard(batch, failed.phase, failed.reply, start, failed.reaction)
         except TokenUnavailable as problem:
             reply = Reply(0, "", "no access token")
             return self._unheard(batch, Phase.AUTH, reply, start, without_token(problem))
         ready = self.clock.seconds()
         try:
-            answers = await session.deliver(self._transaction(message, batch, granted))
+            answers = await session.deliver(transaction)
         except BaseException:
             self.sessions.discard(session)
             raise
@@ -186,8 +190,8 @@ class Attempts:
         start: float,
         reaction: Reaction | None = None,
     ) -> _Heard:
-        answers = [Answer(place, Outcome.PENDING, reply, phase) for place in batch]
-        return _Heard(answers, connecting=self.clock.seconds() - start, reaction=reaction)
+        answers = [Answer(place, Outcome.PENDING, reply, phase, reaction) for place in batch]
+        return _Heard(answers, connecting=self.clock.seconds() - start)
 
     def _transaction(self, message: Message, batch: Sequence[int], granted: Granted) -> Transaction:
         envelope = message.envelope
@@ -219,7 +223,7 @@ class Attempts:
             if answer.outcome is Outcome.DELIVERED:
                 findings.append(_finding(answer, ACCEPTED, 0.0))
                 continue
-            reaction = heard.reaction or react(answer.phase, answer.reply)
+            reaction = answer.reaction or react(answer.phase, answer.reply)
             if reaction.action is Action.REFRESH_TOKEN:
                 if not was_renewed:
                     findings.append(_finding(answer, reaction, 0.0))

@@ -26,7 +26,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.delivery.attempt import Attempt, Attempts
 from m365gw.relay.delivery.damage import put_off_unreadable, tell_corrupt
 from m365gw.relay.delivery.delivery_log import log_finding, log_line
-from m365gw.relay.delivery.judgement import Judge, Progress
+from m365gw.relay.delivery.judgement import Judge, Progress, is_for_policy
 from m365gw.relay.delivery.recovery import Recovery, is_owed
 from m365gw.relay.limits.governor import Governor, Granted
 from m365gw.relay.reports.bounces import Bounces
@@ -223,7 +223,7 @@ class Delivery:
         elif verdicts:
             self._settle(message, verdicts, now)
         for finding in noted:
-            more = self.recovery.policy() if finding.outcome is Outcome.UNCERTAIN else ""
+            more = self.recovery.policy() if is_for_policy(finding) else ""
             log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
         return is_done
 
@@ -244,6 +244,9 @@ class Delivery:
     def _put_away(self, message: Message, progress: Progress) -> Entry | None:
         now = self.clock.seconds()
         outcomes = {record.outcome for record in message.recipients}
+        if outcomes & _OPEN and progress.held_for is not None:
+            self.telling.alarm(message, progress.held_for)
+            return self._hold(message, str(progress.held_for.reaction.diagnosis))
         if Outcome.UNCERTAIN in outcomes and (
             self.queue.on_uncertain == "hold" or self._judge.is_over(message, now)
         ):

@@ -43,6 +43,7 @@ class Progress:
     retry_at: float = inf  # it failed temporarily: the time of the next attempt
     wait_at: float = inf  # it could not help it: the time from when on it may go
     goes_on: bool = True  # whether another transaction makes sense now
+    held_for: Finding | None = None  # it waits in hold, for what this says
 
 
 @frozen
@@ -154,6 +155,7 @@ class Judge:
         if finding.outcome is Outcome.FAILED:
             return Failure(failed, attempt)
         is_own = finding.outcome is Outcome.PENDING and finding.reaction.scope is Scope.MESSAGE
+        is_own = is_own and finding.reaction.action is not Action.HOLD
         if is_own and self.is_over(message, now):
             return Failure(failed, attempt, gave_up=True)
         return None
@@ -166,11 +168,19 @@ class Judge:
             progress.wait_at = now  # what is stopped knows until when
             progress.goes_on = False
             return
+        if finding.reaction.action is Action.HOLD:
+            progress.held_for = finding
+            progress.goes_on = False
         # Uncertain ones are in no hurry: each time may be one copy more.
         is_fast = is_pending and finding.reaction.action is Action.RETRY_FAST
         at = now + finding.pause if is_fast else self.next_attempt(message, now)
         progress.retry_at = min(progress.retry_at, at)
         progress.goes_on = progress.goes_on and finding.phase is Phase.RCPT
+
+
+def is_for_policy(finding: Finding) -> bool:
+    """Whether [queue] on_uncertain says what becomes of a recipient that may have the message."""
+    return finding.outcome is Outcome.UNCERTAIN and finding.reaction.action is not Action.HOLD
 
 
 def _meant(finding: Finding) -> Finding:

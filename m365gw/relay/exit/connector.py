@@ -61,7 +61,7 @@ class Connector:
             self._reactor, cloud.smtp_host, cloud.smtp_port, timeout=CONNECT_TIMEOUT
         )
         try:
-            wire = cast(Wire, await _cancellable(endpoint.connect(factory)))
+            wire = cast(Wire, await cancellable(endpoint.connect(factory)))
         except CancelledError:
             raise  # nothing failed: nobody wants it any more
         except Exception as problem:
@@ -85,8 +85,8 @@ class Connector:
         return partial(self._log.debug, "smtp") if self._log.is_debugging else None
 
 
-def _cancellable(connecting: Deferred[Any]) -> Deferred[Any]:
-    """The same; but when it is cancelled it says so, where Twisted speaks of a name not found."""
+def cancellable(connecting: Deferred[Any]) -> Deferred[Any]:
+    """The same; but when it is cancelled it says so, where Twisted says something else of it."""
 
     def cancel(answer: Deferred[Any]) -> None:
         answer.errback(CancelledError())

@@ -18,7 +18,7 @@ from attrs import evolve
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
-from m365gw.config.settings import Mailbox
+from m365gw.config.mailboxes import USER_FLOWS, Mailbox
 from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.graph import not_reached
@@ -34,7 +34,6 @@ from m365gw.relay.tokens.tokens import Tokens
 
 PLACES: Final = 4  # requests at a time, for a mailbox
 HTTPS: Final = 443
-PERSONAL_FLOWS: Final = frozenset({"device", "web"})  # somebody has signed in
 
 
 class GraphExit:
@@ -115,8 +114,8 @@ class GraphExit:
 
 
 def _owner(mailbox: Mailbox) -> str:
-    """Whose sendMail it is: that of who signed in, or for an app that of the mailbox it names."""
-    if mailbox.flow in PERSONAL_FLOWS:
+    """Whose sendMail it is: that of who signed in, or of the mailbox they or an app may use."""
+    if mailbox.flow in USER_FLOWS and not mailbox.sign_in_as:
         return "me"
     return f"users/{quote(mailbox.address, safe='@')}"
 

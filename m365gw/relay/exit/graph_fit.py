@@ -12,6 +12,7 @@ obstacle; what reading the message raises passes through.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -32,6 +33,7 @@ from m365gw.smtp.repair.header_fields import HeaderFields
 
 HEADER_LIMIT: Final = 262144  # octets of header that are looked at
 RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
+_PLAIN = re.compile(r"[!#-'*+/-9=?A-Z^-~.-]+@[\w.-]+")  # no quotes that a reader could get wrong
 RESENT_FIELDS: Final = ("resent-to", "resent-cc", "resent-bcc")
 
 
@@ -74,6 +76,8 @@ def fitted(transaction: Transaction, mailbox: str, request_limit: int) -> Carria
     if transaction.sender.casefold() not in {mailbox.casefold(), *_addresses(header, ("from",))}:
         raise Unfit(OTHER_SENDER)
     unnamed = [address for folded, address in recipients.items() if folded not in named]
+    if not all(map(_PLAIN.fullmatch, unnamed)):
+        raise Unfit(UNREADABLE_RECIPIENTS)
     carriage = _carriage(header, length, transaction.size, unnamed)
     if carriage.request_size > request_limit:
         raise Unfit(TOO_LARGE)

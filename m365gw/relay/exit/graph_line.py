@@ -24,6 +24,8 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from m365gw.relay.exit.connector import cancellable
+
 CONNECT_TIMEOUT: Final = 30.0  # seconds
 HANDSHAKE_TIMEOUT: Final = 60.0
 
@@ -54,6 +56,7 @@ class Line(Protocol):
             self._client.dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.transport = None
         if not self.secured.called:
             self.secured.errback(reason)
         if self._client is not None:
@@ -82,7 +85,7 @@ async def opened(
     factory = Factory.forProtocol(Line)
     factory.noisy = False
     tcp = HostnameEndpoint(reactor, host, port, timeout=CONNECT_TIMEOUT)
-    line = cast(Line, await wrapClientTLS(options, tcp).connect(factory))
+    line = cast(Line, await cancellable(wrapClientTLS(options, tcp).connect(factory)))
     try:
         await line.secured.addTimeout(HANDSHAKE_TIMEOUT, reactor)
     except BaseException:

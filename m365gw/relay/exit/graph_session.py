@@ -25,6 +25,7 @@ from twisted.web.http_headers import Headers
 from m365gw.microsoft.graph import LOST, GraphAnswer
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
+from m365gw.relay.exit.connector import cancellable
 from m365gw.relay.exit.graph_body import Base64Body
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import Line
@@ -50,6 +51,7 @@ class GraphSession:
     reactor: Any
     trace: Callable[[str], object] | None
     offers_dsn: bool = False  # Graph takes no wishes for reports, so we answer for them
+    smtp_may: bool = field(default=False, init=False)  # it was refused, and SMTP may take it
 
     async def deliver(self, transaction: Transaction) -> list[Answer]:
         """Carry the transaction; one answer for each recipient, in their order."""
@@ -69,6 +71,7 @@ class GraphSession:
         if body.problem is not None:
             raise body.problem
         if isinstance(said, GraphAnswer):
+            self.smtp_may = said.row.smtp_may
             self._trace(f"S: {said.reply.text}")
             return _answers(transaction, _outcome(said), said.reply, said.reaction, said.phase)
         reply = Reply(0, "", f"Microsoft Graph: {_words(said)} [client-request-id {request_id}]")
@@ -94,7 +97,7 @@ class GraphSession:
             unbuffered=True,
             reactor=self.reactor,
         )
-        response = await asking.addTimeout(ANSWER_TIMEOUT, self.reactor)
+        response = await cancellable(asking).addTimeout(ANSWER_TIMEOUT, self.reactor)
         headers = {
             name.decode("latin-1").lower(): values[0].decode("latin-1")
             for name, values in response.headers.getAllRawHeaders()
@@ -108,7 +111,7 @@ class GraphSession:
             reading = collect(
                 response, lambda data: content.extend(data[: ERROR_LIMIT - len(content)])
             )
-            await reading.addTimeout(ERROR_TIMEOUT, self.reactor)
+            await cancellable(reading).addTimeout(ERROR_TIMEOUT, self.reactor)
         except CancelledError:
             raise
         except Exception as problem:

@@ -5,10 +5,11 @@ Plain values, made when asked for. Failures: `SpoolError` when the budgets canno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from m365gw.relay.limits.governor import Governor, Use, Uses, Wait
 from m365gw.relay.limits.shortages import in_words
@@ -29,6 +30,7 @@ class Overview:
     waiting: int  # messages in the queue, due or not
     due: int  # of these, how many could go now
     at: float  # seconds since the epoch
+    exits: Mapping[str, Any] = field(factory=dict)  # as `relay.exit.exits` shows them
 
     @property
     def why(self) -> str:
@@ -57,6 +59,7 @@ class Overview:
             },
             "waits": self.waiting,
             "why": self.why,
+            **self.exits,
         }
 
     def _use(self, use: Use) -> dict[str, Any]:

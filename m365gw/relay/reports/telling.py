@@ -102,7 +102,7 @@ class Telling:
             more = "given up: its time in the queue is over" if one.gave_up else ""
             times = (progress.taken, now)
             log_finding(self.log, message, one.finding, one.attempt, times, more=more)
-            self._alarm(message, one.finding)
+            self.alarm(message, one.finding)
 
     def gather(self, message: Message, progress: Progress) -> Gathered:
         """Its sender has had many reports: it waits, undecided, for the next summary.
@@ -114,8 +114,8 @@ class Telling:
         cases = tuple(self._case(message, one) for one in progress.failures)
         return Gathered(self.summaries, addressee, cases)
 
-    def _alarm(self, message: Message, finding: Finding) -> None:
-        """A failure that says something is wrong beyond this message is told loudly."""
+    def alarm(self, message: Message, finding: Finding) -> None:
+        """What says that something is wrong beyond this message is told loudly."""
         if finding.reaction.alarm:
             note = str(finding.reaction.diagnosis)
             self.log.emit("alarm", "qmgr", message.entry.queue_id, level="error", note=note)
