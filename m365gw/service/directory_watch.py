@@ -107,13 +107,13 @@ def _unreachable(why: str) -> Diagnosis:
 
 
 def _unfit(problems: tuple[Problem, ...]) -> Diagnosis:
-    told = [f"{problem.place}: {problem.fault}." for problem in problems[:MOST_TOLD]]
+    told = [f"{problem.place}: {problem.fault.rstrip('.')}." for problem in problems[:MOST_TOLD]]
     more = len(problems) - len(told)
     return Diagnosis(
         UNFIT,
-        "Entries made beside the configuration do not fit it; they are left out, or their mail"
-        " waits.",
+        "Not all entries made beside the configuration can be used: they are left out, or their"
+        " mail waits.",
         " ".join([*told, f"And {more} more." if more else ""]).strip(),
-        "Change or remove each (m365gw mailbox, client, network), or put back what they need.",
+        "Put back what they need, or change or remove each (m365gw mailbox, client, network).",
         "operator",
     )

@@ -5,8 +5,6 @@ A gateway that cannot read them starts with those it last knew, and goes on with
 
 from __future__ import annotations
 
-from twisted.logger import Logger
-
 from m365gw.config.problems import Problem
 from m365gw.config.settings import Settings
 from m365gw.directory.database import DirectoryError
@@ -15,8 +13,6 @@ from m365gw.directory.last_known import LastKnown
 from m365gw.directory.merge import merged
 from m365gw.directory.seal import SealError
 from m365gw.directory.vault import Vault, VaultError
-
-_diagnostics = Logger()
 
 
 class MadeEntries:
@@ -47,18 +43,27 @@ class MadeEntries:
 
     def merged(self, configured: Settings) -> Settings:
         """These settings with the entries beside them, as they are now or were last known."""
+        unkept: tuple[Problem, ...] = ()
         try:
             self._made, self.failure = self._entries.read(), ""
-            self._vault.prepare()
-            self._last_known.keep(self._made)
+            unkept = self._keep(self._made)
         except DirectoryError as error:
             self.failure = str(error)
-        except (OSError, SealError, VaultError) as error:
-            _diagnostics.warn("The entries last known are not kept: {why}", why=str(error))
         if self._made is None:
             self._made = self._kept()
-        settings, self.problems = merged(configured, self._made)
+        settings, problems = merged(configured, self._made)
+        self.problems = (*problems, *unkept)
         return settings
+
+    def _keep(self, made: Made) -> tuple[Problem, ...]:
+        """Keep them for a start without the database; what is wrong when they cannot be."""
+        try:
+            self._vault.prepare()
+            self._last_known.keep(made)
+        except (OSError, SealError, VaultError) as error:
+            what = "the entries are not kept for a start without the database"
+            return (Problem("state_dir", f"{what}: {error}"),)
+        return ()
 
     def _kept(self) -> Made:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,18 @@ class MadeEntriesTests(MadeEntriesTestCase):
         self.assertEqual(self.mailboxes(self.made), [])
         self.assertIn("Restore it from a backup", str(self.made.problems[0]))
         self.assertIsNone(self.made.revision)
+
+    def test_a_state_folder_that_takes_nothing(self) -> None:
+        """The entries hold; that they are not kept for another start is said."""
+        self.registry.add_mailbox(MAILBOX, "anna")
+        self.made.merged(SETTINGS)
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        self.patch(os, "fsync", refuse)
+        self.assertEqual(self.mailboxes(self.made), [("relay@contoso.com", "s3cret")])
+        self.assertIn("not kept for a start without the database", str(self.made.problems[0]))
 
 
 class DirectoryWatchTests(MadeEntriesTestCase):
