@@ -21,6 +21,7 @@ from m365gw.relay.tokens.https import Fault, HttpsClient, fault_of
 logging.getLogger("msal").setLevel(logging.CRITICAL)
 
 AFTER_ERROR: Final = 60.0  # seconds until an error in Entra's own words is worth asking again
+UNSTATED_LIFE: Final = 600.0  # seconds a token is taken to live when nothing is said, as by MSAL
 
 
 @frozen
@@ -82,7 +83,7 @@ def granted(answer: Mapping[str, Any] | None, mailbox: Mailbox, proof: str = "")
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
         raise unavailable(fault_of(Fault(400), answer), mailbox)
-    return Grant(token, float(answer.get("expires_in") or 0), proof)
+    return Grant(token, float(answer.get("expires_in", UNSTATED_LIFE)), proof)
 
 
 def unavailable(fault: Fault, mailbox: Mailbox, *, cause: str = "") -> TokenUnavailable:

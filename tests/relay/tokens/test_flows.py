@@ -101,6 +101,32 @@ class SecretFlowTests(SynchronousTestCase):
             self.assertIn(type(trouble).__name__, str(problem))
             self.assertNotIn("secret", str(problem))
 
+    def test_answers_that_lack_fields(self) -> None:
+        """Without a life a token is taken to live ten minutes; without a token there is none."""
+        self.entra.script = [Answer(200, {"access_token": "AT0"}), Answer(200, {"expires_in": 9})]
+        self.assertEqual(self.flow.acquire(fresh=True), Grant("AT0", 600.0))
+        self.assertEqual(self.refused(fresh=True).reaction, "retry")
+
+    def test_life_that_is_no_number(self) -> None:
+        """What nobody can use is temporary, and not shown."""
+        self.entra.script = [Answer(200, {"access_token": "AT-leaked", "expires_in": "soon"})]
+        problem = self.refused()
+        self.assertEqual(problem.reaction, "retry")
+        self.assertNotIn("AT-leaked", str(problem))
+
+    def test_clock_that_is_wrong(self) -> None:
+        """Trap of MSAL: what it signs is dated by our clock; Entra then says 700024 or 500133."""
+        for number in (700024, 500133):
+            self.entra.script = [Answer(401, refusal("invalid_client", number))]
+            problem = self.refused()
+            self.assertEqual((problem.reaction, problem.diagnosis.key), ("config", "clock-wrong"))
+
+    def test_trace_for_support(self) -> None:
+        """The number and Microsoft's trace id are told, as its support asks for them."""
+        said = refusal("invalid_client", 7000222, trace_id="0f0f0f0f-1111-2222")
+        self.entra.script = [Answer(401, said)]
+        self.assertIn("(AADSTS7000222, trace 0f0f0f0f-1111-2222)", str(self.refused()))
+
     def test_no_network_when_it_is_first_needed(self) -> None:
         """Trap of MSAL: its constructor asks the network; a failure there is just temporary."""
         self.entra.discovery = OFFLINE
