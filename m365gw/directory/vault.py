@@ -12,10 +12,11 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
+from m365gw.directory.audit import note
 from m365gw.directory.database import Database, DirectoryError, lock
-from m365gw.directory.schema import sealed
+from m365gw.directory.schema import revision, sealed
 from m365gw.directory.seal import Seal, SealError
 
 
@@ -61,6 +62,16 @@ class Vault:
         """Keep a secret under a name; it is durable when this returns. Raises `VaultError`."""
         with told_as_vault_error(), self._database.writing() as connection:
             self.put(connection, name, secret)
+
+    def amend(self, name: str, secret: bytes, action: str) -> None:
+        """The same for a secret among settings: they are read anew, and the audit has a line.
+
+        Raises `VaultError`.
+        """
+        with told_as_vault_error(), self._database.writing() as connection:
+            self.put(connection, name, secret)
+            connection.execute(update(revision).values(number=revision.c.number + 1))
+            note(connection, "gateway", action, name, {})
 
     def remove(self, name: str) -> None:
         """Forget a secret, if there is one of that name. Raises `VaultError`."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from m365gw.directory.schema import sealed
+from m365gw.directory.audit import Audit
+from m365gw.directory.schema import revision, sealed
 from m365gw.directory.vault import Vault, VaultError
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
 
@@ -40,6 +41,25 @@ class VaultTests(DatabaseTestCase):
         self.vault.store("relay@contoso.com", b"refresh")
         self.vault.store("relay@contoso.com", b"refreshed")
         self.assertEqual(self.again().load("relay@contoso.com"), b"refreshed")
+
+    def test_amended_secret_is_news(self) -> None:
+        """A secret among settings that is replaced is noticed by a running service, and audited."""
+        before = self.number()
+        self.vault.store("certificate a", b"both")
+        self.assertEqual(self.number(), before)
+        self.vault.amend("certificate a", b"new one", "mailbox.certificate-retired")
+        self.assertEqual(self.again().load("certificate a"), b"new one")
+        self.assertEqual(self.number(), before + 1)
+        (line,) = Audit(self.database).changes(1)
+        self.assertEqual(
+            (line.by, line.action, line.subject),
+            ("gateway", "mailbox.certificate-retired", "certificate a"),
+        )
+
+    def number(self) -> int:
+        """The revision of the entries."""
+        with self.database.reading() as connection:
+            return int(connection.execute(select(revision.c.number)).scalar_one())
 
     def test_unknown_name(self) -> None:
         """A secret that was never stored is None, not an error."""

@@ -146,6 +146,9 @@ class Store:
             raise VaultError("the vault does not open")
         return self.kept.get(name)
 
+    def amend(self, name: str, secret: bytes, action: str) -> None:
+        self.store(name, secret)
+
     def store(self, name: str, secret: bytes) -> None:
         if self.is_broken:
             raise VaultError("the vault does not open")

@@ -49,6 +49,8 @@ class SecretStore(Protocol):
 
     def store(self, name: str, secret: bytes) -> None: ...
 
+    def amend(self, name: str, secret: bytes, action: str) -> None: ...
+
 
 PROVEN: Final = 2  # answers in a row after which a new proof stands alone
 
@@ -130,7 +132,7 @@ class Applications:
         with suppress(VaultError, Unusable):  # then both stay, which does no harm
             kept = self._vault.load(name)
             if kept is not None and newest_in(kept) == newest:
-                self._vault.store(name, newest.text())
+                self._vault.amend(name, newest.text(), f"mailbox.{kind}-retired")
 
 
 def make_application(
