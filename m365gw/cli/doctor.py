@@ -35,7 +35,7 @@ def doctor(
     """
     report = _examined(invocation, mailboxes, send)
     if redact:
-        report = redacted(report)
+        report = redacted(report, _names(invocation))
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
@@ -94,6 +94,21 @@ def _examined_here(
     report = _run(settings, mailboxes, send)
     report["notes"].insert(0, "The service does not run; this command has examined by itself.")
     return report
+
+
+def _names(invocation: Invocation) -> list[str]:
+    """Names of this machine and of logins, as far as the configuration can be read."""
+    import socket
+
+    from m365gw.config.load import load
+    from m365gw.config.problems import ConfigError
+
+    names = [socket.gethostname()]
+    try:
+        settings = load(invocation.config).settings
+    except ConfigError:
+        return names
+    return [*names, settings.hostname, *(client.login for client in settings.client)]
 
 
 def _run(settings: Any, mailboxes: tuple[str, ...], send: bool) -> dict[str, Any]:

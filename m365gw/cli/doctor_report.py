@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
@@ -107,9 +107,9 @@ def _wrapped(text: str, indent: str) -> Iterator[str]:
     yield from wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent) or [indent]
 
 
-def redacted(report: dict[str, Any]) -> dict[str, Any]:
-    """The report without names, for a public bug report."""
+def redacted(report: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The report without names, for a public bug report. `known`: what no pattern would find."""
     from m365gw.doctor.redaction import Redaction
 
-    hidden: dict[str, Any] = Redaction().of(report)
+    hidden: dict[str, Any] = Redaction(known).of(report)
     return hidden

@@ -69,7 +69,7 @@ def _of_mailbox(memory: Memory, *, is_graph: bool = False) -> tuple[Check[Case],
     smtp = _not_by_smtp if is_graph else _as_it_is
     return (
         Check("D03", "names of submission and login host", names.look),
-        Check("D02", "clock of this machine", clock.look, ("D03",)),
+        Check("D02", "login host, and the clock of this machine", clock.look, ("D03",)),
         Check("D04", "connection and greeting", smtp(reach.look), ("D03",)),
         Check("D05", "STARTTLS and XOAUTH2 offered", smtp(offer.look), ("D04",)),
         Check("D06", "certificate of the submission host", smtp(certificate.look), ("D05",)),

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 _TOKEN: Final = re.compile(
     r"eyJ[\w-]+(?:\.[\w-]*)*|-----BEGIN .*?(?:-----END [A-Z ]+-----|$)|(?:Bearer|secret=)\s*\S+"
-    r"|[A-Za-z0-9+/_~-]{40,}={0,2}",
+    # Names of commands are long, too, but have one digit at most.
+    r"|(?=(?:[A-Za-z+/_~-]*\d){3})[A-Za-z0-9+/_~-]{40,}={0,2}",
     re.DOTALL,
 )
 _ADDRESS: Final = re.compile(r"[^\s<>@,;:'\"()\[\]]+@([\w-]+(?:\.[\w-]+)*)")
@@ -25,7 +26,7 @@ _GUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re
 _NUMBER: Final = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f]*)"
 )
-_HOST: Final = re.compile(r"(?<![\w.-])(?:[\w-]+\.)+[a-z]{2,}(?![\w-])", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?<![\w.$-])(?:[\w-]+\.)+[a-z]{2,}(?![\w-])", re.IGNORECASE)
 _HOME: Final = re.compile(r"/(?:home|Users)/[^/\s]+")
 
 _PUBLIC_HOSTS: Final = re.compile(

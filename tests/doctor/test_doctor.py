@@ -138,7 +138,9 @@ class NetworkTests(DoctorCase):
         self.assertIn("Contoso Firewall CA", diagnosis.what)
         self.assertEqual(self.rehearsal.tokens.issued, 0)
         self.assertIn(found["D09"].seen.skipped_because, ["skipped because D06 failed"])
-        self.assertEqual(key_of(found["D02"]), "login-host-unreachable")
+        self.assertEqual(key_of(found["D02"]), "login-host-certificate")
+        failed = [one.id for one in found.values() if one.result == "fail"]
+        self.assertEqual(failed, ["D02", "D06"])
 
     def authority_of_its_own(self) -> str:
         return f"https://127.0.0.1:{self.rehearsal.https_port}/TENANT"

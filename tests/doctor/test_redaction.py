@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.doctor.redaction import Redaction
+from m365gw.microsoft.remedies import STEPS
 
 NAME = st.text("abcdefghij0123456789", min_size=3, max_size=8)
 SHAPES = ("{}", "<{}>", "from {}: no", "'{}',", "({})", "a/{} b", "{}.")
@@ -37,10 +38,16 @@ class RedactionTests(SynchronousTestCase):
         )
         self.assertEqual(Redaction().text(text), text)
 
+    def test_commands_can_still_be_read(self) -> None:
+        """However long they are."""
+        for key, steps in STEPS.items():
+            with self.subTest(key=key):
+                self.assertEqual(Redaction().text(steps.powershell), steps.powershell)
+
     def test_keys_and_tokens_are_taken_out(self) -> None:
         """Nothing of ours writes one; should it ever be so, it goes no further."""
         token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
-        for text in (token, f"Bearer {token}", "x" * 64, "-----BEGIN PRIVATE KEY-----\nMIIE"):
+        for text in (token, f"Bearer {token}", "x1" * 32, "-----BEGIN PRIVATE KEY-----\nMIIE"):
             with self.subTest(text=text):
                 self.assertEqual(Redaction().text(text).replace("[removed]", "").strip(), "")
 

@@ -1,4 +1,4 @@
-"""D02: the clock of this host against the clock of the login host (HTTP header Date).
+"""D02: is the login host reached; and the clock of this host against its own (header Date).
 
 Assertions signed with a certificate live ten minutes and tokens begin at a time, so a clock that
 is wrong by minutes stops all sign-ins. The login host is asked on the way tokens are fetched.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from requests.exceptions import SSLError
 
 from m365gw.doctor.case import Case
 from m365gw.doctor.finding import Seen, bad, doubtful, good
@@ -22,9 +24,23 @@ FAIL: Final = 300.0
 
 _unreachable = Diagnosis(
     "login-host-unreachable",
-    "The login host could not be asked for the time.",
-    "A firewall, a proxy or TLS inspection stands between, or the host is down.",
-    "Open port 443 outbound to the login host, without TLS inspection.",
+    "The login host cannot be reached.",
+    "A firewall or a proxy stands between, or the host is down.",
+    "Open port 443 outbound to the login host, or set proxy of the mailbox's cloud.",
+    "operator",
+)
+_untrusted = Diagnosis(
+    "login-host-certificate",
+    "The certificate of the login host is not trusted, or not for its name.",
+    "Most likely a firewall of yours inspects TLS (D06 names who issued its certificate).",
+    "Exempt the login host from TLS inspection, or give ca_file of the mailbox's cloud.",
+    "operator",
+)
+_undated = Diagnosis(
+    "login-host-undated",
+    "The login host did not say what time it is.",
+    "A proxy stands between and takes the header Date away.",
+    "Look at the clock yourself: timedatectl status",
     "operator",
 )
 
@@ -43,9 +59,11 @@ async def look(case: Case) -> Seen:
         before = tools.reactor.seconds()
         stated = await tools.calls.call(_date, tools.open_session(cloud), url)
     except Exception as problem:
-        return doubtful(tried, _why(problem), _unreachable, _open(cloud))
+        # The kind of failure only; the text of `requests` repeats all of the address.
+        diagnosis = _untrusted if isinstance(problem, SSLError) else _unreachable
+        return bad(tried, type(problem).__name__, diagnosis, _open(cloud, diagnosis))
     if stated is None:
-        return doubtful(tried, "the answer has no usable Date", _unreachable, _open(cloud))
+        return doubtful(tried, "the answer has no usable Date", _undated)
     off = (before + tools.reactor.seconds()) / 2 - stated
     return judged(tried, off)
 
@@ -87,11 +105,6 @@ def _date(session: Session, url: str) -> float | None:
         session.close()
 
 
-def _why(problem: Exception) -> str:
-    """The kind of failure; the text of `requests` repeats all of the address."""
-    return type(problem).__name__
-
-
-def _open(cloud: Cloud) -> Remedy:
+def _open(cloud: Cloud, diagnosis: Diagnosis) -> Remedy:
     words = f"On the firewall: allow TCP 443 to {login_host(cloud)}, exempt from TLS inspection"
-    return Remedy(_unreachable.why, words, "", "operator", "at once")
+    return Remedy(diagnosis.why, words, "", "operator", "at once")
