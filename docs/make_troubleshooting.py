@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from m365gw.microsoft import entra, entra_apps, replies, rows_graph
+from m365gw.microsoft import entra, entra_apps, graph_obstacles, replies, rows_graph
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.entra_rows import EntraRow
 from m365gw.microsoft.reactions import Action, Reaction, Scope
@@ -53,7 +53,7 @@ _FATES = {
     Action.DONE: "goes on",
     Action.RETRY: "is tried again on its usual schedule",
     Action.RETRY_FAST: "is tried again within a minute",
-    Action.FEWER_CONNECTIONS: "is tried again within a minute, with fewer connections",
+    Action.FEWER_CONNECTIONS: "is tried again in about a minute, with fewer connections",
     Action.SPLIT: "goes to fewer recipients at a time",
     Action.REFRESH_TOKEN: "is tried again with a new token",
     Action.BOUNCE_IF_REPEATED: "is tried again",
@@ -112,7 +112,9 @@ def escaped(text: str) -> str:
 
 def fate(reaction: Reaction) -> str:
     """What becomes of mail, in words."""
-    if reaction.action in (Action.STOP, Action.HOLD):
+    if reaction.action is Action.HOLD and reaction.scope is Scope.MESSAGE:
+        words = "rests in hold for an operator"
+    elif reaction.action in (Action.STOP, Action.HOLD):
         words = _WAITS[reaction.scope]
     else:
         words = _FATES.get(reaction.action, "waits in hold for an operator")
@@ -146,6 +148,10 @@ def graph_entries() -> dict[str, Entry]:
         names = [f"`{name}`" for name in row.names]
         codes = [f"HTTP {status}" for status in row.statuses[:3]]
         entries.setdefault(told.key, Entry(told)).add(", ".join(names + codes), fate(row.reaction))
+    never = (*graph_obstacles.OBSTACLES.values(), rows_graph.UNREACHABLE, rows_graph.UNTRUSTED)
+    for reaction in (*never, rows_graph.LOST, rows_graph.UNKNOWN.reaction):
+        entries[reaction.diagnosis.key] = entry = Entry(reaction.diagnosis)
+        entry.add("", fate(reaction))
     return entries
 
 

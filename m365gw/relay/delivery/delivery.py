@@ -26,7 +26,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.delivery.attempt import Attempt, Attempts
 from m365gw.relay.delivery.damage import put_off_unreadable, tell_corrupt
 from m365gw.relay.delivery.delivery_log import log_finding, log_line
-from m365gw.relay.delivery.judgement import Judge, Progress, is_for_policy
+from m365gw.relay.delivery.judgement import Judge, Progress, held_words, is_for_policy
 from m365gw.relay.delivery.recovery import Recovery, is_owed
 from m365gw.relay.limits.governor import Governor, Granted
 from m365gw.relay.reports.bounces import Bounces
@@ -246,7 +246,7 @@ class Delivery:
         outcomes = {record.outcome for record in message.recipients}
         if outcomes & _OPEN and progress.held_for is not None:
             self.telling.alarm(message, progress.held_for)
-            return self._hold(message, str(progress.held_for.reaction.diagnosis))
+            return self._hold(message, held_words(progress.held_for))
         if Outcome.UNCERTAIN in outcomes and (
             self.queue.on_uncertain == "hold" or self._judge.is_over(message, now)
         ):

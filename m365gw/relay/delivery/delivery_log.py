@@ -11,7 +11,7 @@ in front, where no tool minds it. What is not sent says in words what the answer
 from __future__ import annotations
 
 from m365gw.events import EventLog
-from m365gw.microsoft.reactions import Action
+from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.relay.delivery.attempt import Attempt, Finding
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
@@ -32,7 +32,7 @@ def log_finding(
     """One line. `times`: when the message was taken from the queue, and now; `more`: more words."""
     taken, now = times
     status = status_of(finding)
-    meaning = "" if status == "sent" else finding.reaction.diagnosis.what
+    meaning = "" if status == "sent" else _meaning(finding.reaction)
     waited = max(0.0, now - taken - attempt.connecting - attempt.sending)
     arrived = message.entry.arrived_at
     log_line(
@@ -76,6 +76,12 @@ def log_line(
         status=status,
         note="; ".join(words for words in (_said(reply), meaning) if words),
     )
+
+
+def _meaning(reaction: Reaction) -> str:
+    """In short, where mail goes on by itself or an incident tells the rest."""
+    is_aside = reaction.action is Action.HOLD and reaction.scope is Scope.MESSAGE
+    return str(reaction.diagnosis) if is_aside else reaction.diagnosis.what
 
 
 def status_of(finding: Finding) -> str:

@@ -183,6 +183,11 @@ def is_for_policy(finding: Finding) -> bool:
     return finding.outcome is Outcome.UNCERTAIN and finding.reaction.action is not Action.HOLD
 
 
+def held_words(finding: Finding) -> str:
+    """Why a message rests in hold, as its file keeps it, which has room for a line."""
+    return f"{finding.reaction.diagnosis.what} What to do: m365gw queue show <id>"
+
+
 def _meant(finding: Finding) -> Finding:
     """A finding with the reaction that counts: "too many" said of one recipient means another."""
     reaction = finding.reaction

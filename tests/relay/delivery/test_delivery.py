@@ -11,12 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Queue
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.graph import GraphAnswer
+from m365gw.microsoft.graph_obstacles import NULL_SENDER
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.delivery import HELD_UNCERTAIN
 from m365gw.relay.exit.connection import AttemptFailed
+from m365gw.relay.exit.transaction import Answer, Transaction
 from m365gw.relay.stops.stops import State as MailboxState
 from m365gw.relay.tokens.tokens import TokenUnavailable
 from m365gw.smtp.replies import Reply
+from m365gw.smtp.verdict import Outcome
 from m365gw.spool.names import State
 from m365gw.spool.operations import Action, Done, Result, act
 from tests.relay.stage import (
@@ -415,6 +419,42 @@ class UncertainTests(StageCase):
         stage.dispatch.accepted(act(stage.spool, Action.RELEASE, queued.entry)[1])
         stage.turn()
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
+
+    def test_message_that_no_exit_can_carry(self) -> None:
+        """It rests in hold with words, never ages, and others go on; released, it is tried."""
+        stage = self.stage()
+        stage.pool.script = [AttemptFailed(Phase.CONNECT, Reply(0, "", "no"), NULL_SENDER)]
+        stage.send(A, B)
+        stage.send(C)
+        self.assertEqual((stage.statuses(), stage.reached()), (["held", "held", "sent"], [C]))
+        (queued,) = stage.queued()
+        self.assertIs(queued.entry.state, State.HOLD)
+        self.assertIn("without a sender", queued.reason)
+        self.assertTrue(queued.reason.endswith(f"m365gw queue show {queued.entry.queue_id}"))
+        self.assertIn('exit = "smtp"', stage.events("delivery")[0]["note"])
+        stage.wait(20 * DAY, 3600)
+        self.assert_nothing_returned(stage)
+        stage.dispatch.accepted(act(stage.spool, Action.RELEASE, queued.entry)[1])
+        stage.turn()
+        self.assertEqual((sorted(stage.reached()), stage.entries()), ([A, B, C], []))
+
+    def test_answer_that_is_neither_yes_nor_no(self) -> None:
+        """Held as uncertain, with an alarm, whatever on_uncertain says; not sent again."""
+        aside = GraphAnswer(200)
+
+        async def answered(_pool: object, transaction: Transaction) -> list[Answer]:
+            await transaction.before_dot()
+            return [Answer(0, Outcome.UNCERTAIN, aside.reply, Phase.DATA, aside.reaction)]
+
+        stage = self.stage()
+        stage.pool.script = [answered]
+        stage.send(A)
+        (queued,) = stage.queued()
+        self.assertIs(queued.entry.state, State.HOLD)
+        self.assertEqual((stage.outcomes(), stage.statuses()), ("U", ["uncertain"]))
+        self.assertEqual(len(stage.events("alarm")), 1)
+        stage.wait(DAY, 3600)
+        self.assertEqual(stage.pool.transactions, 1)
 
     def crashed(self, **more: object) -> Stage:
         """A stage whose spool holds a message that was marked when its process died."""
