@@ -124,7 +124,7 @@ class Webhook:
     def _succeeded(self) -> None:
         if self._failures:
             self._say("alert.sent_again", "info", f"{self.place} takes news again")
-            self.incidents.close(FAILS, webhook=self.place)
+        self.incidents.close(FAILS, webhook=self.place)
         self._failures = 0
 
     def _failed(self, outcome: Outcome) -> None:

@@ -22,10 +22,12 @@ from m365gw.directory.database import DirectoryError
 from m365gw.directory.incident_book import IncidentBook
 from m365gw.events import EventLog
 from m365gw.incidents import Incident, Incidents
+from m365gw.relay.queue.disk_watch import FAILED
 from m365gw.service.damage_watch import DamageWatch
 from m365gw.service.directory import Directory
 from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
+from m365gw.service.reload import REJECTED
 from m365gw.service.room_watch import RoomWatch
 from m365gw.service.status import lack_of_space
 from m365gw.spool.spool import Spool
@@ -61,8 +63,8 @@ class IncidentDesk:
         self._settling: Any = None
         self._book = IncidentBook(directory.database, settings.hostname)
         self._history = History(self._book, directory.calls, reactor, log, incidents)
-        lack = lambda: lack_of_space(spool, self._settings)  # noqa: E731  # settings may change
-        self._room_watch = RoomWatch(lack, reactor, incidents)
+        self._spool = spool
+        self._room_watch = RoomWatch(self._lack, reactor, incidents)
         self._damage_watch = DamageWatch(spool, reactor, incidents)
         self.forecast = Forecast(self._ends, reactor, incidents)
         mail = AlertMail(
@@ -90,6 +92,8 @@ class IncidentDesk:
             self._incidents.recall(self._book.open_ones())
         self._incidents.listen(self._history.hear)
         self.alerts.start()
+        for key in (FAILED, REJECTED):
+            self._incidents.close(key, note="the service was started anew")
         self._room_watch.start()
         self._damage_watch.start()
         self.forecast.start()
@@ -129,6 +133,9 @@ class IncidentDesk:
         if self._settling is not None and self._settling.active():
             self._settling.cancel()
         await self._history.stop()
+
+    def _lack(self) -> dict[str, str]:
+        return lack_of_space(self._spool, self._settings)
 
     async def _ends(self) -> list[End]:
         signed_in = [

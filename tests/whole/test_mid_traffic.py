@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 import smtplib
+import sqlite3
 import subprocess
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -180,7 +181,12 @@ class MidTrafficTests(WholeTestCase):
         }
         well = {"blocked": False, "licensed": True, "send_as": ["*@devices.example"]}
         users = {box: {"enabled": True} for box in PEOPLE}
-        orders = {"apps": apps, "mailboxes": dict.fromkeys(ALL, well), "users": users}
+        orders = {
+            "tenant": {"device_interval": 1.0},
+            "apps": apps,
+            "mailboxes": dict.fromkeys(ALL, well),
+            "users": users,
+        }
         self.microsoft365.ask("switches", orders)
         self.microsoft365.mend()
 
@@ -229,8 +235,24 @@ class MidTrafficTests(WholeTestCase):
                 self.microsoft365.ask("device", {"user_code": match.group(1), "user": box})
         self.assertEqual(command.wait(), 0, said)
 
+    def spoil_configuration(self) -> None:
+        """A reload is refused; before the next start somebody has put the file right."""
+        good = self.gate.config.read_text()
+        self.gate.config.write_text(good + "[queue]\nno_such_key = 1\n")
+        self.assertEqual(self.gate.command("reload").returncode, 78)
+        opened = self.gate.wait_for("incident.opened", key="configuration-rejected")
+        self.assertIn("no_such_key", opened["why"])
+        await_(lambda: self.kept() > len(BROKEN), "the incident is not kept")
+        self.gate.config.write_text(good)
+
+    def kept(self) -> int:
+        """How many incidents the database holds."""
+        with sqlite3.connect(self.gate.folder / "state" / "state.db") as database:
+            return int(database.execute("SELECT count(*) FROM incidents").fetchone()[0])
+
     def opened(self) -> Counter[str]:
-        return Counter(event.get("mailbox", "?") for event in self.gate.of("incident.opened"))
+        about = (event.get("mailbox") for event in self.gate.of("incident.opened"))
+        return Counter(filter(None, about))
 
     def wait_until_drained(self) -> None:
         """An operator who has mended something says so, until all is gone."""
@@ -249,8 +271,10 @@ class MidTrafficTests(WholeTestCase):
         for box in BROKEN:
             self.gate.wait_for("incident.opened", mailbox=box)
         self.assert_shown()
+        self.spoil_configuration()
         self.gate.kill()
         self.gate.start()
+        self.gate.wait_for("incident.closed", key="configuration-rejected")
         self.assert_known_after_a_restart()
 
         self.mend()
@@ -333,7 +357,8 @@ class MidTrafficTests(WholeTestCase):
         listed = self.gate.command("incident", "list", "--all", "--json")
         self.assertEqual(listed.returncode, 0, listed.stderr)
         found = [json.loads(line) for line in listed.stdout.splitlines()]
-        self.assertEqual(sorted(one["subject"]["mailbox"] for one in found), sorted(BROKEN))
+        about = [one["subject"].get("mailbox", "") for one in found]
+        self.assertEqual(sorted(filter(None, about)), sorted(BROKEN))
         shown = self.gate.command("incident", "show", found[0]["id"])
         self.assertIn(found[0]["what"], shown.stdout)
 
