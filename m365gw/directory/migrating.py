@@ -54,7 +54,7 @@ def migrate(connection: Connection, revision: str = "head") -> None:
     for wanted in (there, None if revision == "head" else revision):
         if wanted is not None and wanted not in known:
             raise TooNew(
-                f"The tables are of revision {wanted}, which a newer m365gw has made; this one"
+                f"The tables are of revision {wanted}, which a newer version has made; this one"
                 f" knows {REVISION}. Install that version again, or restore a backup of this one."
             )
     command.upgrade(config, revision)

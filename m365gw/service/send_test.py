@@ -11,7 +11,6 @@ what is no address, 404 for an unknown mailbox, 503 when the spool takes no mail
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -19,8 +18,6 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
-from attrs import define, field
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.admin.http import Caller
@@ -31,50 +28,24 @@ from m365gw.edge.admission.rules import Rule
 from m365gw.edge.receiving.intake import Intake
 from m365gw.events import EventLog
 from m365gw.relay.limits.overview import Overview
+from m365gw.service.followed import Followed
 from m365gw.smtp.addresses import parse_mailbox
 from m365gw.smtp.content import ContentScanner
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Refused
+from m365gw.spool.names import Entry
 
 KEPT = 3600.0  # seconds a test mail can be followed
 MOST_KEPT = 100
+MOST_RECIPIENTS = 10
 LISTENER = "send-test"  # stands where else a listener's name does
 
-_MICROSOFT_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>|\[InternalId=[^\]]+\]")
 _TEXT = """\
 This is a test mail of the mail gateway {hostname}.
 
 It was sent by its operator ({by}) through the mailbox {mailbox}, and takes the way that all mail
 takes. If you can read it, the gateway, its sign-in and the mailbox work.
 """
-
-
-@define
-class Followed:
-    """A test mail under way, and what has happened to it."""
-
-    queue_id: str
-    mailbox: str
-    recipients: int
-    sent_at: float
-    steps: list[dict[str, Any]] = field(factory=list)
-    statuses: dict[str, str] = field(factory=dict)  # of each recipient that was tried
-    waiting: list[Deferred[None]] = field(factory=list)
-
-    @property
-    def outcome(self) -> str:
-        """The worst that was said of a recipient in the last attempt; "" before its end."""
-        if len(self.statuses) < self.recipients:
-            return ""
-        order = ("bounced", "held", "uncertain", "deferred", "sent")
-        return next(each for each in order if each in self.statuses.values())
-
-    def add(self, at: float, step: str, words: str, **more: Any) -> None:
-        """Something has happened: whoever waits for it is told."""
-        self.steps.append({"at": at, "step": step, "words": words, **more})
-        waiting, self.waiting = self.waiting, []
-        for one in waiting:
-            one.callback(None)
 
 
 class SendTest:
@@ -105,21 +76,17 @@ class SendTest:
         """Make a test mail durable, and have it tried at once. Raises `Refusal`."""
         mailbox = self._chosen(order.mailbox).address
         sender = _address(order.sender or mailbox)
-        recipients = [_address(each) for each in order.recipients or (mailbox,)]
+        recipients = list(dict.fromkeys(map(_address, order.recipients or (mailbox,))))
+        if len(recipients) > MOST_RECIPIENTS or not order.subject.isprintable():
+            words = (
+                f"A test mail has at most {MOST_RECIPIENTS} recipients, and a subject of one line."
+            )
+            raise Refusal(400, words)
         envelope = Envelope(sender=sender, recipients=tuple(map(Recipient, recipients)))
         origin = Origin("", protocol="", login=caller.name, listener=LISTENER, mailbox=mailbox)
-        permissions = Permissions(senders=("*",), mailbox=mailbox, foreign_from="keep")
-        rule = Rule("an operator's test", "m365gw send-test", permissions)
+        followed = self._follow(mailbox, len(recipients))
         try:
-            intake = self._intake()
-            content = intake.begin(envelope, origin, rule)
-            octets, message_id = self._composed(order, sender, recipients, content.queue_id, caller)
-            scanner = ContentScanner()
-            scanner.feed(octets)
-            content.write(octets)
-            now = self._clock.seconds()
-            followed = self._follow(Followed(content.queue_id, mailbox, len(recipients), now))
-            entry = await intake.accept(content, scanner.faults)
+            entry, message_id = await self._accepted(envelope, origin, order.subject, followed)
         except Refused as refused:
             raise Refusal(503, "The test mail was not taken.", f"{refused.reply}.") from None
         self._log.emit(
@@ -141,6 +108,28 @@ class SendTest:
             "recipients": recipients,
         }
 
+    async def _accepted(
+        self, envelope: Envelope, origin: Origin, subject: str, followed: Followed
+    ) -> tuple[Entry, str]:
+        """A message that is durable, and its Message-ID. Raises Refused."""
+        permissions = Permissions(senders=("*",), mailbox=origin.mailbox, foreign_from="keep")
+        rule = Rule("an operator's test", "m365gw send-test", permissions)
+        intake = self._intake()
+        content = intake.begin(envelope, origin, rule)
+        try:
+            octets, message_id = self._composed(subject, envelope, origin, content.queue_id)
+            intake.check_space(len(octets))
+            scanner = ContentScanner()
+            scanner.feed(octets)
+            content.write(octets)
+            followed.queue_id = content.queue_id
+            self._followed[content.queue_id] = followed
+            return await intake.accept(content, scanner.faults), message_id
+        except Exception:
+            content.abandon()
+            self._followed.pop(content.queue_id, None)
+            raise
+
     async def follow(self, following: Following, caller: Caller) -> dict[str, Any]:
         """What has happened since, once something has, or time is up. Raises `Refusal`."""
         followed = self._followed.get(following.queue_id)
@@ -152,12 +141,7 @@ class SendTest:
                 "m365gw queue show and the log tell what became of it.",
             )
         if following.seen >= len(followed.steps) and not followed.outcome:
-            something: Deferred[None] = Deferred()
-            followed.waiting.append(something)
-            bound = self._clock.callLater(following.bounded, _give_up, followed, something)
-            await something
-            if bound.active():
-                bound.cancel()
+            await followed.something(self._clock, following.bounded)
         return {
             "steps": followed.steps[following.seen :],
             "outcome": followed.outcome,
@@ -178,27 +162,29 @@ class SendTest:
         raise Refusal(404, f"There is no mailbox {address}.", f"Known: {known}.")
 
     def _composed(
-        self, order: TestMail, sender: str, recipients: list[str], queue_id: str, caller: Caller
+        self, subject: str, envelope: Envelope, origin: Origin, queue_id: str
     ) -> tuple[bytes, str]:
         """The message, and its Message-ID."""
         now = datetime.fromtimestamp(self._clock.seconds(), UTC)
         message = EmailMessage(policy=SMTP)
-        message["From"], message["To"] = sender, ", ".join(recipients)
-        message["Subject"] = order.subject or f"Test of the mail gateway {self._hostname}"
+        message["From"] = envelope.sender
+        message["To"] = ", ".join(each.address for each in envelope.recipients)
+        message["Subject"] = subject or f"Test of the mail gateway {self._hostname}"
         message["Date"] = format_datetime(now)
         message["Message-ID"] = f"<{queue_id}.test@{self._hostname}>"
         message["Auto-Submitted"] = "auto-generated"  # nobody's absence note answers it
         message.set_content(
-            _TEXT.format(hostname=self._hostname, by=caller.name, mailbox=order.mailbox or sender)
+            _TEXT.format(hostname=self._hostname, by=origin.login, mailbox=origin.mailbox)
         )
         return message.as_bytes(), str(message["Message-ID"])
 
-    def _follow(self, followed: Followed) -> Followed:
-        past = [each for each in self._followed.values() if each.sent_at < followed.sent_at - KEPT]
-        for each in [*past, *list(self._followed.values())[: 1 - MOST_KEPT]]:
-            self._followed.pop(each.queue_id, None)
-        self._followed[followed.queue_id] = followed
-        return followed
+    def _follow(self, mailbox: str, recipients: int) -> Followed:
+        """What is known of a test mail that begins; the old ones are let go of."""
+        now = self._clock.seconds()
+        past = [name for name, one in self._followed.items() if one.sent_at < now - KEPT]
+        for name in [*past, *list(self._followed)[: 1 - MOST_KEPT]]:
+            self._followed.pop(name, None)
+        return Followed(mailbox, recipients, now)
 
     def _heard(self, event: str, qid: str, note: str, fields: Mapping[str, object]) -> None:
         """The log says something; most of it is of other messages."""
@@ -206,7 +192,7 @@ class SendTest:
             return
         now = self._clock.seconds()
         if qid in self._followed:
-            _take(self._followed[qid], event, note, fields, now)
+            self._followed[qid].take(event, note, fields, now)
         elif event in ("token.acquired", "token.unavailable"):
             for each in self._followed.values():
                 if each.mailbox == fields.get("mailbox") and not each.outcome:
@@ -214,27 +200,12 @@ class SendTest:
                     each.add(now, "token", note or f"fetched, good for {life} s")
 
 
-def _take(
-    followed: Followed, event: str, note: str, fields: Mapping[str, object], at: float
-) -> None:
-    if event == "message.queued":
-        followed.add(at, "accepted", f"kept in the spool as {followed.queue_id}")
-    elif event == "delivery":
-        status, found = str(fields["status"]), _MICROSOFT_ID.search(note)
-        followed.statuses[str(fields["to"])] = status
-        words = f"to {fields['to']} by {fields['relay']}: {note}"
-        reference = found.group() if found and status == "sent" else ""
-        followed.add(at, status, words, microsoft_id=reference)
-
-
-def _give_up(followed: Followed, waiting: Deferred[None]) -> None:
-    if waiting in followed.waiting:
-        followed.waiting.remove(waiting)
-        waiting.callback(None)
-
-
 def _address(text: str) -> str:
+    """An address in its checked form; in ASCII, as mailboxes of Exchange Online are."""
     try:
-        return str(parse_mailbox(text))
+        address = str(parse_mailbox(text))
     except Refused:
-        raise Refusal(400, f'"{text}" is not a mail address.', "", "As user@example.com.") from None
+        address = ""
+    if not address or not address.isascii():
+        raise Refusal(400, f'"{text}" is not a mail address.', "", "As user@example.com.")
+    return address

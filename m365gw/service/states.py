@@ -71,7 +71,7 @@ class States:
 def _paused(address: str, reason: str, by: str) -> Diagnosis:
     return Diagnosis(
         "paused",
-        f"{address} is paused: {reason}",
+        f"{address} is paused: {reason.rstrip('.')}.",
         f"Paused by {by}. Its mail is kept and does not grow older.",
         f"When it may send again: m365gw mailbox resume {address}",
         "operator",

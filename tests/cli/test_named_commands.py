@@ -14,7 +14,9 @@ import m365gw
 from m365gw.cli.main import COMMANDS, main
 
 _NAMED = re.compile(r"m365gw(?: --config \S+)? ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
-PROSE = frozenset({"command", "does", "reads", "takes", "writes"})  # "m365gw takes mail"
+PROSE = frozenset(
+    {"command", "does", "has", "reads", "takes", "was", "writes"}
+)  # "m365gw takes mail"
 
 
 class NamedCommandsTests(SynchronousTestCase):

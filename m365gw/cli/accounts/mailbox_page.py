@@ -16,6 +16,10 @@ Row = dict[str, Any]
 
 _ROW = "%-32s  %-13s  %-12s  %7s  %-15s  %-13s  %s"
 _HEADS = ("MAILBOX", "STATE", "FLOW", "WAITING", "SENT TODAY", "CREDENTIAL", "MADE IN")
+_CERTAINTY = {
+    "stated": ", as was said when it was set",
+    "hint": ", by what Microsoft writes; a policy may end it sooner",
+}
 _KINDS = {"secret": "client secret"}
 
 
@@ -112,7 +116,7 @@ def _end(end: Mapping[str, Any], now: float) -> str:
         return "its end is not known"
     day = time.strftime("%d %b %Y", time.localtime(at))
     words = f"ended on {day}" if at <= now else f"good until {day}, for {short_span(at - now)}"
-    return words if end["certainty"] == "known" else f"{words} ({end['certainty']})"
+    return words + _CERTAINTY.get(end["certainty"], "")
 
 
 def _incident(incident: Mapping[str, Any]) -> Iterator[str]:
