@@ -10,6 +10,8 @@ from typing import Any, cast
 from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from m365gw.config.settings import Mailbox
@@ -40,6 +42,12 @@ CONTENT = mail(f"From: {RELAY}\r\nTo: a@x.example\r\nSubject: s")
 def by_relay(content: bytes) -> Transaction:
     """A transaction of the mailbox itself."""
     return transaction(content, sender=RELAY)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Returns when something that happens in this process has happened."""
+    while not is_so():
+        await deferLater(cast(IReactorTime, reactor), 0)
 
 
 class GraphCase(TestCase):
@@ -81,7 +89,7 @@ class GraphCase(TestCase):
         self, before_dot: Callable[[], Awaitable[None]] | None = None, content: bytes = CONTENT
     ) -> Answer:
         """One message; the answer to its recipient."""
-        session = await self.checkout(content=content)
+        session = self.session = await self.checkout(content=content)
         task: Transaction = by_relay(content)
         try:
             [answer] = await session.deliver(
@@ -169,7 +177,7 @@ class SessionTests(GraphCase):
         async def cut() -> None:
             for connection in self.rehearsal._connections():
                 connection.abortConnection()
-            await _later(0.05)
+            await until(lambda: self.session.line.transport is None)
             marked.append("done")
 
         answer = await self.send(before_dot=cut)
@@ -191,7 +199,8 @@ class SessionTests(GraphCase):
         self.fault(action="stall")
         session = await self.checkout()
         sending = Deferred.fromCoroutine(session.deliver(by_relay(CONTENT)))
-        reactor.callLater(0.1, sending.cancel)  # type: ignore[attr-defined]  # it is the real one
+        await until(lambda: bool(self.rehearsal.graph.running[RELAY]))
+        sending.cancel()
         with self.assertRaises(CancelledError):
             await sending
         self.exit.end(session)
@@ -240,7 +249,6 @@ class OpeningTests(GraphCase):
         """Who wants one more waits for one that ends; a failure takes no place."""
         sessions = [await self.checkout() for _ in range(PLACES)]
         waiting = Deferred.fromCoroutine(self.checkout())
-        await _later(0.05)
         self.assertFalse(waiting.called)
         self.exit.end(sessions.pop())
         sessions.append(await waiting)
@@ -259,9 +267,3 @@ class OpeningTests(GraphCase):
             session = await self.checkout(box)
             self.exit.end(session)
             self.assertTrue(session.url.endswith(f"/graph/v1.0/{owner}/sendMail"), session.url)
-
-
-def _later(seconds: float) -> Deferred[None]:
-    waiting: Deferred[None] = Deferred()
-    reactor.callLater(seconds, waiting.callback, None)  # type: ignore[attr-defined]  # the real one
-    return waiting
