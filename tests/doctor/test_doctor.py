@@ -332,6 +332,28 @@ class SenderTests(DoctorCase):
         return (Network(cidr="10.0.0.0/8", senders=senders, mailbox=RELAY),)
 
 
+class GraphTests(DoctorCase):
+    @asynchronous
+    async def test_mail_by_graph(self) -> None:
+        """Nothing of SMTP is tried; the token is for Graph, and --send sends by it."""
+        self.mailbox = {"exit": "graph"}
+        self.cloud = {"graph": f"https://127.0.0.1:{self.rehearsal.https_port}/graph/v1.0"}
+        found = await self.findings(send=True)
+        self.assertEqual([one.id for one in found.values() if one.result == "fail"], [])
+        not_needed = [one.id for one in found.values() if one.result == "skipped"]
+        self.assertEqual(not_needed, ["D04", "D05", "D06", "D09", "D10"])
+        self.assertIn("202 Accepted", found["D11"].seen.came_back)
+        self.assertEqual(self.rehearsal.record.count, 2)
+
+    @asynchronous
+    async def test_a_right_on_all_mailboxes_is_said(self) -> None:
+        """Mail.Send in Entra is for everybody's mailbox."""
+        self.mailbox = {"exit": "graph"}
+        self.cloud = {"graph": f"https://127.0.0.1:{self.rehearsal.https_port}/graph/v1.0"}
+        found = await self.findings()
+        self.assertEqual(key_of(found["D12"]), "app-sends-as-anyone")
+
+
 class GatewayTests(DoctorCase):
     @asynchronous
     async def test_spool_that_is_missing(self) -> None:
