@@ -86,7 +86,11 @@ def _values(plan: Plan) -> str:
     lines = [f"${name} = {value}" for name, value in values.items()]
     # -WhatIf:$false does it in earnest all the same.
     lines.append(f"$ShowFirst = ${'true' if plan.what_if else 'false'}")
-    return "# What m365gw was told. Nothing below holds a value.\n" + "\n".join(lines) + "\n"
+    return (
+        "# What the gateway is configured for. Nothing below holds a value.\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 @cache

@@ -23,7 +23,7 @@ param(
     [string] $Subject = ''
 )
 
-# What m365gw was told. Nothing below holds a value.
+# What the gateway is configured for. Nothing below holds a value.
 $Mode = 'certificate'
 $ExitBy = 'graph'
 $Cloud = 'worldwide'

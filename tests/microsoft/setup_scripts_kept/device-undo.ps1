@@ -13,7 +13,7 @@ param(
     [switch] $RemoveApp
 )
 
-# What m365gw was told. Nothing below holds a value.
+# What the gateway is configured for. Nothing below holds a value.
 $Mode = 'device'
 $ExitBy = 'smtp'
 $Cloud = 'worldwide'
