@@ -20,7 +20,7 @@ from m365gw.words import counted, escaped, octets
 _TITLES = {
     "message.queued": ("Accepted", "note"),
     "message.report": ("Report made", "note"),
-    "message.active": ("Taken up", "idle"),
+    "message.active": ("Taken up for delivery", "idle"),
     "message.held": ("Held", "warn"),
     "message.corrupt": ("Found damaged", "bad"),
     "message.unreadable": ("Could not be read", "bad"),
@@ -76,6 +76,7 @@ def _step(event: Happened) -> Step:
         return Step(event.at, title, escaped(words), escaped(event.note), tone)
     title, tone = _TITLES.get(event.event, ("", "idle"))
     words = _acceptance(event) if event.event == "message.queued" else event.note
+    words = "" if event.event == "message.active" else words
     if not title:
         title, words = _sentence(event.note or event.event), ""
     return Step(event.at, title, escaped(words), tone=tone)
@@ -86,7 +87,7 @@ def _acceptance(event: Happened) -> str:
     by = f", logged in as {fields['sasl_username']}" if fields.get("sasl_username") else ""
     recipients = counted(int(fields.get("nrcpt", 0)), "recipient")
     parts = [
-        f"from {fields.get('client', 'this machine')}{by}",
+        f"from {str(fields.get('client', 'this machine')).removeprefix('unknown')}{by}",
         f'calling itself "{fields["helo"]}"' if fields.get("helo") else "",
         f"{octets(int(fields.get('size', 0)))} for {recipients}",
         f"repaired: {fields['repaired']}" if fields.get("repaired") else "",

@@ -55,11 +55,13 @@ def flow(metrics: Metrics, now: float) -> dict[str, Any]:
     totals = {kind.value: sum(each) for kind, each in counts.items()}
     is_young = now - metrics.began_at < MINUTES * 60
     words = f"since the start, {span(now - metrics.began_at)} ago" if is_young else "in 24 hours"
+    short = f"since {_clock(metrics.began_at)}" if is_young else "in 24 hours"
     said = ", ".join(f"{totals[kind.value]:,} {name.lower()}" for kind, name in _LINES.items())
     return {
         "chart": chart(lines, [*times, "now"]),
         "totals": totals,
         "span": words,
+        "short": short,
         "summary": f"Messages received, and recipients that were delivered, {words}: {said}.",
     }
 
