@@ -27,7 +27,7 @@ from m365gw.spool.health import SpoolError, Unusable
 from m365gw.spool.names import Entry, State, arrived_at, tag
 from m365gw.spool.spool import Spool
 
-REST: Final = 20  # a roll is not read anew for so many times as long as reading it took
+REST: Final = 40  # a roll is not read anew for so many times as long as reading it took
 NEWEST: Final = 0.25  # seconds a roll is as good as new, however fast it was read
 PATIENCE: Final = 0.25  # seconds a page waits for the next roll when there is one it can show
 MOST: Final = 2_000_000  # messages of a roll; what is beyond is counted nowhere

@@ -30,7 +30,7 @@ from m365gw.spool.browse import look
 from m365gw.spool.health import SpoolError, Unusable
 from m365gw.spool.names import parse_id, render_id
 from m365gw.spool.operations import Action, Done
-from m365gw.words import counted, escaped
+from m365gw.words import counted
 
 SAMPLE: Final = 10  # messages that are shown before anything is done
 TROUBLES: Final = 50  # messages whose failure is told one by one
@@ -176,7 +176,7 @@ class BulkOrder:
                         {
                             "queue_id": render_id(number),
                             "state": queued.entry.state.value,
-                            "sender": escaped(queued.envelope.sender) or "<>",
+                            "sender": queued.envelope.sender or "<>",
                             "recipients": whom(queued),
                         }
                     )

@@ -36,8 +36,10 @@ class Chart:
     series: Sequence[Series]
 
 
-def chart(lines: Mapping[tuple[str, str], Sequence[int]], times: Sequence[str]) -> Chart:
-    """A chart of equally long lines, by name and label."""
+def chart(
+    lines: Mapping[tuple[str, str], Sequence[int]], totals: Mapping[str, int], times: Sequence[str]
+) -> Chart:
+    """A chart of equally long lines, by name and label; `totals` by name."""
     counts = list(lines.values())
     top = round_top(max((max(each, default=0) for each in counts), default=0))
     width = max(1, max((len(each) for each in counts), default=1) - 1)
@@ -47,7 +49,7 @@ def chart(lines: Mapping[tuple[str, str], Sequence[int]], times: Sequence[str]) 
         top,
         [0, HEIGHT // 2, HEIGHT],
         times,
-        [_series(name, label, each, top) for (name, label), each in lines.items()],
+        [_series(name, label, totals[name], each, top) for (name, label), each in lines.items()],
     )
 
 
@@ -61,8 +63,8 @@ def round_top(most: int) -> int:
         power *= 10
 
 
-def _series(name: str, label: str, counts: Sequence[int], top: int) -> Series:
+def _series(name: str, label: str, total: int, counts: Sequence[int], top: int) -> Series:
     points = [f"{x} {HEIGHT - round(HEIGHT * count / top)}" for x, count in enumerate(counts)]
     line = "M" + "L".join(points) if points else ""
     area = f"{line}L{len(points) - 1} {HEIGHT}L0 {HEIGHT}Z" if points else ""
-    return Series(name, label, sum(counts), line, area)
+    return Series(name, label, total, line, area)

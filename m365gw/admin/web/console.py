@@ -80,18 +80,20 @@ class Console:
     def stream(self, path: str, begin: Callable[[WebRequest], None]) -> None:
         """Let `begin` answer, bit by bit, a request of somebody who is signed in."""
 
-        async def answer(request: WebRequest) -> bytes:
+        async def answer(request: WebRequest, done: Deferred[None]) -> None:
             if await self.visits.of(request.key, is_used=False) is None:
                 request.setResponseCode(401)
-                return b""
-            done: Deferred[bytes] = Deferred()
-            request.notifyFinish().addBoth(lambda _: done.callback(b""))
-            begin(request)
-            return await done
+                done.callback(None)
+            elif not request.has_left:
+                request.notifyFinish().addBoth(lambda _: done.callback(None))
+                begin(request)
 
-        def endpoint(request: IRequest) -> Deferred[bytes]:
+        def endpoint(request: IRequest) -> Deferred[None]:
             assert isinstance(request, WebRequest)
-            return Deferred.fromCoroutine(answer(request))
+            done: Deferred[None] = Deferred(lambda _: None)
+            beginning = Deferred.fromCoroutine(answer(request, done))
+            beginning.addErrback(done.errback)
+            return done
 
         self._app.route(path, methods=["GET"], endpoint=f"stream {path}")(endpoint)
 

@@ -66,7 +66,8 @@ class Live:
             self._due.cancel()
             self._due = None
         for listener in list(self._listeners):
-            listener.request.finish()
+            if not listener.request.has_left:
+                listener.request.finish()
 
     def _look(self) -> None:
         self._due = None

@@ -8,7 +8,7 @@ from typing import Any
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
 from m365gw.spool.reasons import reason_of
-from m365gw.words import escaped, short_span
+from m365gw.words import short_span
 
 _GOING = (State.INCOMING, State.DEFERRED)
 
@@ -22,11 +22,11 @@ def row(
     return {
         "queue_id": entry.queue_id,
         "state": "active" if is_active else entry.state.value,
-        "sender": escaped(queued.envelope.sender) or ("?" if queued.damage else "<>"),
+        "sender": queued.envelope.sender or ("?" if queued.damage else "<>"),
         "recipients": whom(queued),
-        "reason": escaped(reason_of(queued) or ("" if is_active else why_waits(queued, waits))),
-        "client": escaped(origin.login or origin.client),
-        "mailbox": escaped(origin.mailbox),
+        "reason": reason_of(queued) or ("" if is_active else why_waits(queued, waits)),
+        "client": origin.login or origin.client,
+        "mailbox": origin.mailbox,
         "arrived_at": entry.arrived_at,
         "attempts": entry.attempts,
         "next": "–" if is_active else next_try(queued, now),
@@ -39,7 +39,7 @@ def whom(queued: Queued) -> str:
     if not queued.recipients:
         return "?"
     first, *others = queued.open_recipients or queued.recipients
-    return escaped(first.recipient.address) + (f" and {len(others)} more" if others else "")
+    return first.recipient.address + (f" and {len(others)} more" if others else "")
 
 
 def why_waits(queued: Queued, waits: Mapping[str, str]) -> str:

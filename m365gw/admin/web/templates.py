@@ -1,4 +1,5 @@
-"""Templates: from values to HTML, everything escaped.
+"""Templates: from values to HTML, everything escaped: what is markup, and what is not printable,
+so that no text from outside turns the direction of writing or hides a part of itself.
 
 A name that a template uses and nobody gave is an error, not an empty place. A template has blocks;
 what is live on a page is a block that can be rendered alone (`part`). The macros of `ui.html` are
@@ -28,6 +29,7 @@ class Templates:
         self._known = Environment(
             loader=FileSystemLoader(folder),
             autoescape=True,
+            finalize=_readable,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -58,6 +60,11 @@ class Templates:
             raise Refusal(404, "There is no such part of this page.")
         context = template.new_context(dict(values))
         return "".join(template.blocks[part](context)).encode("utf-8", "replace")
+
+
+def _readable(value: Any) -> Any:
+    """What becomes of every value that a template shows, but for HTML that we made."""
+    return words.escaped(value) if type(value) is str else value
 
 
 def _clock(at: float) -> str:

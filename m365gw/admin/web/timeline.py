@@ -14,7 +14,7 @@ from m365gw.recent import Happened
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.reasons import said
-from m365gw.words import counted, escaped, octets
+from m365gw.words import counted, octets
 
 # Titles of events, and their tones; what is not here is told in the words of the log.
 _TITLES = {
@@ -73,13 +73,13 @@ def _step(event: Happened) -> Step:
         title, tone = _STATUS.get(str(fields.get("status")), ("Tried", "idle"))
         to, by, delay = (fields.get(name) for name in ("to", "relay", "delay"))
         words = f"to {to} by {by}, {delay} s after it came"
-        return Step(event.at, title, escaped(words), escaped(event.note), tone)
+        return Step(event.at, title, words, event.note, tone)
     title, tone = _TITLES.get(event.event, ("", "idle"))
     words = _acceptance(event) if event.event == "message.queued" else event.note
     words = "" if event.event == "message.active" else words
     if not title:
         title, words = _sentence(event.note or event.event), ""
-    return Step(event.at, title, escaped(words), tone=tone)
+    return Step(event.at, title, words, tone=tone)
 
 
 def _acceptance(event: Happened) -> str:
@@ -102,7 +102,7 @@ def _arrival(queued: Queued) -> Step:
     place = origin.client or "this machine"
     name = f', calling itself "{origin.helo}"' if origin.helo else ""
     words = f"from {place}{by}{name}; {octets(entry.size)}"
-    return Step(entry.arrived_at, "Accepted", escaped(words), tone="note")
+    return Step(entry.arrived_at, "Accepted", words, tone="note")
 
 
 def _last_replies(queued: Queued, told: set[object]) -> Iterator[Step]:
@@ -110,8 +110,8 @@ def _last_replies(queued: Queued, told: set[object]) -> Iterator[Step]:
         if record.at and record.recipient.address not in told:
             title, tone = _STATUS[_OUTCOMES[record.outcome]]
             to = f"to {record.recipient.address}; this answer came first then"
-            yield Step(record.at, title, escaped(to), escaped(said(record.reply)), tone)
+            yield Step(record.at, title, to, said(record.reply), tone)
 
 
 def _sentence(words: str) -> str:
-    return escaped(words[:1].upper() + words[1:])
+    return words[:1].upper() + words[1:]

@@ -15,15 +15,18 @@ from m365gw.admin.web.rows import next_try, why_waits
 from m365gw.admin.web.timeline import timeline
 from m365gw.admin.web.view import Answer, Redirect, Tone, View, page
 from m365gw.admin.web.words import ACTIONS
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.smtp.shown_header import fields
 from m365gw.smtp.verdict import Outcome
+from m365gw.spool.adoption import NotAdopted
 from m365gw.spool.browse import Queued, look
-from m365gw.spool.health import SpoolError, Unusable
-from m365gw.spool.names import State, parse_id, render_id
+from m365gw.spool.health import Corrupt, Gone, SpoolError, Unusable
+from m365gw.spool.names import Entry, State, parse_id, render_id
 from m365gw.spool.operations import Action, Done
 from m365gw.spool.reasons import diagnosis_of, reason_of, said
 from m365gw.spool.record import RecipientRecord
-from m365gw.words import counted, escaped, moment, octets, span
+from m365gw.spool.resending import NothingFailed, copy_for_failed, failed
+from m365gw.words import counted, moment, octets, span
 
 HEADER_LIMIT = 65536  # octets of a header that are shown
 
@@ -57,6 +60,7 @@ def add(console: Console, desk: Desk) -> None:
     console.get("/queue/<queue_id>", pages.show)
     for action in ACTIONS:
         console.post(f"/queue/<queue_id>/{action.value}", pages.act)
+    console.post("/queue/<queue_id>/resend", pages.resend)
 
 
 class _Pages:
@@ -80,11 +84,12 @@ class _Pages:
             queue_id=queue_id,
             queued=queued,
             state="active" if is_active else queued.entry.state.value if queued else "gone",
-            reason=escaped(reason_of(queued)) if queued else "It is no longer in the queue.",
-            waits=escaped(why_waits(queued, desk.why_waits())) if queued and not is_active else "",
-            recipients=[_recipient(each, queued) for each in queued.recipients] if queued else [],
+            reason=reason_of(queued) if queued else "It is no longer in the queue.",
+            waits=why_waits(queued, desk.why_waits()) if queued and not is_active else "",
+            recipients=_recipients(queued) if queued else [],
+            failed=len(failed(queued.recipients)) if queued else 0,
             facts=list(_facts(queued, view.now, is_active=is_active)) if queued else [],
-            header=[(escaped(n), escaped(v)) for n, v in fields(queued.header)] if queued else [],
+            header=[(n, v) for n, v in fields(queued.header)] if queued else [],
             steps=timeline(queued, events),
             actions=[_button(each) for each in _MAY_BE[queued.entry.state]] if queued else [],
         )
@@ -107,6 +112,32 @@ class _Pages:
         is_left = action in (Action.REMOVE, Action.BOUNCE)
         to = "/queue" if is_left else f"/queue/{queue_id}"
         return Redirect(to, told, _TONES.get(result.result, "bad"))
+
+    async def resend(self, view: View) -> Answer:
+        """A copy for those recipients alone for whom it has failed."""
+        desk, queue_id = self._desk, _queue_id(view)
+        try:
+            made = await desk.calls.call(self._copy, queue_id)
+        except (Gone, NothingFailed):
+            words = f"Nothing was sent: {queue_id} has failed for nobody, or is gone."
+            return Redirect("/queue", words, "bad")
+        except (Unusable, NotAdopted, Corrupt) as error:
+            raise not_readable(str(error)) from None
+        except SpoolError as error:
+            raise not_readable(f"{error.cause.strerror}.") from None
+        await desk.queue.act(Action.RELEASE, [made.queue_id])
+        desk.audit(view.by, "resend", f"{queue_id} as {made.queue_id}")
+        desk.rolls.outdate()
+        words = f"Sent again to those for whom {queue_id} had failed, as {made.queue_id}."
+        return Redirect(f"/queue/{made.queue_id}", words)
+
+    def _copy(self, queue_id: str) -> Entry:
+        """BLOCKING."""
+        with closing(self._desk.open_spool()) as spool:
+            entry = spool.find(queue_id)
+            if entry is None:
+                raise Gone(queue_id)
+            return copy_for_failed(spool, entry)
 
     async def _find(self, queue_id: str) -> Queued | None:
         try:
@@ -144,11 +175,23 @@ def _button(action: Action) -> _Button:
     return _Button(action.value, words.button, kind, question, words.meaning)
 
 
+def _recipients(queued: Queued) -> list[dict[str, Any]]:
+    """How each stands; what is the same for several is explained with the first of them."""
+    explained: dict[Diagnosis | None, str] = {}
+    shown = []
+    for record in queued.recipients:
+        plain = _recipient(record, queued)
+        first = explained.setdefault(plain["diagnosis"], plain["address"])
+        is_again = plain["diagnosis"] is not None and first != plain["address"]
+        shown.append({**plain, "as_for": first if is_again else ""})
+    return shown
+
+
 def _recipient(record: RecipientRecord, queued: Queued) -> dict[str, Any]:
     return {
-        "address": escaped(record.recipient.address),
+        "address": record.recipient.address,
         "outcome": _OUTCOMES[record.outcome],
-        "said": escaped(said(record.reply)) if record.at else "",
+        "said": said(record.reply) if record.at else "",
         "at": record.at,
         "diagnosis": diagnosis_of(record, queued),
     }
@@ -163,17 +206,17 @@ def _facts(queued: Queued, now: float, *, is_active: bool) -> Iterator[tuple[str
         yield "Next try", next_try(queued, now)
     if queued.damage:
         return
-    yield "Sender", escaped(envelope.sender) or "<> (a report)"
-    yield "Leaves by", escaped(origin.mailbox) or "no mailbox"
+    yield "Sender", envelope.sender or "<> (a report)"
+    yield "Leaves by", origin.mailbox or "no mailbox"
     yield (
         "Client",
-        escaped(f"{origin.client} port {origin.port}") if origin.client else "this machine",
+        f"{origin.client} port {origin.port}" if origin.client else "this machine",
     )
     if origin.helo:
-        yield "Calls itself", escaped(origin.helo)
-    yield "Login", escaped(origin.login) or "none"
-    yield "Listener", escaped(origin.listener) or "none"
-    yield "Protocol", escaped(origin.protocol)
-    yield "TLS", escaped(origin.tls) or "none"
+        yield "Calls itself", origin.helo
+    yield "Login", origin.login or "none"
+    yield "Listener", origin.listener or "none"
+    yield "Protocol", origin.protocol
+    yield "TLS", origin.tls or "none"
     if envelope.envid:
-        yield "Envelope id", escaped(envelope.envid)
+        yield "Envelope id", envelope.envid

@@ -14,8 +14,9 @@ from m365gw.admin.web.view import Answer, View, page
 from m365gw.incidents import Incident
 from m365gw.metrics import MINUTES, Kind, Metrics
 from m365gw.spool.names import State
-from m365gw.words import counted, escaped, span
+from m365gw.words import counted, span
 
+SHOWN = 8  # mailboxes: those that may not send first, then those with most mail
 STEP = 10  # minutes of one point of the chart
 _LINES = {
     Kind.RECEIVED: "Received",
@@ -30,10 +31,12 @@ def add(console: Console, desk: Desk) -> None:
 
     async def overview(_view: View) -> Answer:
         roll = await desk.rolls.latest()
+        found = sorted(desk.mailboxes(), key=lambda one: (one["state"] == "ready", -one["waits"]))
         return page(
             "overview.html",
             status=desk.status(),
-            mailboxes=[_mailbox(each) for each in desk.mailboxes()],
+            mailboxes=[_mailbox(each) for each in found[:SHOWN]],
+            more_mailboxes=len(found[SHOWN:]),
             incidents=[_incident(each) for each in desk.incidents()],
             queue=_counts(roll or Roll()),
             flow=flow(desk.metrics, desk.clock.seconds()),
@@ -47,8 +50,11 @@ def add(console: Console, desk: Desk) -> None:
 def flow(metrics: Metrics, now: float) -> dict[str, Any]:
     """The last day as chart, totals and a sentence for who cannot see the chart."""
     counts = metrics.flow(MINUTES, STEP)
-    lines = {(kind.value, name): counts[kind] for kind, name in _LINES.items()}
-    end = now - now % (STEP * 60) + STEP * 60
+    # The newest step has only begun: beside the others it would look like a fall.
+    is_old_enough = now - metrics.began_at > 2 * STEP * 60
+    last = -1 if is_old_enough else None
+    lines = {(kind.value, name): counts[kind][:last] for kind, name in _LINES.items()}
+    end = now - now % (STEP * 60) + (0 if is_old_enough else STEP * 60)
     times = [
         time.strftime("%H:%M", time.localtime(end - hours * 3600)) for hours in range(24, 0, -4)
     ]
@@ -58,7 +64,7 @@ def flow(metrics: Metrics, now: float) -> dict[str, Any]:
     short = f"since {_clock(metrics.began_at)}" if is_young else "in 24 hours"
     said = ", ".join(f"{totals[kind.value]:,} {name.lower()}" for kind, name in _LINES.items())
     return {
-        "chart": chart(lines, [*times, "now"]),
+        "chart": chart(lines, totals, [*times, "now"]),
         "totals": totals,
         "span": words,
         "short": short,
@@ -74,7 +80,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
     about = ", ".join(value for _, value in incident.subject)
     return {
         "level": incident.level,
-        "subject": escaped(about) or "This gateway",
+        "subject": about or "This gateway",
         "diagnosis": incident.told,
         "since": incident.opened_at,
     }

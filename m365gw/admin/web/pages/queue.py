@@ -84,6 +84,7 @@ class _Pages:
             screen=found,
             rows=[row(each, view.now, active, waits) for each in found.messages],
             roll_at=roll.at if roll else 0,
+            goes_on=roll is None or not (found.is_full or found.messages),
             fault=desk.rolls.fault,
             tabs=_tabs(view, roll or Roll()),
             mailboxes=[("", "all"), *((one, one) for one in self._mailboxes())],

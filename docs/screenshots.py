@@ -1,0 +1,241 @@
+"""Pictures of the console for the documentation: light and dark, on a desk and on a phone.
+
+    python -m docs.screenshots [overview queue message login picked bulk dialog missing]
+
+The pages are served by the code that serves them everywhere, from a spool in a temporary folder; a
+day of mail and its troubles are put before it. Needs Chromium, and what the tests need.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, sync_playwright
+from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
+
+from m365gw.config.web import Web
+from m365gw.incidents import Incident, subject_of
+from m365gw.microsoft.replies import diagnose
+from m365gw.smtp.replies import Reply
+from m365gw.smtp.verdict import Outcome, Verdict
+from m365gw.spool import operations
+from m365gw.spool.operations import Action
+from tests.admin.web.browser import HASH, PASSWORD, Stage, mailbox
+from tests.whole.test_console import CHROMIUM, FLAGS
+
+ALWAYS = ("overview", "queue", "message")  # kept in the repository; others when they are named
+PICTURES = Path(__file__).parent / "pictures"
+SIZES = {"desktop": (1280, 860, 1), "phone": (390, 844, 1)}
+THEMES = ("light", "dark")
+
+FULL = Reply(452, "4.2.2", "Mailbox full")
+DENIED = Reply(550, "5.7.60", "SMTP; Client does not have permissions to send as this sender")
+CLOSED = Reply(
+    535,
+    "5.7.139",
+    "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.",
+)
+TAKEN = Reply(250, "2.0.0", "OK <0d1f@relay.contoso.com> [Hostname=VI1PR08MB.example]")
+
+
+def staged(folder: str) -> Stage:
+    """A gateway after a day of mail."""
+    stage = Stage(folder, Web(endpoint="tcp:8025:interface=127.0.0.1"))
+    stage.operators.add("anna", HASH, "operator", "pictures")
+    _flow(stage)
+    _mailboxes(stage)
+    _queue(stage)
+    return stage
+
+
+def _flow(stage: Stage) -> None:
+    """Twenty-four hours: quiet at night, busy before noon, and one hour of trouble."""
+    chance = random.Random(7)
+    for minute in range(24 * 60 + 5):
+        hour = (minute / 60 + 10) % 24
+        busy = 14 * math.exp(-((hour - 10.5) ** 2) / 9) + 9 * math.exp(-((hour - 15) ** 2) / 5)
+        count = round(max(0, chance.gauss(busy + 0.8, 1.4)))
+        is_trouble = 220 < minute < 265
+        for _ in range(count):
+            stage.metrics.heard("message.queued", "", "", {"size": 20_000})
+            status = "deferred" if is_trouble and chance.random() < 0.6 else "sent"
+            stage.metrics.heard("delivery", "", "", {"status": status})
+            if chance.random() < 0.004:
+                stage.metrics.heard("delivery", "", "", {"status": "bounced"})
+        stage.clock.advance(60)
+
+
+def _mailboxes(stage: Stage) -> None:
+    told = diagnose(CLOSED).about(mailbox="erp@contoso.com", tenant="contoso.com")
+    stage.mailboxes[:] = [
+        mailbox("relay@contoso.com", waits=6, budget=_budget(1, 22, 3_412)),
+        mailbox("scanner@contoso.com", waits=2, budget=_budget(0, 4, 818)),
+        mailbox(
+            "erp@contoso.com",
+            state="needs_admin",
+            waits=3,
+            why=f"{told.what} {told.why}",
+            budget=_budget(0, 0, 9_604),
+        ),
+    ]
+    stage.incidents[:] = [
+        Incident(
+            id="5f1c2d9a",
+            told=told,
+            level="error",
+            subject=subject_of({"mailbox": "erp@contoso.com"}),
+            opened_at=stage.clock.seconds() - 1500,
+        )
+    ]
+
+
+def _budget(connections: int, minute: int, day: int) -> dict[str, Any]:
+    limits = {"connections": (connections, 2.0), "minute": (minute, 30.0), "day": (day, 10_000.0)}
+    uses = {name: {"used": used, "limit": limit} for name, (used, limit) in limits.items()}
+    return {**uses, "tenant_day": None}
+
+
+def _queue(stage: Stage) -> None:
+    for number in range(3):
+        told = {"client": "10.1.4.20", "login": "erp-prod", "mailbox": "erp@contoso.com"}
+        stage.message(f"billing{number + 1}@fabrikam.example", sender="erp@contoso.com", **told)
+        stage.clock.advance(180)
+    entry = stage.message(
+        "anna.berg@contoso.com",
+        "archive@contoso.com",
+        "tom@northwind.example",
+        sender="scan@contoso.com",
+        header=b"From: Scanner 3 <scan@contoso.com>\r\nTo: anna.berg@contoso.com\r\n"
+        b"Subject: Scan from floor 3 <script>alert(1)</script>\r\n"
+        b"Message-ID: <4711@printer3.contoso.com>\r\n",
+        client="10.1.0.7",
+        port=51_022,
+        login="printer3",
+        helo="printer3.contoso.com",
+        listener="submission",
+        protocol="ESMTPSA",
+        tls="TLSv1.3 TLS_AES_256_GCM_SHA384",
+    )
+    _attempt(stage, entry, [(0, TAKEN, "sent"), (1, FULL, "deferred"), (2, FULL, "deferred")])
+    for sender, client in (("alarm@contoso.com", "monitor"), ("web@contoso.com", "shop")):
+        told = {"login": client, "mailbox": "relay@contoso.com"}
+        denied = stage.message("ops@contoso.com", sender=sender, **told)
+        _attempt(stage, denied, [(0, DENIED, "deferred")])
+    held = stage.message("everybody@contoso.com", sender="hr@contoso.com", login="hr-app")
+    operations.act_on(stage.spool, Action.HOLD, [held.queue_id], "wait for the board (anna)")
+    for number in range(4):
+        stage.message(f"user{number}@contoso.com", sender="scan@contoso.com", login="printer7")
+        stage.clock.advance(7)
+
+
+def _attempt(stage: Stage, entry: Any, outcomes: list[tuple[int, Reply, str]]) -> None:
+    """One attempt, as delivery notes and logs it."""
+    outcome = {"sent": Outcome.DELIVERED, "deferred": Outcome.PENDING}
+    message = stage.spool.claim(entry)
+    stage.log.emit(
+        "message.queued",
+        "smtpd",
+        entry.queue_id,
+        client=f"unknown[{message.origin.client}]",
+        sasl_username=message.origin.login,
+        helo=message.origin.helo,
+        size=entry.size,
+        nrcpt=len(message.recipients),
+    )
+    stage.clock.advance(2)
+    stage.log.emit("message.active", "qmgr", entry.queue_id, note="queue active")
+    verdicts = [Verdict(place, outcome[status], reply) for place, reply, status in outcomes]
+    stage.spool.settle(message, verdicts, stage.clock.seconds())
+    for place, reply, status in outcomes:
+        stage.log.emit(
+            "delivery",
+            "smtp",
+            entry.queue_id,
+            to_=message.recipients[place].recipient.address,
+            relay="smtp.office365.com[52.98.1.2]:587",
+            delay="2.4",
+            status=status,
+            note=str(reply),
+        )
+    stage.spool.defer(message, int(stage.clock.seconds()) + 280)
+    stage.clock.advance(40)
+
+
+def _pages(stage: Stage) -> Iterator[tuple[str, str]]:
+    waiting = [each for each in stage.spool.entries() if each.attempts]
+    yield "overview", "/"
+    yield "queue", "/queue"
+    yield "message", f"/queue/{min(waiting, key=lambda each: each.id).queue_id}"
+    yield "missing", "/nothing"
+
+
+def _pictures(stage: Stage, address: str, wanted: list[str]) -> None:
+    """In a thread: take them all."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for theme in THEMES:
+            for size, (width, height, scale) in SIZES.items():
+                context = browser.new_context(
+                    color_scheme=theme,
+                    viewport={"width": width, "height": height},
+                    device_scale_factor=scale,
+                )
+                _of_one(context, stage, address, f"{theme}-{size}", wanted)
+                context.close()
+        browser.close()
+
+
+def _of_one(
+    context: BrowserContext, stage: Stage, address: str, kind: str, wanted: list[str]
+) -> None:
+    page = context.new_page()
+
+    def take(name: str, *, whole: bool = True) -> None:
+        if name in (wanted or ALWAYS):
+            path = PICTURES / f"console-{name}-{kind}.png"
+            page.screenshot(path=path, full_page=whole)
+
+    page.goto(f"{address}/login")
+    take("login")
+    page.fill("[name=login]", "anna")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button.primary")
+    page.wait_for_selector("#live[data-state=on]")
+    for name, path in _pages(stage):
+        page.goto(address + path)
+        page.wait_for_selector("#live[data-state=on]")
+        take(name)
+    page.goto(f"{address}/queue?state=waiting")
+    page.check("tbody tr:nth-child(1) input")
+    page.check("tbody tr:nth-child(2) input")
+    take("picked", whole=False)
+    page.click(".bulk button[value=bounce]")
+    page.wait_for_selector(".sample")
+    take("bulk")
+    page.goto(address + dict(_pages(stage))["message"])
+    page.click("[data-opens=d-remove]")
+    take("dialog", whole=False)
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        stage = staged(f"{folder}/gateway")
+        port = reactor.listenTCP(0, stage.site, interface="127.0.0.1")
+        address = f"http://127.0.0.1:{port.getHost().port}"
+        done = deferToThread(_pictures, stage, address, sys.argv[1:])
+        done.addErrback(lambda failure: failure.printTraceback())
+        done.addBoth(lambda _: reactor.stop())
+        reactor.run()
+        stage.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What is live: pages hear that something has changed, as long as their session stands."""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from tests.admin.web.browser import Browser, ConsoleTestCase
+
+
+class LiveTests(ConsoleTestCase):
+    def listen(self, browser: Browser) -> StringTransport:
+        return browser.begin(browser.head("GET", "/live", 0, {}))
+
+    def test_a_change_is_told_by_name(self) -> None:
+        """And only then; what has not changed is not told."""
+        stream = self.listen(self.signed_in())
+        self.assertIn(b"text/event-stream", stream.value())
+        self.stage.clock.advance(4)
+        self.assertNotIn(b"changed", stream.value())
+        self.stage.signs["queue"] = 1
+        self.stage.clock.advance(2)
+        self.assertIn(b"event: changed\ndata: queue\n\n", stream.value())
+
+    def test_nobody_hears_without_a_session(self) -> None:
+        """A stream is for who is signed in."""
+        self.assertIn(b" 401 ", self.listen(self.browser).value())
+
+    def test_the_end_of_a_session_is_told(self) -> None:
+        """The page then leads to the sign-in; a stream keeps no session alive."""
+        stream = self.listen(self.signed_in())
+        for _ in range(1000):
+            self.stage.clock.advance(2)
+        self.assertIn(b"event: signed-out", stream.value())
+
+    def test_who_has_left_costs_nothing(self) -> None:
+        """Nobody is looked after when no page is open."""
+        browser = self.signed_in()
+        self.listen(browser)
+        browser.protocol.connectionLost(Failure(ConnectionDone()))
+        self.stage.clock.advance(4)
+        self.assertEqual(self.stage.live._listeners, [])
+        self.assertIsNone(self.stage.live._due)
+
+    def test_a_quiet_stream_says_that_it_is_there(self) -> None:
+        """So that no proxy in between takes it for dead."""
+        stream = self.listen(self.signed_in())
+        for _ in range(11):
+            self.stage.clock.advance(2)
+        self.assertIn(b": still here", stream.value())
