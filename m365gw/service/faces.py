@@ -13,7 +13,8 @@ from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
 from m365gw.config.settings import Settings
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.service import accounts_api, endpoints
+from m365gw.service import endpoints
+from m365gw.service.accounts import Accounts
 from m365gw.service.examination import Examination
 from m365gw.service.parts import Parts
 from m365gw.service.status import Status
@@ -34,26 +35,19 @@ class Faces:
         self._examination = Examination(
             lambda: parts.settings, status, parts.mail_out.tokens, parts.reactor, parts.log
         )
+        accounts = Accounts.of(parts)
         mode = int(settings.control_socket_mode, 8)
-        api = self._api(parts, status)
+        api = self._api(parts, status, accounts)
         self._control = ControlSocket(parts.reactor, settings.control_socket, mode, api)
-        self._web = Web(parts, status)
+        self._web = Web(parts, status, accounts, self._examination)
 
-    def _api(self, parts: Parts, status: Status) -> Api:
+    def _api(self, parts: Parts, status: Status, accounts: Accounts) -> Api:
         api = Api(parts.log)
         endpoints.serve(api, status, parts.reload.reload, parts.drain.begin)
         add_queue(api, parts.mail_out.operations)
         add_incidents(api, parts.desk)
         add_doctor(api, self._examination)
-        accounts_api.serve(
-            api,
-            parts.directory,
-            parts.reload,
-            parts.mail_in,
-            parts.mail_out,
-            parts.reactor,
-            parts.log,
-        )
+        accounts.serve(api)
         return api
 
     def open(self) -> None:

@@ -25,6 +25,8 @@ from m365gw.directory.web_sessions import WebSessions
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
+from m365gw.service.accounts import Accounts
+from m365gw.service.examination import Examination
 from m365gw.service.parts import Parts
 from m365gw.service.status import Status
 from m365gw.spool.health import SpoolError
@@ -38,7 +40,9 @@ _diagnostics = Logger()
 class Web:
     """The console of one gateway, from the first `apply` to `stop`."""
 
-    def __init__(self, parts: Parts, status: Status) -> None:
+    def __init__(
+        self, parts: Parts, status: Status, accounts: Accounts, examination: Examination
+    ) -> None:
         self._parts = parts
         settings, reactor, log = parts.settings, parts.reactor, parts.log
         directory = parts.directory
@@ -60,6 +64,14 @@ class Web:
             calls=self._threads,
             clock=reactor,
             audit=self._note,
+            settings=lambda: parts.settings,
+            registry=accounts.registry,
+            states=accounts.states,
+            sign_ins=accounts.sign_ins,
+            test_mails=accounts.test_mails,
+            changes=accounts.changes,
+            incident_desk=parts.desk,
+            examines=examination,
         )
         sessions, operators = WebSessions(directory.database), Operators(directory.database)
         visits = Visits(sessions, directory.calls, reactor, settings.web)

@@ -5,15 +5,22 @@ The service puts it together; a test puts in what it likes. Nothing here knows o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from m365gw.admin import incident_api, registry_api
+from m365gw.admin.doctor_api import Examines
 from m365gw.admin.queue_api import Queue
 from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.refusal import Refusal
+from m365gw.admin.send_test_api import Sending
+from m365gw.admin.sign_in_api import SigningIn
+from m365gw.admin.states_api import States
+from m365gw.config.settings import Settings
+from m365gw.directory.audit import Change
 from m365gw.incidents import Incident
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
@@ -53,6 +60,14 @@ class Desk:
     calls: Calls
     clock: IReactorTime
     audit: Audit
+    settings: Callable[[], Settings]  # those that hold now
+    registry: registry_api.Desk  # mailboxes, clients and networks, and orders to change them
+    states: States
+    sign_ins: SigningIn
+    test_mails: Sending
+    changes: Callable[[int, int | None], Awaitable[list[Change]]]  # the audit, newest first
+    incident_desk: incident_api.Desk
+    examines: Examines
 
     def why_waits(self) -> dict[str, str]:
         """Why each mailbox may not send now, by its address in small letters; "" when it may."""

@@ -46,6 +46,14 @@ from m365gw.spool import operations
 from m365gw.spool.names import Entry
 from m365gw.spool.operations import Action, Result
 from m365gw.spool.spool import Spool
+from tests.admin.web.accounts import (
+    StageExamination,
+    StageIncidents,
+    StageRegistry,
+    StageSignIns,
+    StageStates,
+    StageTestMails,
+)
 
 NOW = 1_800_000_000.0
 PASSWORD = "correct-horse-battery"
@@ -210,6 +218,10 @@ class Stage:
         self.audited: list[tuple[str, str, str]] = []
         self.mailboxes: list[dict[str, Any]] = [mailbox("relay@contoso.com")]
         self.incidents: list[Any] = []
+        self.registry = StageRegistry(database, folder, lambda: self.mailboxes)
+        self.states, self.sign_ins = StageStates(), StageSignIns()
+        self.test_mails, self.examination = StageTestMails(), StageExamination()
+        self.incident_desk = StageIncidents(lambda: self.incidents)
         calls: Any = AtOnce()
         look = partial(Spool.open, f"{folder}/spool", hostname="gw", read_only=True)
         self.desk = Desk(
@@ -226,6 +238,14 @@ class Stage:
             calls=calls,
             clock=self.clock,
             audit=lambda *words: self.audited.append(words),
+            settings=lambda: self.registry.settings,
+            registry=self.registry,
+            states=self.states,
+            sign_ins=self.sign_ins,
+            test_mails=self.test_mails,
+            changes=self.registry.changes,
+            incident_desk=self.incident_desk,
+            examines=self.examination,
         )
         self.visits = Visits(self.sessions, calls, self.clock, web)
         self.console = Console(web, self.visits, self.clock, "gw.example.com")
