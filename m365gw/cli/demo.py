@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from m365gw.cli.demo_stage import LOGIN, SENDER, Stage, StageFailed
+from m365gw.cli.demo_stage import LOGIN, OPERATOR, SENDER, Stage, StageFailed
 
 RECIPIENT = "you@elsewhere.example"
 SIGN_IN_SECONDS = 1.5  # the rehearsal takes its time with the first token, so that one can look
@@ -152,6 +152,10 @@ Send your own:
     printf 'From: {SENDER}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n' | \\
     curl --url smtp://127.0.0.1:{trusted} --mail-from {SENDER} \\
          --mail-rcpt {RECIPIENT} -T -
+
+Look at it in a browser, as {OPERATOR} with the password {stage.password}:
+
+    {stage.console}
 
 Look at the queue:
 

@@ -21,12 +21,17 @@ from typing import IO, Any
 from attrs import define, field
 
 from m365gw.directory import passwords
+from m365gw.directory.database import Database
+from m365gw.directory.operators import Operators
+from m365gw.directory.state_dir import claim
 from m365gw.rehearsal.tenant import APP_SECRET
 
 LOGIN = "printer3"
 SENDER = "scanner@contoso.example"
 PATIENCE = 30.0  # seconds until a process that does not start is given up
 WANTED_PORTS = {"submission": 2587, "smtps": 2465, "trusted": 2525}
+CONSOLE_PORT = 8025
+OPERATOR = "demo"  # who signs in to the console, with the password of the printer
 
 _CONFIGURATION = """\
 # Written by `m365gw demo`. Everything here is on this machine.
@@ -68,6 +73,9 @@ cidr = "127.0.0.0/8"
 senders = ["*@contoso.example"]
 mailbox = "relay@contoso.example"
 
+[web]
+endpoint = "tcp:{console}:interface=127.0.0.1"
+
 [log]
 format = "json"
 
@@ -86,6 +94,7 @@ class Stage:
     folder: Path
     password: str = ""
     ports: dict[str, int] = field(factory=dict)  # of the gateway, by listener
+    console: str = ""  # its address
     microsoft: dict[str, Any] = field(factory=dict)  # of the rehearsal: smtp, https, control
     _processes: list[subprocess.Popen[str]] = field(factory=list)
     _log: IO[str] | None = None
@@ -154,6 +163,7 @@ class Stage:
         configuration.write_text(
             _CONFIGURATION.format(
                 **{name: _free(port) for name, port in WANTED_PORTS.items()},
+                console=_free(CONSOLE_PORT),
                 control=Path(self._sockets.name) / "control.sock",
                 app_secret=APP_SECRET,
                 login=LOGIN,
@@ -161,6 +171,7 @@ class Stage:
                 cloud=(self.folder / "microsoft" / "cloud.toml").read_text(),
             )
         )
+        self._add_operator()
         # twistd lies beside the interpreter; `-m twisted` would do without its --pidfile.
         twistd = shutil.which("twistd", path=str(Path(sys.executable).parent)) or "twistd"
         process = subprocess.Popen(
@@ -177,9 +188,19 @@ class Stage:
             heard.append(str(event.get("note", event)))
             if event["event"] == "listener.ready":
                 self.ports[event["listener"]] = int(event["address"].rpartition(":")[2])
-            if len(self.ports) == len(WANTED_PORTS):
+            if event["event"] == "web.ready":
+                self.console = f"http://{event['address']}"
+            if len(self.ports) == len(WANTED_PORTS) and self.console:
                 return
         raise StageFailed("\n".join(heard))
+
+    def _add_operator(self) -> None:
+        state_dir = str(self.folder / "state")
+        claim(state_dir)
+        database = Database("", state_dir)
+        stored = passwords.hash_chosen(self.password)
+        Operators(database).add(OPERATOR, stored, "operator", "m365gw demo")
+        database.close()
 
 
 def _free(port: int) -> int:

@@ -15,6 +15,8 @@ STEPS = (
     "| Subject: Your scan",
     "swaks --server 127.0.0.1:",
     "curl --url smtp://127.0.0.1:",
+    "in a browser, as demo with the password",
+    "http://127.0.0.1:",
     "Waiting for your messages",
 )
 
