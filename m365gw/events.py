@@ -104,8 +104,10 @@ class EventLog:
         `plain` is what a plain line says instead of note and fields, where Postfix has words of
         its own for them.
         """
-        for listener in self.listeners:
-            listener(event, qid, note, {key.rstrip("_"): value for key, value in fields.items()})
+        if self.listeners:
+            heard = {key.rstrip("_"): value for key, value in fields.items()}
+            for listener in self.listeners:
+                listener(event, qid, note, heard)
         if LEVELS[level] < self._threshold:
             return
         now = self._clock()

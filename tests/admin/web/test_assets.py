@@ -11,6 +11,8 @@ from m365gw.admin.web.assets import FOLDER, KINDS
 from m365gw.admin.web.chart import HEIGHT, chart, round_top
 from m365gw.admin.web.templates import FOLDER as TEMPLATES
 
+GROUNDS = ("ground", "surface", "raised", "sunk")
+
 
 class VendoredTests(SynchronousTestCase):
     def test_files_of_others_are_what_the_table_says(self) -> None:
@@ -34,6 +36,38 @@ class VendoredTests(SynchronousTestCase):
         """What has no media type here is not sent, so it is either a licence or the table."""
         others = {path.name for path in FOLDER.iterdir() if path.suffix not in KINDS}
         self.assertEqual(others, {"VENDORED.md", "htmx.LICENSE"})
+
+
+class ColourTests(SynchronousTestCase):
+    def test_text_can_be_read(self) -> None:
+        """Each pair of text and ground has the contrast that WCAG 2.2 (1.4.3) asks for."""
+        sheet = (FOLDER / "console.css").read_text()
+        themes = re.findall(r":root \{(.*?)\n\s*\}", sheet, re.DOTALL)
+        self.assertEqual(len(themes), 2)
+        tones = ("good", "warn", "bad", "note", "idle")
+        pairs = [(text, ground) for text in ("text", "muted", "accent") for ground in GROUNDS]
+        pairs += [(tone, f"{tone}-soft") for tone in tones]
+        pairs += [("muted", f"{tone}-soft") for tone in tones]
+        pairs += [("on-accent", "accent"), ("accent-strong", "accent-soft"), ("bad", "raised")]
+        for theme in themes:
+            colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", theme))
+            for text, ground in pairs:
+                with self.subTest(text=text, ground=ground):
+                    self.assertGreaterEqual(contrast(colours[text], colours[ground]), 4.5)
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours (WCAG 2.2)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 class ChartTests(SynchronousTestCase):
