@@ -2,6 +2,7 @@
 # make test   install what the tests need, then run them all
 # make lint   types and style
 # make fuzz   spoiled dialogues for ten minutes
+# make docs   the documentation as a site, in site/
 # make image  the steps of the Dockerfile in Debian trees, as no engine is needed for that (as root)
 # make bench  against Debian's Postfix, in the same run
 
@@ -14,7 +15,7 @@ PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace sw
 	systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
-.PHONY: image demo test fuzz lint bench peers rivals format
+.PHONY: docs image demo test fuzz lint bench peers rivals format
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
@@ -33,6 +34,12 @@ lint: .venv/development
 format: .venv/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/development
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	$(BIN)/codespell *.md docs newsfragments etc m365gw/cli m365gw/admin/web/templates
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html."
 
 image: .venv/development
 	$(BIN)/python -m tests.image

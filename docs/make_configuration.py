@@ -26,7 +26,7 @@ HEAD = """\
 # Configuration reference
 
 Written from the code by `docs/make_configuration.py`. The same settings, with more words about when
-to change them, stand in [`etc/m365gw.toml`](../etc/m365gw.toml).
+to change them, stand in `etc/m365gw.toml`.
 
 The file is `/etc/m365gw/m365gw.toml`, or the one named by `--config` or `M365GW_CONFIG`; all of
 `conf.d/*.toml` beside it is read after it. Each setting can also be given as a variable:
