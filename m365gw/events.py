@@ -27,6 +27,8 @@ from typing import Any, Protocol
 
 from twisted.logger import LogEvent, LogLevel
 
+from m365gw.tracing import Tracing
+
 LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 LONGEST_VALUE = 1000  # characters; a remote reply may be far longer
 
@@ -40,6 +42,9 @@ _ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
 
 # Is given the name of an event, the queue id or "", the note, and the fields. Never fails.
 Listener = Callable[[str, str, str, Mapping[str, object]], object]
+
+# Is given what a line is made of: time, level, program, event, queue id, note and fields.
+Reader = Callable[[float, str, str, str, str, str, list[tuple[str, object]]], object]
 
 _LEVELS = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}
 
@@ -81,6 +86,8 @@ class EventLog:
         self._lines: list[str] = []
         self._stamp = (-1, "")
         self.listeners: list[Listener] = []  # told of every event, whatever the level
+        self.readers: list[Reader] = []  # told of every event that is written
+        self.tracing = Tracing(clock)  # the protocol itself, for who watches; it is not written
 
     def configure(self, *, format: str, level: str) -> None:
         """From now on log in this format, from this level on."""
@@ -112,6 +119,8 @@ class EventLog:
             return
         now = self._clock()
         named = [(key.rstrip("_"), value) for key, value in fields.items()]
+        for reader in self.readers:
+            reader(now, level, program, event, qid, plain or note, [] if plain else named)
         if self._is_json:
             self._write(self._as_json(now, event, program, qid, level, note, named))
         elif plain:

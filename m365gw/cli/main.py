@@ -40,6 +40,7 @@ COMMANDS = {
     "script": ("m365gw.cli.script", "The PowerShell that sets the tenant up."),
     "send-test": ("m365gw.cli.send_test", "Send a test mail and follow it to Microsoft."),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
+    "trace": ("m365gw.cli.trace", "Watch the protocol live, both ways, without secrets."),
 }
 EX_CONFIG = 78
 

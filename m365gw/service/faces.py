@@ -11,6 +11,7 @@ from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.doctor_api import add_doctor
 from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.queue_api import add_queue
+from m365gw.admin.trace_api import Traces, add_trace
 from m365gw.config.settings import Settings
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints
@@ -48,6 +49,7 @@ class Faces:
         add_incidents(api, parts.desk)
         add_doctor(api, self._examination)
         accounts.serve(api)
+        add_trace(api, Traces(parts.log.tracing, parts.reactor))
         return api
 
     def open(self) -> None:

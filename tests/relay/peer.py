@@ -66,13 +66,25 @@ class MemoryTransport(StringTransport):
             self.wire.connectionLost(Failure(reason))
 
 
+class Trace(list[str]):
+    """All that a wire shows."""
+
+    is_on = True
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+
+    def over(self) -> None:
+        """The connection has ended."""
+
+
 class Peer:
     """The other end of one wire: says replies, sees what was sent."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.trace: list[str] = []
-        self.wire = Wire(self.clock, self.trace.append)
+        self.trace = Trace()
+        self.wire = Wire(self.clock, self.trace)
         self.transport = MemoryTransport(self.wire)
         self.wire.makeConnection(self.transport)
 

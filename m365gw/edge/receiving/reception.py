@@ -25,6 +25,7 @@ from m365gw.edge.session.doorway import Doorway
 from m365gw.edge.session.identity import Identity
 from m365gw.edge.session.journal import NO_QUEUE, Journal
 from m365gw.edge.session.pump import Pump
+from m365gw.edge.session.shown import SessionTrace
 from m365gw.edge.session.speaker import Answer
 from m365gw.smtp import commands
 from m365gw.smtp.content import Faults
@@ -38,7 +39,13 @@ class Reception:
     """Takes the messages of one session, one after the other."""
 
     def __init__(
-        self, door: Doorway, pump: Pump, identity: Identity, conduct: Conduct, journal: Journal
+        self,
+        door: Doorway,
+        pump: Pump,
+        identity: Identity,
+        conduct: Conduct,
+        journal: Journal,
+        trace: SessionTrace,
     ) -> None:
         self._door = door
         self._limits = door.limits
@@ -46,6 +53,7 @@ class Reception:
         self._identity = identity
         self._conduct = conduct
         self._journal = journal
+        self._trace = trace
         self._transaction: Transaction | None = None
 
     @property
@@ -89,6 +97,7 @@ class Reception:
         except Refused as refused:
             return self._refuse(refused.reply, mail.sender)
         self._transaction = Transaction(mail, decision, allowance)
+        self._trace.leaves_by(decision.mailbox)
         return answers.SENDER_OK
 
     def rcpt(self, command: commands.Rcpt) -> Answer:
@@ -169,11 +178,13 @@ class Reception:
         return transaction.content
 
     def _end_data(self, transaction: Transaction, content: Content, faults: Faults) -> Answer:
+        self._trace.content(content.size)
         if content.is_hopeless:
             self._pump.last_reply()
         return self._accept(transaction, content, faults)
 
     def _end_chunk(self, transaction: Transaction, content: Content, bdat: commands.Bdat) -> Answer:
+        self._trace.content(bdat.size)
         if bdat.last or content.refusal is not None:
             return self._accept(transaction, content, transaction.scanner.faults)
         return Reply(250, "2.0.0", f"Ok: {bdat.size} octets taken")

@@ -24,6 +24,7 @@ from m365gw.edge.session.doorway import Doorway, Peer
 from m365gw.edge.session.identity import Identity
 from m365gw.edge.session.journal import Journal
 from m365gw.edge.session.pump import Pump
+from m365gw.edge.session.shown import SessionTrace
 from m365gw.edge.session.speaker import Answer
 from m365gw.edge.session.strangers import recognise
 from m365gw.smtp import commands
@@ -50,7 +51,11 @@ class Session:
         self._conduct = Conduct(doorway.limits)
         self._journal = Journal(doorway.log, self._identity)
         self._login = Login(doorway.authenticator, visitor.address, self._identity, self._journal)
-        self.reception = Reception(doorway, pump, self._identity, self._conduct, self._journal)
+        self._tracing = doorway.log.tracing
+        self._trace = SessionTrace(self._tracing, self._identity, visitor.listener.name)
+        self.reception = Reception(
+            doorway, pump, self._identity, self._conduct, self._journal, self._trace
+        )
         self._no_login = may_log_in(visitor, is_secure=self._identity.is_secure)
         self._offers_twice = visitor.has_quirk("auth-equals")
         # Who greets without a name is called by its address, where that is taken.
@@ -79,6 +84,8 @@ class Session:
         return answers.STRANGER
 
     def command(self, line: bytes) -> Answer:
+        if self._tracing.is_on:
+            self._trace.line(line, is_response=self._login.is_under_way)
         if self._login.is_under_way:
             return self._login.respond(line)
         self._conduct.command()
@@ -100,6 +107,8 @@ class Session:
         return _ANSWERS[type(command)](self, command)
 
     def garbled(self, fault: LineFault) -> Reply:
+        if self._tracing.is_on:
+            self._trace.unreadable()
         self._conduct.command()
         self._login.give_up()
         farewell = self.stranger(fault.verb)
@@ -111,12 +120,17 @@ class Session:
 
     def consider(self, reply: Reply) -> Reply | None:
         farewell = self._conduct.judge(reply)
+        if self._tracing.is_on:
+            self._trace.reply(reply)
+            if farewell is not None:
+                self._trace.reply(farewell)
         if farewell is not None or (reply.code == 421 and reply in answers.TIMEOUTS):
             self._journal.client_refused(farewell or reply)
         return farewell
 
     def gone(self) -> None:
         self.reception.cut_off()
+        self._trace.over()
 
     def _parse_long(self, line: bytes) -> commands.Command:
         """Where AUTH is taken longer lines come in (RFC 4954 4), but only AUTH may use them."""

@@ -9,7 +9,6 @@ Failures: `AttemptFailed`, with the cause in words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -31,6 +30,7 @@ from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
 from m365gw.relay.exit.wire import Wire, cause
+from m365gw.relay.exit.wire_trace import WireTrace
 from m365gw.smtp.replies import Reply
 
 CONNECT_TIMEOUT: Final = 30.0  # seconds
@@ -55,7 +55,8 @@ class Connector:
     async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
         """A session signed in as `user`, ready for its first transaction."""
         options = self._tls_options(cloud)
-        factory = Factory.forProtocol(partial(Wire, self._reactor, self._trace()))
+        trace = WireTrace(self._log, "smtp", f"{cloud.smtp_host}:{cloud.smtp_port}", user)
+        factory = Factory.forProtocol(partial(Wire, self._reactor, trace))
         factory.noisy = False
         endpoint = HostnameEndpoint(
             self._reactor, cloud.smtp_host, cloud.smtp_port, timeout=CONNECT_TIMEOUT
@@ -80,9 +81,6 @@ class Connector:
                 raise AttemptFailed(Phase.TLS, Reply(0, "", words)) from None
             self._options[cloud] = options
         return options
-
-    def _trace(self) -> Callable[[str], None] | None:
-        return partial(self._log.debug, "smtp") if self._log.is_debugging else None
 
 
 def cancellable(connecting: Deferred[Any]) -> Deferred[Any]:

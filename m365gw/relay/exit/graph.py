@@ -10,7 +10,6 @@ Failures: `AttemptFailed` (no connection) and `TokenUnavailable` (no token) from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -30,6 +29,7 @@ from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import opened
 from m365gw.relay.exit.graph_session import GraphSession
 from m365gw.relay.exit.wire import cause
+from m365gw.relay.exit.wire_trace import WireTrace
 from m365gw.relay.tokens.tokens import Tokens
 
 PLACES: Final = 4  # requests at a time, for a mailbox
@@ -90,6 +90,7 @@ class GraphExit:
             raise  # nothing failed: nobody wants it any more
         except Exception as problem:
             raise _not_reached(mailbox, problem) from None
+        trace = WireTrace(self._log, "graph", f"{host}:{port}", mailbox.address)
         return GraphSession(
             line=line,
             relay=f"{host}{line.peer}",
@@ -97,7 +98,7 @@ class GraphExit:
             token=token,
             carriage=carriage,
             reactor=self._reactor,
-            trace=partial(self._log.debug, "graph") if self._log.is_debugging else None,
+            trace=trace if trace.is_on else None,
         )
 
     def _tls_options(self, cloud: Cloud, host: str) -> IOpenSSLClientConnectionCreator:

@@ -17,6 +17,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
+from typing import Protocol as Interface
 
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
@@ -46,13 +47,24 @@ class Lost(Exception):
     """The connection is gone, or may no longer be trusted. The text says why, in words."""
 
 
+class Trace(Interface):
+    """Gets each line sent, "C: ...", and each reply, "S: ...", while it is on."""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    def __call__(self, line: str) -> None: ...
+
+    def over(self) -> None: ...
+
+
 @implementer(IPushProducer, IHandshakeListener)
 class Wire(Protocol):
-    """One TCP connection as a client sees it. `trace` gets each line sent and each reply."""
+    """One TCP connection as a client sees it."""
 
     transport: Any = None  # TCP, then TLS over it: they share no interface that has all we use
 
-    def __init__(self, clock: IReactorTime, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, clock: IReactorTime, trace: Trace | None = None) -> None:
         self._clock = clock
         self._since = clock.seconds()
         self.lost = ""  # why the connection is gone; "" while it stands
@@ -84,7 +96,7 @@ class Wire(Protocol):
     def write(self, octets: bytes, shown: str = "") -> None:
         """Send octets. `shown` is what the trace says instead of them."""
         self._when_idle = None
-        if self._trace is not None:
+        if self._trace is not None and self._trace.is_on:
             text = shown or octets.decode("utf-8", "replace")
             for line in text.removesuffix("\r\n").split("\r\n"):
                 self._trace(f"C: {line}")
@@ -182,7 +194,7 @@ class Wire(Protocol):
         if self._secret:
             replies = [Reply(r.code, r.status, self._without_secret(r.text)) for r in replies]
         for reply in replies:
-            if self._trace is not None:
+            if self._trace is not None and self._trace.is_on:
                 self._trace(f"S: {reply}")
             self._replies.append(reply)
         if self.lost:
@@ -196,6 +208,8 @@ class Wire(Protocol):
             self._timer.cancel()
         self.lost = self.lost or cause(reason.value or error.ConnectionDone())
         self._wake()
+        if self._trace is not None:
+            self._trace.over()
         if self._when_lost is not None:
             self._when_lost()
 
