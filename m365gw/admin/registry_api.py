@@ -1,4 +1,4 @@
-"""Mailboxes, clients and networks in the API: what there is, and orders to change it.
+"""Mailboxes, clients, networks, listeners and settings in the API: what there is, and orders to change it.
 
 `POST /mailboxes/add` and its like take the values as the configuration file has them. An order
 that makes no sense changes nothing, and is answered with 422 and every problem; one that cannot be
@@ -33,6 +33,10 @@ class Desk(Protocol):
 
     def networks(self) -> Rows: ...
 
+    def listeners(self) -> Rows: ...
+
+    def settings(self) -> Rows: ...
+
     async def carry_out(self, order: Order, by: str) -> Answer: ...
 
 
@@ -41,6 +45,8 @@ def add_registry(api: Api, desk: Desk) -> None:
     api.get("/mailboxes", desk.mailboxes)
     api.get("/clients", desk.clients)
     api.get("/networks", desk.networks)
+    api.get("/listeners", desk.listeners)
+    api.get("/settings", desk.settings)
     for path, kind in ORDERS.items():
         api.post(path, kind, partial(_carried_out, desk.carry_out))
 

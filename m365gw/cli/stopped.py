@@ -43,13 +43,15 @@ class Stopped:
         self._configured: Settings = invocation.settings
 
     def get(self, path: str) -> Any:
-        """/mailboxes, /clients or /networks."""
+        """/mailboxes, /clients, /networks, /listeners or /settings."""
         facts, uses = self._known()
         today = datetime.now(UTC).date()
         answers: dict[str, Callable[[], Any]] = {
             "/mailboxes": facts.mailboxes,
             "/clients": lambda: facts.clients(uses, today),
             "/networks": facts.networks,
+            "/listeners": facts.listeners,
+            "/settings": facts.single_settings,
         }
         return answers[path]()
 

@@ -20,6 +20,7 @@ from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
+from m365gw.config.settable import Configured
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
 
@@ -60,7 +61,14 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
         problems.insert(0, Problem(str(path), "is not there", remedy))
     if settings is None or problems:
         raise ConfigError(problems)
-    return Loaded(settings, tree)
+    return Loaded(_configured(settings, tree), tree)
+
+
+def _configured(settings: Settings, tree: Tree) -> Configured:
+    """The settings, with where each was given."""
+    values = {each.name: getattr(settings, each.name) for each in attrs.fields(Settings)}
+    places = {structure.key_name(path): origin.place for path, origin in tree.origins.items()}
+    return Configured(**values, places=places)
 
 
 def _with_absolute_files(value: Any, tree: Tree, path: KeyPath) -> Any:

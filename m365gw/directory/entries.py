@@ -1,6 +1,7 @@
-"""Mailboxes, clients and networks that people made beside the configuration.
+"""What people made beside the configuration: listeners, mailboxes, clients, networks, settings.
 
-They are the same settings classes as in the file. Each is a row with its key, a document
+Entries are the same settings classes as in the file; single settings are text (`config.settable`).
+Each is a row with its key, a document
 (`config.documents`), and who made it; secrets come from the vault, passwords from rows of their
 own. What cannot be read is left out and said, and the rest is there.
 
@@ -21,16 +22,19 @@ from sqlalchemy import Connection, Table, select
 from m365gw.config.documents import row_from
 from m365gw.config.logins import Password
 from m365gw.config.problems import Problem
-from m365gw.config.settings import Client, Mailbox, Network
+from m365gw.config.settable import read as read_setting
+from m365gw.config.settings import Client, Listener, Mailbox, Network
 from m365gw.directory import schema
 from m365gw.directory.database import Database
 from m365gw.directory.secret_settings import SECRETS, secret_name
 from m365gw.directory.vault import Vault, VaultError
 
 TABLES: Mapping[str, Table] = {
+    "listener": schema.listeners,
     "mailbox": schema.mailboxes,
     "client": schema.clients,
     "network": schema.networks,
+    "setting": schema.settings,
 }
 
 
@@ -45,22 +49,34 @@ class Maker:
 
 
 @frozen
+class Setting:
+    """A single setting: `key` as "queue.delivery", `value` as text."""
+
+    key: str
+    value: str
+
+
+@frozen
 class Made:
     """All entries at one moment."""
 
+    listeners: tuple[Listener, ...] = ()
     mailboxes: tuple[Mailbox, ...] = ()
     clients: tuple[Client, ...] = ()
     networks: tuple[Network, ...] = ()
+    settings: tuple[Setting, ...] = ()
     revision: int = 0  # another one means that something has changed
     problems: tuple[Problem, ...] = ()
     makers: Mapping[tuple[str, str], Maker] = field(factory=dict)  # by table and key
 
     def of(self, table: str) -> tuple[Any, ...]:
-        """The entries of one table of the configuration: "mailbox", "client", "network"."""
+        """The entries of one table of the configuration, "mailbox"; or the settings, "setting"."""
         rows: tuple[Any, ...] = {
+            "listener": self.listeners,
             "mailbox": self.mailboxes,
             "client": self.clients,
             "network": self.networks,
+            "setting": self.settings,
         }[table]
         return rows
 
@@ -88,9 +104,11 @@ class Entries:
             for key, client in rows["client"].items()
         ]
         return Made(
+            listeners=tuple(rows["listener"].values()),
             mailboxes=tuple(mailboxes),
             clients=tuple(clients),
             networks=tuple(rows["network"].values()),
+            settings=tuple(rows["setting"].values()),
             revision=_revision(connection),
             problems=tuple(reading.problems),
             makers=reading.makers,
@@ -131,7 +149,7 @@ class _Reading:
         columns = TABLES[table].c
         for row in self._connection.execute(select(TABLES[table]).order_by(columns.key)):
             place = place_of(table, row.key)
-            entry, problems = row_from(table, json.loads(row.document), place)
+            entry, problems = entry_from(table, json.loads(row.document), place)
             self.problems += problems
             if entry is not None:
                 found[row.key] = entry
@@ -152,6 +170,15 @@ class _Reading:
             if client is not None:
                 found.setdefault(row.client, []).extend(client.password)
         return found
+
+
+def entry_from(table: str, document: Mapping[str, Any], place: str) -> tuple[Any, list[Problem]]:
+    """The entry of a document, or None and what is wrong with it."""
+    if table != "setting":
+        return row_from(table, document, place)
+    setting = Setting(**document)
+    _, problems = read_setting(setting.key, setting.value, place)
+    return (None if problems else setting), problems
 
 
 def place_of(table: str, key: str) -> str:

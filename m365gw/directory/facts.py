@@ -14,7 +14,9 @@ import attrs
 from attrs import Attribute, frozen
 
 from m365gw.config.logins import Password
-from m365gw.config.settings import Client, Mailbox, Network, Settings
+from m365gw.config.fields import meaning_of
+from m365gw.config.settable import settable, value_of
+from m365gw.config.settings import Client, Listener, Mailbox, Network, Settings
 from m365gw.directory import merge
 from m365gw.directory.entries import Made
 from m365gw.directory.keys import NAMES, key_of
@@ -48,11 +50,33 @@ class Facts:
         """Each network that may send without a login."""
         return [self._row("network", network) for network in self.settings.network]
 
-    def _row(self, table: str, entry: Mailbox | Client | Network) -> Row:
+    def listeners(self) -> list[Row]:
+        """Each place where mail comes in."""
+        return [self._row("listener", listener) for listener in self.settings.listener]
+
+    def single_settings(self) -> list[Row]:
+        """Each setting that may be made: its value, and where that was given.
+
+        `origin` is "file", "directory" or "default"; `place` says more where it is the file.
+        """
+        texts = {each.key: each.value for each in self.made.settings}
+        return [self._setting(key, texts.get(key)) for key in settable()]
+
+    def _setting(self, key: str, made: str | None) -> Row:
+        attribute, place = settable()[key], merge.place_in(self.configured, "setting", key)
+        value = _plain(value_of(self.settings, key))
+        row = {"key": key, "value": value, "default": _plain(attribute.default)}
+        row |= {"place": place, "made": made, "meaning": meaning_of(attribute)}
+        row["origin"] = "file" if place else "default" if made is None else "directory"
+        maker = self.made.makers.get(("setting", key))
+        return row | attrs.asdict(maker) if maker is not None and not place else row
+
+    def _row(self, table: str, entry: Listener | Mailbox | Client | Network) -> Row:
         name = getattr(entry, NAMES[table])
         row = attrs.asdict(entry, filter=_is_shown, recurse=False)
         row = {key: _plain(value) for key, value in row.items()}
         row["origin"] = merge.origin(self.configured, table, name)
+        row["place"] = merge.place_in(self.configured, table, name)
         maker = self.made.makers.get((table, key_of(table, name)))
         if maker is not None and row["origin"] == "directory":
             row |= attrs.asdict(maker)

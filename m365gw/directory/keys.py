@@ -9,7 +9,9 @@ from typing import Final
 from m365gw.directory.passwords import composed
 
 # The setting that names a row of each table.
-NAMES: Final = MappingProxyType({"mailbox": "address", "client": "login", "network": "cidr"})
+NAMES: Final = MappingProxyType(
+    {"listener": "name", "mailbox": "address", "client": "login", "network": "cidr"}
+)
 
 
 def key_of(table: str, name: str) -> str:
@@ -18,6 +20,8 @@ def key_of(table: str, name: str) -> str:
         return name.casefold()
     if table == "client":
         return composed(name)
+    if table != "network":
+        return name
     try:
         return str(ipaddress.ip_network(name))
     except ValueError:

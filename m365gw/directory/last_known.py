@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from m365gw.config.documents import document_of, row_from
+from m365gw.config.documents import document_of
 from m365gw.config.problems import Problem
 from m365gw.directory.database import LAST_KNOWN
-from m365gw.directory.entries import Made, place_of
+from m365gw.directory.entries import TABLES, Made, entry_from, place_of
 from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.private_files import write_private
 from m365gw.directory.seal import Seal
@@ -29,7 +29,7 @@ class LastKnown:
 
     def keep(self, made: Made) -> None:
         """Replace what is kept, durably. Raises OSError and `SealError`."""
-        documents = {table: [document_of(row) for row in made.of(table)] for table in NAMES}
+        documents = {table: [document_of(row) for row in made.of(table)] for table in TABLES}
         octets = json.dumps(documents).encode()
         write_private(self._file, self._seal.close(LAST_KNOWN, octets))
 
@@ -50,17 +50,19 @@ class LastKnown:
         if opened is None:
             return Made()
         documents = json.loads(opened)
-        rows: dict[str, list[Any]] = {table: [] for table in NAMES}
+        rows: dict[str, list[Any]] = {table: [] for table in TABLES}
         problems: list[Problem] = []
-        for table, name in NAMES.items():
-            for document in documents[table]:
-                place = place_of(table, key_of(table, str(document[name])))
-                row, faults = row_from(table, document, place)
+        for table in TABLES:
+            for document in documents.get(table, ()):
+                name = str(document[NAMES.get(table, "key")])
+                row, faults = entry_from(table, document, place_of(table, key_of(table, name)))
                 rows[table] += [row] if row is not None else []
                 problems += faults
         return Made(
+            listeners=tuple(rows["listener"]),
             mailboxes=tuple(rows["mailbox"]),
             clients=tuple(rows["client"]),
             networks=tuple(rows["network"]),
+            settings=tuple(rows["setting"]),
             problems=tuple(problems),
         )

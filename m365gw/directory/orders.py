@@ -157,6 +157,47 @@ class RemoveNetwork:
         return {"cidr": self.cidr}
 
 
+@frozen
+class AddListener:
+    values: Table
+
+    def carry_out(self, registry: Registry, by: str) -> Answer:
+        return {"name": registry.add_listener(self.values, by).name}
+
+
+@frozen
+class ChangeListener:
+    name: str
+    values: Table
+
+    def carry_out(self, registry: Registry, by: str) -> Answer:
+        return {"name": registry.change_listener(self.name, self.values, by).name}
+
+
+@frozen
+class RemoveListener:
+    name: str
+
+    def carry_out(self, registry: Registry, by: str) -> Answer:
+        registry.remove_listener(self.name, by)
+        return {"name": self.name}
+
+
+@frozen
+class SetSettings:
+    """Single settings as text, by key: {"queue.delivery": "false"}; null takes one back.
+
+    With `listeners` these are all there are beside the configuration.
+    """
+
+    values: dict[str, str | None]
+    listeners: tuple[Table, ...] | None = None
+
+    def carry_out(self, registry: Registry, by: str) -> Answer:
+        registry.arrange(self.values, self.listeners, by)
+        return {"settings": sorted(self.values)}
+
+
 ORDERS: Final[Mapping[str, type[Order]]] = MappingProxyType(
     {
         "/mailboxes/add": AddMailbox,
@@ -171,5 +212,9 @@ ORDERS: Final[Mapping[str, type[Order]]] = MappingProxyType(
         "/networks/add": AddNetwork,
         "/networks/change": ChangeNetwork,
         "/networks/remove": RemoveNetwork,
+        "/listeners/add": AddListener,
+        "/listeners/change": ChangeListener,
+        "/listeners/remove": RemoveListener,
+        "/settings/set": SetSettings,
     }
 )

@@ -23,11 +23,12 @@ from m365gw.config.documents import document_of, row_from
 from m365gw.config.key_pairs import KeyPair
 from m365gw.config.logins import Password
 from m365gw.config.problems import Problem
-from m365gw.config.settings import Client, Mailbox, Network, Settings
+from m365gw.config.settable import read
+from m365gw.config.settings import Client, Listener, Mailbox, Network, Settings
 from m365gw.directory import audit, merge, rows
 from m365gw.directory.certificates import renewed
 from m365gw.directory.database import Database
-from m365gw.directory.entries import Entries, place_of
+from m365gw.directory.entries import Entries, Made, Setting, place_of
 from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.last_use import fingerprint
 from m365gw.directory.schema import revision
@@ -137,6 +138,69 @@ class Registry:
         """Remove a network."""
         self._remove("network", cidr, by)
 
+    def add_listener(self, values: Values, by: str) -> Listener:
+        """Add a place where mail comes in."""
+        made: Listener = self._add("listener", values, by)
+        return made
+
+    def change_listener(self, name: str, values: Values, by: str) -> Listener:
+        """Change settings of a listener. Its name stays."""
+        changed: Listener = self._change("listener", name, values, by)
+        return changed
+
+    def remove_listener(self, name: str, by: str) -> None:
+        """Remove a listener: no mail comes in there any more."""
+        self._remove("listener", name, by)
+
+    def arrange(
+        self, settings: Mapping[str, str | None], listeners: Sequence[Values] | None, by: str
+    ) -> None:
+        """Make and change single settings, all or none; None takes one back.
+
+        With `listeners` these are all that are made beside the configuration from then on.
+        """
+        problems = [each for key in settings for each in self._setting_faults(key, settings[key])]
+        built: dict[str, Listener] = {}
+        for values in listeners or ():
+            try:
+                self._check_not_locked("listener", str(values.get("name", "")))
+                listener: Listener = _built("listener", values)
+                built[listener.name] = listener
+            except Rejected as rejected:
+                problems += rejected.problems
+        if problems:
+            raise Rejected(problems)
+        with self._checked() as (connection, before):
+            for key, value in settings.items():
+                there = any(each.key == key for each in before.settings)
+                change = _Change(connection, self._vault, by, "setting", key, there, ())
+                if value is not None:
+                    change.put(Setting(key, value), "setting.set", {"value": value})
+                elif there:
+                    change.remove("setting.unset")
+            if listeners is not None:
+                self._replace_listeners(connection, before, built, by)
+
+    def _replace_listeners(
+        self, connection: Connection, before: Made, wanted: Mapping[str, Listener], by: str
+    ) -> None:
+        known = {each.name: each for each in before.listeners}
+        for name in (*known, *(name for name in wanted if name not in known)):
+            change = _Change(connection, self._vault, by, "listener", name, known.get(name), ())
+            if name not in wanted:
+                change.remove("listener.removed")
+            elif wanted[name] != known.get(name):
+                done = "changed" if name in known else "added"
+                told = {"settings": sorted(document_of(wanted[name]))}
+                change.put(wanted[name], f"listener.{done}", told)
+
+    def _setting_faults(self, key: str, value: str | None) -> Sequence[Problem]:
+        try:
+            self._check_not_locked("setting", key)
+        except Rejected as rejected:
+            return rejected.problems
+        return read(key, value, place_of("setting", key))[1] if value is not None else ()
+
     def _add(self, table: str, values: Values, by: str) -> Any:
         row = _built(table, values)
         with self._changing(table, getattr(row, NAMES[table]), by) as change:
@@ -163,19 +227,31 @@ class Registry:
     @contextmanager
     def _changing(self, table: str, name: str, by: str) -> Iterator[_Change]:
         """One change, whose transaction holds when what comes of it has no new fault."""
-        configured = self._read_settings()
         key = key_of(table, name)
-        if merge.origin(configured, table, key) == "file":
+        self._check_not_locked(table, name)
+        with self._checked() as (connection, before):
+            there = {key_of(table, getattr(row, NAMES[table])): row for row in before.of(table)}
+            yield _Change(connection, self._vault, by, table, key, there.get(key), sorted(there))
+
+    def _check_not_locked(self, table: str, name: str) -> None:
+        configured = self._read_settings()
+        if merge.origin(configured, table, key_of(table, name)) == "file":
+            place = merge.place_in(configured, table, name)
             _reject(
                 f"{table} {name}",
-                "stands in the configuration file, which only its owner changes",
+                f"stands in the configuration{f' ({place})' if place else ' file'}, which only its"
+                " owner changes",
                 "Change it there, then: m365gw reload",
             )
+
+    @contextmanager
+    def _checked(self) -> Iterator[tuple[Connection, Made]]:
+        """A transaction, and what was before it; it holds when it makes no new fault."""
+        configured = self._read_settings()
         with self._database.writing() as connection:
             connection.execute(update(revision).values(number=revision.c.number + 1))  # our turn
             before = self._entries.read_in(connection)
-            there = {key_of(table, getattr(row, NAMES[table])): row for row in before.of(table)}
-            yield _Change(connection, self._vault, by, table, key, there.get(key), sorted(there))
+            yield connection, before
             new = merge.problems_of(configured, self._entries.read_in(connection))
             for old in merge.problems_of(configured, before):
                 new.pop(old, None)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0003"  # of the tables below
+REVISION = "0004"  # of the tables below
 
 metadata = MetaData(
     naming_convention={
@@ -70,6 +70,20 @@ networks = Table(
     "networks",
     metadata,
     Column("key", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    *_made(),
+)
+listeners = Table(
+    "listeners",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    *_made(),
+)
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),  # "queue.delivery"
     Column("document", Text, nullable=False),
     *_made(),
 )

@@ -1,7 +1,7 @@
 """What a new configuration changes, in words. Pure.
 
-Some things cannot change while the gateway runs: where mail and secrets lie, where commands reach
-it, and the name it has given to the spool and to Microsoft. Those stay as they are until a restart,
+Some things cannot change while the gateway runs: where mail and secrets lie, and where commands
+reach it. Those stay as they are until a restart,
 and are said; everything else applies.
 """
 
@@ -16,7 +16,6 @@ from attrs import frozen
 from m365gw.config.settings import Settings
 
 FIXED = (
-    "hostname",
     "state_dir",
     "spool_dir",
     "control_socket",
@@ -69,6 +68,8 @@ def _told(old: Settings, new: Settings) -> Iterator[str]:
             )
         elif isinstance(before, dict):
             yield from _rows(name, before, after)
+        elif not attrs.has(type(before)):
+            yield f"{name} changed"
         else:
             for inner in attrs.fields(type(before)):
                 if getattr(before, inner.name) != getattr(after, inner.name):

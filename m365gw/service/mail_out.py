@@ -88,7 +88,7 @@ class MailOut:
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
         self.mailboxes = Mailboxes(sharing, log, incidents)
-        bounces = Bounces(
+        self._bounces = bounces = Bounces(
             spool=spool,
             mailboxes=self.mailboxes,
             disk=self.disk,
@@ -160,13 +160,14 @@ class MailOut:
         self._clouds = clouds
         self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
         self.tokens.configure(clouds, settings.mailbox)
-        self._connector.configure(settings.governor)
+        self._connector.configure(settings.hostname, settings.governor)
         self._pool.configure(clouds, settings.governor, [*changed, *removed])
         self._graph.configure(clouds)
         self.exits.configure(settings.governor, [*changed, *removed])
         sharing = _accounts(settings, clouds)
         self.governor.configure(settings.governor, sharing)
         self.mailboxes.configure(sharing, changed, now)
+        self._bounces.hostname = settings.hostname
         self._delivery.configure(settings.queue)
         self.dispatch.configure(settings.queue, self.mailboxes.addresses)
         for address in sorted(removed):

@@ -74,6 +74,14 @@ class RegistryDesk:
         """GET /networks."""
         return self.facts().networks()
 
+    def listeners(self) -> list[Row]:
+        """GET /listeners."""
+        return self.facts().listeners()
+
+    def settings(self) -> list[Row]:
+        """GET /settings."""
+        return self.facts().single_settings()
+
     async def carry_out(self, order: Order, by: str) -> Answer:
         """Make a change, and go on with it. Raises what the order does, and `Refusal`."""
         answer: dict[str, Any] = await self._directory.calls.call(

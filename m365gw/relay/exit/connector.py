@@ -47,8 +47,9 @@ class Connector:
         # Reading the authorities takes milliseconds; the options can serve any number of sessions.
         self._options: dict[Cloud, IOpenSSLClientConnectionCreator] = {}
 
-    def configure(self, limits: Limits) -> None:
-        """From now on connections are opened with these limits; the authorities are read anew."""
+    def configure(self, hostname: str, limits: Limits) -> None:
+        """From now on connections are opened so; the authorities are read anew."""
+        self._hostname = hostname
         self._limits = limits
         self._options.clear()
 
