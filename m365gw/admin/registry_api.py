@@ -1,4 +1,4 @@
-"""Mailboxes, clients, networks, listeners and settings in the API: what there is, and orders to change it.
+"""What there is beside the configuration, in the API, and orders to change it: the registry.
 
 `POST /mailboxes/add` and its like take the values as the configuration file has them. An order
 that makes no sense changes nothing, and is answered with 422 and every problem; one that cannot be

@@ -30,6 +30,7 @@ COMMANDS = {
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
     "incident": ("m365gw.cli.incident", "What somebody has to know; who is told of it."),
     "keys": ("m365gw.cli.keys", "The keys that seal stored secrets."),
+    "listener": ("m365gw.cli.accounts.listeners", "Where mail comes in."),
     "mailbox": ("m365gw.cli.accounts.mailboxes", "Microsoft 365 mailboxes and their sign-in."),
     "network": ("m365gw.cli.accounts.networks", "Networks that may send without a login."),
     "operator": ("m365gw.cli.operator", "Who may sign in to the console."),
@@ -39,6 +40,10 @@ COMMANDS = {
     "restore": ("m365gw.cli.restore", "Put back what m365gw backup wrote."),
     "script": ("m365gw.cli.script", "The PowerShell that sets the tenant up."),
     "send-test": ("m365gw.cli.send_test", "Send a test mail and follow it to Microsoft."),
+    "settings": (
+        "m365gw.cli.accounts.single_settings",
+        "Single settings, and where they were said.",
+    ),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
     "trace": ("m365gw.cli.trace", "Watch the protocol live, both ways, without secrets."),
 }

@@ -58,17 +58,6 @@ class Registry:
         """What POST of this path with this body gives."""
         return self._ask(path, body)
 
-    def place_of(self, table: str, number: int) -> str:
-        """File and line of a row of the configuration; "" when this user may not read it."""
-        from m365gw.config.load import load
-        from m365gw.config.problems import ConfigError
-        from m365gw.config.structure import place_of
-
-        try:
-            return place_of(load(self._invocation.config).tree, (table, number))
-        except ConfigError:
-            return ""
-
     def _ask(self, path: str, body: dict[str, Any] | None) -> Any:
         if self._stopped is None:
             control = Control(self._invocation.place("control_socket"))

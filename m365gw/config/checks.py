@@ -101,12 +101,6 @@ def _directory(settings: Settings) -> Iterator[Fault]:
 
 
 def _listeners(settings: Settings) -> Iterator[Fault]:
-    if not settings.listener:
-        yield (
-            ("listener",),
-            "there is no listener, so no mail can come in",
-            'Add a [[listener]] with name and endpoint = "tcp:587".',
-        )
     yield from _duplicates("listener", "name", [each.name for each in settings.listener])
     places = [
         each.endpoint if is_fixed(each.endpoint) else f"any {number}"

@@ -23,6 +23,7 @@ from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.settable import Configured
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
+from m365gw.config.web import FIRST_PLACE
 
 T = TypeVar("T", Mailbox, Directory, Webhook)
 
@@ -66,6 +67,8 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
 
 def _configured(settings: Settings, tree: Tree) -> Configured:
     """The settings, with where each was given."""
+    if not (settings.listener or settings.web.endpoint):
+        settings = attrs.evolve(settings, web=attrs.evolve(settings.web, endpoint=FIRST_PLACE))
     values = {each.name: getattr(settings, each.name) for each in attrs.fields(Settings)}
     places = {structure.key_name(path): origin.place for path, origin in tree.origins.items()}
     return Configured(**values, places=places)

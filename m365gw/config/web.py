@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
 from m365gw.config.fields import Seconds, setting
+
+# Where the console is as long as no listener is configured: there the gateway is set up.
+FIRST_PLACE: Final = "tcp:8025:interface=127.0.0.1"
 
 
 @frozen(kw_only=True)
@@ -12,7 +17,8 @@ class Web:
     endpoint: str = setting(
         "",
         "Where browsers reach the console, as a Twisted endpoint:"
-        ' "tcp:8025:interface=127.0.0.1". Empty: there is none.',
+        ' "tcp:8025:interface=127.0.0.1". Empty: there is none, or that one while there is no'
+        " [[listener]].",
     )
     tls: bool = setting(
         False, "true: https, with the certificates of [tls]. false: http; TLS may end at a proxy."

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 from attrs import Attribute, frozen
 
-from m365gw.config.logins import Password
 from m365gw.config.fields import meaning_of
+from m365gw.config.logins import Password
 from m365gw.config.settable import settable, value_of
 from m365gw.config.settings import Client, Listener, Mailbox, Network, Settings
 from m365gw.directory import merge

@@ -91,9 +91,7 @@ def _beside(configured: Settings, made: Made) -> _Beside:
             row for row in made.of(table) if key_of(table, getattr(row, name)) not in locked
         ]
     given = places_of(configured)
-    return _Beside(
-        rows, {each.key: each.value for each in made.settings if each.key not in given}
-    )
+    return _Beside(rows, {each.key: each.value for each in made.settings if each.key not in given})
 
 
 def _keys(configured: Settings, table: str) -> set[str]:

@@ -40,9 +40,9 @@ class Accounts:
     def of(cls, parts: Parts) -> Accounts:
         """Those of a gateway."""
         out, directory, clock = parts.mail_out, parts.directory, parts.reactor
-        probe, hostname = out.dispatch.probe, parts.settings.hostname
+        probe, hostname = out.dispatch.probe, lambda: parts.settings.hostname
         return cls(
-            registry=RegistryDesk(directory, parts.reload, out, clock),
+            registry=RegistryDesk(directory, parts.reload, parts.mail_in, out, clock),
             states=States(out, clock),
             test_mails=SendTest(
                 hostname, parts.mail_in.intake, out.overview, probe, clock, parts.log

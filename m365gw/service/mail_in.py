@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import attrs
 from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from m365gw.config.settings import Settings
+from m365gw.config.settings import Listener, Settings
 from m365gw.edge.admission.admission import Admission, ip_address
 from m365gw.edge.listening.census import Census
 from m365gw.edge.listening.certificate_watch import CertificateWatch
@@ -122,6 +123,11 @@ class MailIn:
             self.certificates.reload(pairs(settings))  # takes them, so it comes last
             undo.pop_all()
         return Prepared(settings, prepared, maildrop)
+
+    def check(self, listeners: tuple[Listener, ...]) -> None:
+        """Whether these could listen beside those there are. Raises `ListenFailed`."""
+        wanted = attrs.evolve(self._settings, listener=listeners)
+        self.listening.abandon(self.listening.prepare(self._doorways(wanted)))
 
     def take(self, prepared: Prepared) -> None:
         """Go on with new settings. It cannot fail."""

@@ -7,6 +7,7 @@ now, its answer says so, and it is tried again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
 from typing import Any, Final
@@ -15,11 +16,19 @@ from attrs import asdict
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.admin.refusal import Refusal
+from m365gw.config.documents import document_of, row_from
+from m365gw.config.endpoints import endpoint_fault
+from m365gw.config.problems import Problem
+from m365gw.config.settings import Listener, Settings
+from m365gw.directory.entries import place_of
 from m365gw.directory.facts import Facts, Row
-from m365gw.directory.orders import Answer, Order
+from m365gw.directory.orders import AddListener, Answer, ChangeListener, Order, SetSettings
 from m365gw.directory.registry import Registry
+from m365gw.directory.registry import Rejected as RegistryRejected
+from m365gw.edge.listening.listeners import ListenFailed
 from m365gw.relay.tokens.credential_ends import CredentialEnd
 from m365gw.service.directory import Directory
+from m365gw.service.mail_in import MailIn
 from m365gw.service.mail_out import MailOut
 from m365gw.service.reload import Ending, Rejected, Reload
 
@@ -30,10 +39,16 @@ class RegistryDesk:
     """Answers for mailboxes, clients and networks."""
 
     def __init__(
-        self, directory: Directory, reload: Reload, out: MailOut, clock: IReactorTime
+        self,
+        directory: Directory,
+        reload: Reload,
+        mail_in: MailIn,
+        out: MailOut,
+        clock: IReactorTime,
     ) -> None:
         self._directory = directory
         self._reload = reload
+        self._in = mail_in
         self._out = out
         self._clock = clock
         self._ends: list[CredentialEnd] = []
@@ -84,6 +99,7 @@ class RegistryDesk:
 
     async def carry_out(self, order: Order, by: str) -> Answer:
         """Make a change, and go on with it. Raises what the order does, and `Refusal`."""
+        self._check_places(order)
         answer: dict[str, Any] = await self._directory.calls.call(
             order.carry_out, self._registry, by
         )
@@ -102,3 +118,29 @@ class RegistryDesk:
                 "Mend that; the change is tried again every few seconds.",
             ) from None
         return answer
+
+    def _check_places(self, order: Order) -> None:
+        """A port that cannot be had would hold up every later change. Raises `RegistryRejected`."""
+        listeners = tuple(_wanted_listeners(order, self._reload.settings))
+        try:
+            self._in.check(listeners)
+        except ListenFailed as error:
+            place = " and ".join(place_of("listener", each.name) for each in listeners)
+            raise RegistryRejected([Problem(f"{place}  endpoint", str(error))]) from None
+
+
+def _wanted_listeners(order: Order, settings: Settings) -> Iterator[Listener]:
+    """The listeners an order would make; what makes no sense is refused by the registry."""
+    documents: Sequence[Mapping[str, Any]] = ()
+    if isinstance(order, AddListener):
+        documents = [order.values]
+    elif isinstance(order, SetSettings):
+        documents = order.listeners or ()
+    elif isinstance(order, ChangeListener):
+        there = [document_of(each) for each in settings.listener if each.name == order.name]
+        documents = [{**document, **order.values} for document in there]
+    for document in documents:
+        known = {key: value for key, value in document.items() if value is not None}
+        listener, problems = row_from("listener", known, "")
+        if not problems and endpoint_fault(listener.endpoint) is None:
+            yield listener

@@ -56,7 +56,7 @@ class SendTest:
 
     def __init__(
         self,
-        hostname: str,
+        hostname: Callable[[], str],
         intake: Callable[[], Intake],
         overview: Callable[[], list[Overview]],
         probe: Callable[[str], object],
@@ -169,12 +169,12 @@ class SendTest:
         message = EmailMessage(policy=SMTP)
         message["From"] = envelope.sender
         message["To"] = ", ".join(each.address for each in envelope.recipients)
-        message["Subject"] = subject or f"Test of the mail gateway {self._hostname}"
+        message["Subject"] = subject or f"Test of the mail gateway {self._hostname()}"
         message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{queue_id}.test@{self._hostname}>"
+        message["Message-ID"] = f"<{queue_id}.test@{self._hostname()}>"
         message["Auto-Submitted"] = "auto-generated"  # nobody's absence note answers it
         message.set_content(
-            _TEXT.format(hostname=self._hostname, by=origin.login, mailbox=origin.mailbox)
+            _TEXT.format(hostname=self._hostname(), by=origin.login, mailbox=origin.mailbox)
         )
         return message.as_bytes(), str(message["Message-ID"])
 

@@ -33,6 +33,12 @@ class Desk:
     def networks(self) -> list[dict[str, Any]]:
         return []
 
+    def listeners(self) -> list[dict[str, Any]]:
+        return [{"name": "submission"}]
+
+    def settings(self) -> list[dict[str, Any]]:
+        return [{"key": "hostname", "value": "gw"}]
+
     async def carry_out(self, order: Order, by: str) -> dict[str, Any]:
         if self.failure is not None:
             raise self.failure
@@ -56,6 +62,8 @@ class RegistryApiTests(SynchronousTestCase):
             ("mailboxes", [{"address": "relay@contoso.com"}]),
             ("clients", [{"login": "erp"}]),
             ("networks", []),
+            ("listeners", [{"name": "submission"}]),
+            ("settings", [{"key": "hostname", "value": "gw"}]),
         ):
             answered = self.stage.ask("GET", f"/api/v1/{path}")
             self.assertEqual((answered.status, answered.body), (200, rows))

@@ -16,6 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config import load as load_module
 from m365gw.config.load import Loaded, load
 from m365gw.config.problems import ConfigError
+from m365gw.config.settable import places_of
+from m365gw.config.web import FIRST_PLACE
 
 HASH = "$hmac-sha256$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -201,10 +203,12 @@ class BadConfigurationTests(LoadingTestCase):
         self.assertIn("must be a number, not 'lots'", said)
 
     def test_default_file_is_not_there(self) -> None:
-        """Without any file the first thing said is which one was looked for."""
+        """It need not be; where something else is wrong, what was looked for is said first."""
         self.patch(load_module, "DEFAULT_PATH", str(self.folder / "none.toml"))
-        said = str(self.assertRaises(ConfigError, load, None, {}))
+        wrong = {"M365GW_LOG__LEVEL": "loud"}
+        said = str(self.assertRaises(ConfigError, load, None, wrong))
         self.assertTrue(said.startswith(f"{self.folder / 'none.toml'}  is not there\n"), said)
+        self.assertEqual(load(None, {}).settings.listener, ())
 
     def test_conf_d_that_cannot_be_read(self) -> None:
         """Rules that cannot be read are a fault, not no rules."""
@@ -259,9 +263,19 @@ class BadConfigurationTests(LoadingTestCase):
         )
         self.assertIn('there is no mailbox "other@contoso.com"', said)
 
-    def test_no_listener(self) -> None:
-        """An empty configuration is closed and says what is missing."""
-        self.assertIn("there is no listener", self.problems(""))
+    def test_nothing_at_all(self) -> None:
+        """An empty configuration takes no mail; it is set up in the console, on this machine."""
+        settings = self.load("").settings
+        self.assertEqual((settings.listener, settings.client, settings.network), ((), (), ()))
+        self.assertEqual(settings.web.endpoint, FIRST_PLACE)
+
+    def test_where_each_value_was_given(self) -> None:
+        """By its key: file and line, or the name of the variable; nothing for a default."""
+        text = 'hostname = "gw"\n[queue]\ndelivery = true\n'
+        places = places_of(self.load(text, {"M365GW_LOG__LEVEL": "debug"}).settings)
+        self.assertTrue(places["queue.delivery"].endswith("m365gw.toml:3"), places)
+        self.assertEqual(places["log.level"], "environment  M365GW_LOG__LEVEL")
+        self.assertNotIn("log.format", places)
 
     def test_password_that_is_no_hash(self) -> None:
         """A password in clear is refused, and not repeated in the message."""

@@ -46,10 +46,15 @@ class ChangesTests(SynchronousTestCase):
         told = ("limits.recipient_limit changed", "limits.command_limit changed")
         self.assertEqual(changes(SETTINGS, wanted).changed, told)
 
+    def test_hostname(self) -> None:
+        """Another name applies at once."""
+        change = changes(SETTINGS, evolve(SETTINGS, hostname="other"))
+        self.assertEqual((change.changed, change.needs_restart), (("hostname changed",), ()))
+
     def test_what_needs_a_restart(self) -> None:
         """It is told and stays as it is; the rest applies."""
         limits = Limits(recipient_limit=7)
-        wanted = evolve(SETTINGS, spool_dir="/elsewhere", hostname="other", limits=limits)
+        wanted = evolve(SETTINGS, spool_dir="/elsewhere", state_dir="/other", limits=limits)
         change = changes(SETTINGS, wanted)
-        self.assertEqual(change.needs_restart, ("hostname", "spool_dir"))
+        self.assertEqual(change.needs_restart, ("state_dir", "spool_dir"))
         self.assertEqual(change.settings, evolve(SETTINGS, limits=limits))

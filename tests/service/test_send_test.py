@@ -30,7 +30,7 @@ class OrderTests(SynchronousTestCase):
     def refused(self, order: TestMail, *mailboxes: str) -> int:
         """The status it is refused with; the spool is not even asked for."""
         sending = SendTest(
-            "gw",
+            lambda: "gw",
             cast(Any, self.fail),
             lambda: cast(Any, [Mailbox(each) for each in mailboxes]),
             self.fail,

@@ -18,6 +18,7 @@ _TABLES = {
     "mailbox": ("/mailboxes", "address"),
     "client": ("/clients", "login"),
     "network": ("/networks", "cidr"),
+    "listener": ("/listeners", "name"),
 }
 
 
@@ -39,6 +40,7 @@ class Name(click.ParamType[str]):
 
 
 ADDRESS, LOGIN, CIDR = Name("mailbox"), Name("client"), Name("network")
+LISTENER = Name("listener")
 
 
 def found(asked: Registry, table: str, name: str) -> dict[str, Any]:
@@ -52,9 +54,7 @@ def found(asked: Registry, table: str, name: str) -> dict[str, Any]:
     if len(exact or near) != 1:
         known = ", ".join(str(row[key]) for row in rows) or "none"
         end(1, f"There is no {table} {name}. Known: {known}. To make it: m365gw {table} add {name}")
-    number = (exact or near)[0]
-    is_file = rows[number]["origin"] == "file"  # those come first, in the order of the file
-    return rows[number] | {"place": asked.place_of(table, number) if is_file else ""}
+    return rows[(exact or near)[0]]
 
 
 def of_rule(asked: Registry, permissions: dict[str, Any]) -> dict[str, Any]:
