@@ -13,20 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
-from attrs import frozen
 from sqlalchemy import Connection, update
 
-from m365gw.config.documents import document_of, row_from
+from m365gw.config.documents import document_of
 from m365gw.config.key_pairs import KeyPair
 from m365gw.config.logins import Password
 from m365gw.config.problems import Problem
 from m365gw.config.settable import read
 from m365gw.config.settings import Client, Listener, Mailbox, Network, Settings
-from m365gw.directory import audit, merge, rows
+from m365gw.directory import merge
 from m365gw.directory.certificates import renewed
+from m365gw.directory.change import Change, Values, built, reject
+from m365gw.directory.change import Rejected as Rejected
 from m365gw.directory.database import Database
 from m365gw.directory.entries import Entries, Made, Setting, place_of
 from m365gw.directory.keys import NAMES, key_of
@@ -35,16 +36,6 @@ from m365gw.directory.schema import revision
 from m365gw.directory.vault import Vault
 
 CERTIFIED = ("certificate", "web")  # flows that may prove themselves by a certificate
-
-Values = Mapping[str, Any]  # as the configuration has them: {"address": ..., "flow": ...}
-
-
-class Rejected(Exception):
-    """The change was not made. Carries every reason."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
 
 
 class Registry:
@@ -82,7 +73,7 @@ class Registry:
             mailbox: Mailbox = change.there()
             if mailbox.flow not in CERTIFIED:
                 what = f'has flow "{mailbox.flow}", which takes no certificate'
-                _reject(change.place, what, "")
+                reject(change.place, what, "")
             certificates, made = renewed(mailbox.certificate, mailbox.address, days)
             told = {"thumbprint": made.thumbprint, "ends_at": made.ends_at}
             row = attrs.evolve(mailbox, certificate=certificates)
@@ -108,7 +99,7 @@ class Registry:
         with self._changing("client", login, by) as change:
             document = document_of(change.there())
             document["password"] = [*document.get("password", []), dict(values)]
-            client: Client = _built("client", document)
+            client: Client = built("client", document)
             change.put(client, "client.password-added", {"label": client.password[-1].label})
         return client.password[-1]
 
@@ -119,7 +110,7 @@ class Registry:
             found = [p for p in client.password if password in (fingerprint(p.hash), p.label)]
             if len(found) != 1:
                 what = "has several passwords of that label" if found else "has no such password"
-                _reject(change.place, what, "m365gw client list shows them.")
+                reject(change.place, what, "m365gw client list shows them.")
             left = tuple(each for each in client.password if each is not found[0])
             told = {"label": found[0].label}
             change.put(attrs.evolve(client, password=left), "client.password-removed", told)
@@ -164,7 +155,7 @@ class Registry:
         for values in listeners or ():
             try:
                 self._check_not_locked("listener", str(values.get("name", "")))
-                listener: Listener = _built("listener", values)
+                listener: Listener = built("listener", values)
                 built[listener.name] = listener
             except Rejected as rejected:
                 problems += rejected.problems
@@ -173,7 +164,7 @@ class Registry:
         with self._checked() as (connection, before):
             for key, value in settings.items():
                 there = any(each.key == key for each in before.settings)
-                change = _Change(connection, self._vault, by, "setting", key, there, ())
+                change = Change(connection, self._vault, by, "setting", key, there, ())
                 if value is not None:
                     change.put(Setting(key, value), "setting.set", {"value": value})
                 elif there:
@@ -186,7 +177,7 @@ class Registry:
     ) -> None:
         known = {each.name: each for each in before.listeners}
         for name in (*known, *(name for name in wanted if name not in known)):
-            change = _Change(connection, self._vault, by, "listener", name, known.get(name), ())
+            change = Change(connection, self._vault, by, "listener", name, known.get(name), ())
             if name not in wanted:
                 change.remove("listener.removed")
             elif wanted[name] != known.get(name):
@@ -202,20 +193,20 @@ class Registry:
         return read(key, value, place_of("setting", key))[1] if value is not None else ()
 
     def _add(self, table: str, values: Values, by: str) -> Any:
-        row = _built(table, values)
+        row = built(table, values)
         with self._changing(table, getattr(row, NAMES[table]), by) as change:
             if change.before is not None:
-                _reject(change.place, "is there already", "Change that one, or remove it first.")
+                reject(change.place, "is there already", "Change that one, or remove it first.")
             change.put(row, f"{table}.added", {"settings": sorted(values)})
         return row
 
     def _change(self, table: str, name: str, values: Values, by: str) -> Any:
         with self._changing(table, name, by) as change:
             wanted = {**document_of(change.there()), **values}
-            row = _built(table, {key: value for key, value in wanted.items() if value is not None})
+            row = built(table, {key: value for key, value in wanted.items() if value is not None})
             if key_of(table, getattr(row, NAMES[table])) != change.key:
                 remedy = "Add a new one and remove this one."
-                _reject(f"{change.place}  {NAMES[table]}", "cannot be changed", remedy)
+                reject(f"{change.place}  {NAMES[table]}", "cannot be changed", remedy)
             change.put(row, f"{table}.changed", {"settings": sorted(values)})
         return row
 
@@ -225,19 +216,19 @@ class Registry:
             change.remove(f"{table}.removed")
 
     @contextmanager
-    def _changing(self, table: str, name: str, by: str) -> Iterator[_Change]:
+    def _changing(self, table: str, name: str, by: str) -> Iterator[Change]:
         """One change, whose transaction holds when what comes of it has no new fault."""
         key = key_of(table, name)
         self._check_not_locked(table, name)
         with self._checked() as (connection, before):
             there = {key_of(table, getattr(row, NAMES[table])): row for row in before.of(table)}
-            yield _Change(connection, self._vault, by, table, key, there.get(key), sorted(there))
+            yield Change(connection, self._vault, by, table, key, there.get(key), sorted(there))
 
     def _check_not_locked(self, table: str, name: str) -> None:
         configured = self._read_settings()
         if merge.origin(configured, table, key_of(table, name)) == "file":
             place = merge.place_in(configured, table, name)
-            _reject(
+            reject(
                 f"{table} {name}",
                 f"stands in the configuration{f' ({place})' if place else ' file'}, which only its"
                 " owner changes",
@@ -257,59 +248,3 @@ class Registry:
                 new.pop(old, None)
             if new:
                 raise Rejected(list(new.values()))
-
-
-@frozen
-class _Change:
-    """One entry that is changed, inside of the transaction."""
-
-    _connection: Connection
-    _vault: Vault
-    _by: str
-    _table: str
-    key: str
-    before: Any  # the entry as it was, or None
-    _known: Sequence[str]
-
-    @property
-    def place(self) -> str:
-        return place_of(self._table, self.key)
-
-    def there(self) -> Any:
-        """The entry as it was. Raises `Rejected` when there is none."""
-        if self.before is None:
-            known = ", ".join(self._known) or "none"
-            _reject(self.place, f"there is no such {self._table}", f"Known: {known}.")
-        return self.before
-
-    def put(self, row: Any, action: str, detail: Values) -> None:
-        """Write it, and the line for the audit."""
-        rows.write(self._connection, self._vault, self._table, self.key, row, self._by)
-        audit.note(self._connection, self._by, action, self.key, detail)
-
-    def remove(self, action: str) -> None:
-        """Remove it, and say so in the audit."""
-        rows.remove(self._connection, self._vault, self._table, self.key)
-        audit.note(self._connection, self._by, action, self.key, {})
-
-
-def _built(table: str, values: Values) -> Any:
-    """The entry these values make. Raises `Rejected`."""
-    row, problems = row_from(table, values, str(values.get(NAMES[table], f"new {table}")))
-    if problems:
-        raise Rejected(problems)
-    if isinstance(row, Client) and row.password_hash:
-        first = Password(hash=row.password_hash)
-        row = attrs.evolve(row, password_hash="", password=(first, *row.password))
-    named = [name for name in ("client_secret_file", "certificate_file") if getattr(row, name, "")]
-    if named:
-        _reject(
-            f"{table}  {named[0]}",
-            "is for the configuration file",
-            "Give the secret itself: it is kept sealed.",
-        )
-    return row
-
-
-def _reject(place: str, fault: str, remedy: str) -> NoReturn:
-    raise Rejected([Problem(place, fault, remedy)])

@@ -16,7 +16,7 @@ from m365gw.directory.entries import Made, Setting
 from m365gw.directory.facts import Facts
 from m365gw.directory.last_known import LastKnown
 from m365gw.directory.merge import merged
-from m365gw.directory.orders import ORDERS, SetSettings
+from m365gw.directory.orders import SetSettings
 from tests.directory.databases import OnPostgresql
 from tests.directory.test_registry import CONFIGURED, RegistryTestCase
 
@@ -93,7 +93,7 @@ class SettingTests(RegistryTestCase):
 
     def test_a_start_without_the_database(self) -> None:
         """Listeners and settings are among what was last known."""
-        ORDERS["/settings/set"]  # the order the API takes
+        self.vault.prepare()
         SetSettings({"queue.delivery": "false"}, (SMTPS,)).carry_out(self.registry, "anna")
         made = self.entries.read()
         kept = LastKnown(self.state_dir, self.vault.seal)
