@@ -151,12 +151,12 @@ class Registry:
         With `listeners` these are all that are made beside the configuration from then on.
         """
         problems = [each for key in settings for each in self._setting_faults(key, settings[key])]
-        built: dict[str, Listener] = {}
+        wanted: dict[str, Listener] = {}
         for values in listeners or ():
             try:
                 self._check_not_locked("listener", str(values.get("name", "")))
                 listener: Listener = built("listener", values)
-                built[listener.name] = listener
+                wanted[listener.name] = listener
             except Rejected as rejected:
                 problems += rejected.problems
         if problems:
@@ -170,7 +170,7 @@ class Registry:
                 elif there:
                     change.remove("setting.unset")
             if listeners is not None:
-                self._replace_listeners(connection, before, built, by)
+                self._replace_listeners(connection, before, wanted, by)
 
     def _replace_listeners(
         self, connection: Connection, before: Made, wanted: Mapping[str, Listener], by: str
