@@ -2,6 +2,7 @@
 # make test   install what the tests need, then run them all
 # make lint   types and style
 # make fuzz   spoiled dialogues for ten minutes
+# make release wheel and source distribution in dist/, with man pages, checked
 # make docs   the documentation as a site, in site/
 # make image  the steps of the Dockerfile in Debian trees, as no engine is needed for that (as root)
 # make bench  against Debian's Postfix, in the same run
@@ -15,7 +16,7 @@ PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace sw
 	systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
-.PHONY: docs image demo test fuzz lint bench peers rivals format
+.PHONY: release docs image demo test fuzz lint bench peers rivals format
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
@@ -34,6 +35,13 @@ lint: .venv/development
 format: .venv/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+release: .venv/development
+	rm -rf build dist man
+	$(BIN)/python docs/make_man.py man
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 docs: .venv/development
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt

@@ -30,14 +30,40 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 class WheelTests(SynchronousTestCase):
-    def setUp(self) -> None:
+    def test_it_is_whole_and_installs(self) -> None:
+        """What is built is well-formed, has its manual, and works in an empty environment."""
+        self.build()
+        self.assert_the_index_would_take_them()
+        self.assert_commands_have_pages()
+        self.assert_it_installs_with_its_plugin()
+
+    def build(self) -> None:
+        """Wheel and source distribution, as for a release."""
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
+        run(sys.executable, ROOT / "docs" / "make_man.py", ROOT / "man")
         run(sys.executable, "-m", "build", "--outdir", self.folder / "dist", ROOT)
         (self.wheel,) = (self.folder / "dist").glob("*.whl")
         (self.sdist,) = (self.folder / "dist").glob("*.tar.gz")
 
-    def test_installs_with_its_plugin_into_an_empty_environment(self) -> None:
+    def assert_the_index_would_take_them(self) -> None:
+        """What is said of the package is well-formed, and the wheel holds what a wheel should."""
+        twine = Path(sys.executable).with_name("twine")
+        run(twine, "check", "--strict", self.wheel, self.sdist)
+        run(twine.with_name("check-wheel-contents"), self.wheel, cwd=ROOT)
+
+    def assert_commands_have_pages(self) -> None:
+        """The wheel puts the manual where man(1) looks for it."""
+        names = zipfile.ZipFile(self.wheel).namelist()
+        pages = {Path(name).name for name in names if "/share/man/" in name}
+        expected = {"m365gw.1", "m365gw-check.1", "m365gw-queue-hold.1", "m365gw.toml.5"}
+        self.assertLessEqual(expected, pages)
+        text = zipfile.ZipFile(self.wheel).read(
+            next(name for name in names if name.endswith("m365gw-queue-hold.1"))
+        )
+        self.assertIn(b"--dry-run", text.replace(b"\\", b""))
+
+    def assert_it_installs_with_its_plugin(self) -> None:
         """pip install puts command and twistd plugin in place, and nothing of Twisted's."""
         names = zipfile.ZipFile(self.wheel).namelist()
         self.assertIn("twisted/plugins/m365gw_plugin.py", names)
