@@ -8,9 +8,7 @@ for another user than the service's.
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +16,10 @@ from typing import Any
 import click
 
 from m365gw.cli.main import Invocation
-from m365gw.cli.spool_dir import EX_NOPERM, EX_UNAVAILABLE, end
+from m365gw.cli.open_directory import by, opened
+from m365gw.cli.spool_dir import end
 from m365gw.cli.words import escaped, moment, printed
 from m365gw.directory import passwords
-from m365gw.directory.database import Database, DirectoryError
 from m365gw.directory.operators import (
     LOGIN,
     ROLES,
@@ -31,7 +29,6 @@ from m365gw.directory.operators import (
     Operators,
     Role,
 )
-from m365gw.directory.state_dir import NotOurs, claim
 
 SHORTEST = 10  # characters of a password that somebody chose
 
@@ -58,7 +55,7 @@ def add(invocation: Invocation, login: str, role: Role, choose: bool) -> None:
         raise click.BadParameter(f"{login!r} is no login: no spaces, 128 letters at most.")
     with _operators(invocation) as operators:
         password = _password(choose)
-        operators.add(login, passwords.hash_chosen(password), role, _by())
+        operators.add(login, passwords.hash_chosen(password), role, by())
     _tell(f"{login} may sign in, as {role}.", password, choose)
     if not invocation.settings.web.endpoint:
         click.echo(
@@ -86,7 +83,7 @@ def passwd(invocation: Invocation, login: str, choose: bool) -> None:
     """Set a new password for LOGIN. Who is signed in by the old one is signed out."""
     with _operators(invocation) as operators:
         password = _password(choose)
-        operators.set_password(login, passwords.hash_chosen(password), _by())
+        operators.set_password(login, passwords.hash_chosen(password), by())
     _tell(f"{login} has a new password.", password, choose)
 
 
@@ -97,7 +94,7 @@ def passwd(invocation: Invocation, login: str, choose: bool) -> None:
 def role(invocation: Invocation, login: str, role: Role) -> None:
     """Give LOGIN the ROLE operator or viewer. He has to sign in again."""
     with _operators(invocation) as operators:
-        operators.set_role(login, role, _by())
+        operators.set_role(login, role, by())
     click.echo(f"{login} is {role} from the next sign-in on.")
 
 
@@ -107,24 +104,15 @@ def role(invocation: Invocation, login: str, role: Role) -> None:
 def remove(invocation: Invocation, login: str) -> None:
     """Let LOGIN sign in no more. Who is signed in is signed out."""
     with _operators(invocation) as operators:
-        operators.remove(login, _by())
+        operators.remove(login, by())
     click.echo(f"{login} may not sign in any more.")
 
 
 @contextmanager
 def _operators(invocation: Invocation) -> Iterator[Operators]:
-    settings = invocation.settings
     try:
-        claim(settings.state_dir)
-        database = Database(settings.directory.url, settings.state_dir)
-        try:
+        with opened(invocation) as database:
             yield Operators(database)
-        finally:
-            database.close()
-    except NotOurs as problem:
-        end(EX_NOPERM, str(problem))
-    except DirectoryError as problem:
-        end(EX_UNAVAILABLE, str(problem))
     except (NoSuchOperator, OperatorExists) as problem:
         end(1, str(problem))
 
@@ -142,10 +130,6 @@ def _tell(words: str, password: str, choose: bool) -> None:
     click.echo(words)
     if not choose:
         click.echo(f"Password, shown once: {password}")
-
-
-def _by() -> str:
-    return f"{getpass.getuser()} (uid {os.getuid()})"
 
 
 def _line(one: Operator) -> str:

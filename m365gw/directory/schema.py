@@ -162,3 +162,18 @@ web_sessions = Table(
     Column("address", Text, nullable=False),
     Index(None, "login"),
 )
+
+# By which programs use the API (`api_tokens`).
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("ends_at", Double),  # NULL: when it is removed
+    Column("last_at", Double, nullable=False),
+    Column("last_address", Text, nullable=False),
+    Index(None, "digest"),
+)
