@@ -23,7 +23,9 @@ from m365gw.directory.database import Database
 from m365gw.directory.operators import Role
 
 PREFIX: Final = "m365gw_"  # by which people, and programs that look for lost secrets, know one
-NAME: Final = re.compile(r"[^\x00-\x20\x7f<>\"'&]{1,128}")  # letters, figures and the like; no space
+NAME: Final = re.compile(
+    r"[^\x00-\x20\x7f<>\"'&]{1,128}"
+)  # letters, figures and the like; no space
 
 _TOKEN: Final = re.compile(PREFIX + r"[0-9A-Za-z_-]{43}")
 
