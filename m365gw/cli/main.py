@@ -46,3 +46,128 @@ COMMANDS = {
     ),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
     "token": ("m365gw.cli.token", "By which programs use the API over the web."),
+    "trace": ("m365gw.cli.trace", "Watch the protocol live, both ways, without secrets."),
+}
+EX_CONFIG = 78
+
+
+# The commands of Postfix, which are also called by a link with their name.
+POSTFIX = {
+    "mailq": "List the queue as Postfix does.",
+    "postcat": "Show a queued message as Postfix does.",
+    "postqueue": "List or flush the queue as Postfix does.",
+    "postsuper": "Delete, hold, release or requeue mail as Postfix does.",
+    "qshape": "Count the queue by domain and age as Postfix does.",
+    "sendmail": "Take a message of a local program, as Postfix's sendmail.",
+}
+
+
+class CommandsByName(click.Group):
+    """A group whose commands are modules, imported when used.
+
+    Called by a link that bears the name of a Postfix command, it is that command.
+    """
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        called = os.path.basename(sys.argv[0])
+        if args is None and called in POSTFIX:
+            args = [called, *sys.argv[1:]]
+        return super().main(args, *rest, **more)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*COMMANDS, *POSTFIX})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in POSTFIX:
+            from m365gw.cli.postfix.programs import Program
+
+            return Program(cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+        with formatter.section("Commands of Postfix"):
+            formatter.write_dl(sorted(POSTFIX.items()))
+
+
+@define
+class Invocation:
+    """What every command may want to know: which configuration was named, and its settings."""
+
+    config: str | None = None
+    loaded: Any = None
+    is_told: bool = False  # whether it was said that the configuration may not be read
+
+    def place(self, setting: str) -> str:
+        """Where a folder or socket of the service is, whatever else its configuration says.
+
+        A configuration that cannot be read ends the command with 78; one that this user may not
+        read leaves the usual places, and that is said.
+        """
+        from m365gw.config.places import Places
+        from m365gw.config.problems import ConfigError
+
+        try:
+            places = Places(self.config)
+            place = places.of(setting)
+        except ConfigError as error:
+            _show_problems(error)
+        if places.unread and not self.is_told:
+            self.is_told = True
+            click.echo(
+                f"You may not read {places.unread}: this looks in the usual places.", err=True
+            )
+        return place
+
+    @property
+    def settings(self) -> Any:
+        """The settings, read when first wanted. A wrong configuration ends the command with 78."""
+        if self.loaded is None:
+            self.loaded = load_or_exit(self.config)
+        return self.loaded.settings
+
+
+def load_or_exit(config: str | None) -> Any:
+    """Load the configuration; show every problem and exit with 78 when it is wrong."""
+    from m365gw.config.load import load
+    from m365gw.config.problems import ConfigError
+
+    try:
+        return load(config)
+    except ConfigError as error:
+        _show_problems(error)
+
+
+def _show_problems(error: Exception) -> NoReturn:
+    from m365gw.cli.words import escaped
+
+    for line in str(error).splitlines():
+        click.echo(escaped(line), err=True)
+    raise click.exceptions.Exit(EX_CONFIG)
+
+
+@click.command(
+    cls=CommandsByName,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The service itself is: twistd -n m365gw --config FILE",
+)
+@click.option(
+    "--config",
+    "-c",
+    metavar="FILE",
+    help="Configuration file.  [default: $M365GW_CONFIG, /etc/m365gw/m365gw.toml]",
+)
+@click.version_option(__version__, prog_name="m365gw")
+@click.pass_context
+def main(ctx: click.Context, config: str | None) -> None:
+    """m365gw takes mail from anything that speaks SMTP, keeps it safe on disk, and hands it to
+    Microsoft 365 with modern sign-in (OAuth 2.0).
+
+    To see it work:   m365gw demo
+    """
+    ctx.obj = Invocation(config)

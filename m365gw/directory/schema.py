@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0004"  # of the tables below
+REVISION = "0005"  # of the tables below
 
 metadata = MetaData(
     naming_convention={
