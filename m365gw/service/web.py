@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -13,7 +13,17 @@ from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk, Disk
 from m365gw.admin.web.live import Live
-from m365gw.admin.web.pages import bulk, login, message, overview, queue
+from m365gw.admin.web.pages import (
+    bulk,
+    login,
+    mailbox_actions,
+    mailbox_form,
+    mailbox_set_up,
+    mailboxes,
+    message,
+    overview,
+    queue,
+)
 from m365gw.admin.web.server import WebServer
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
@@ -33,6 +43,12 @@ from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
 
 THREADS: Final = 4  # for passwords, the directory and looks into the spool
+
+# In the order in which the navigation shows those that stand in it.
+PAGES: Final = (
+    *(overview, queue, bulk, message),
+    *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
+)
 
 _diagnostics = Logger()
 
@@ -70,6 +86,7 @@ class Web:
             sign_ins=accounts.sign_ins,
             test_mails=accounts.test_mails,
             changes=accounts.changes,
+            by_hours=self._by_hours,
             incident_desk=parts.desk,
             examines=examination,
         )
@@ -79,7 +96,7 @@ class Web:
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
         self._live = Live(visits=visits, clock=reactor, signs=self._signs)
         login.add(console, self._sign_in)
-        for pages in (overview, queue, bulk, message):
+        for pages in PAGES:
             pages.add(console, desk)
         console.stream("/live", self._live.begin)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, log)
@@ -116,10 +133,17 @@ class Web:
         except SpoolError:
             return Disk(None, minimum)
 
+    def _by_hours(self, address: str) -> Sequence[int]:
+        try:
+            return self._parts.mail_out.governor.by_hours(address)
+        except SpoolError:
+            return []
+
     def _note(self, by: str, what: str, subject: str) -> None:
         """A change, in the log at once and in the directory soon."""
         self._parts.log.emit("web.change", "web", by=by, action=what, subject=subject)
-        _in_background(self._keep(f"console: {by}", f"queue.{what}", subject))
+        action = what if "." in what else f"queue.{what}"
+        _in_background(self._keep(f"console: {by}", action, subject))
 
     async def _keep(self, by: str, what: str, subject: str) -> None:
         def write() -> None:

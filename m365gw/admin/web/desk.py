@@ -38,7 +38,10 @@ class Disk:
 
 
 class Audit(Protocol):
-    """Where every change is noted: who, what, to what."""
+    """Where every change is noted: who, what, to what.
+
+    `what` is an action of the queue ("hold"), or says of what it is ("mailbox.paused").
+    """
 
     def __call__(self, by: str, what: str, subject: str) -> None: ...
 
@@ -66,6 +69,7 @@ class Desk:
     sign_ins: SigningIn
     test_mails: Sending
     changes: Callable[[int, int | None], Awaitable[list[Change]]]  # the audit, newest first
+    by_hours: Callable[[str], Sequence[int]]  # recipients of a mailbox in each of the last hours
     incident_desk: incident_api.Desk
     examines: Examines
 

@@ -44,6 +44,8 @@ class Templates:
             "count": lambda number: f"{number:,}",
             "moment": words.moment,
             "clock": _clock,
+            "day": _day,
+            "day_clock": _day_clock,
             "machine_time": _machine_time,
         }
         self._known.filters |= filters
@@ -70,6 +72,16 @@ def _readable(value: Any) -> Any:
 def _clock(at: float) -> str:
     """The time of day in the zone of the gateway: "04:59:25"."""
     return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def _day(at: float) -> str:
+    """The day in the zone of the gateway: "21 Nov 2026"."""
+    return time.strftime("%d %b %Y", time.localtime(at))
+
+
+def _day_clock(at: float) -> str:
+    """Day and time for a narrow column: "21 Nov, 04:59"."""
+    return time.strftime("%d %b, %H:%M", time.localtime(at))
 
 
 def _machine_time(at: float) -> str:

@@ -82,6 +82,12 @@ class Rolling:
             place = int(step) % len(self.counts)
             self.counts[place] = max(0.0, self.counts[place] - count)
 
+    def by_steps(self, now: float) -> list[int]:
+        """The count of each step, the oldest first; the last has only begun."""
+        self._roll(now)
+        size = len(self.counts)
+        return [round(self.counts[(int(self.last) + 1 + age) % size]) for age in range(size)]
+
     def wait(self, limit: int, now: float) -> float:
         """Seconds until less than `limit` is counted, if nothing more comes; 0: already so."""
         surplus = self.used(now) - limit

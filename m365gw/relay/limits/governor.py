@@ -231,6 +231,10 @@ class Governor:
             recipients_per_message=self._per_message(budget, now),
         )
 
+    def by_hours(self, mailbox: str) -> list[int]:
+        """Recipients sent to in each of the last hours, as the day's limit counts them."""
+        return self._budget(mailbox).day.by_steps(self.ledger.now())
+
     # -- within
 
     def _budget(self, name: str) -> Budget:

@@ -27,7 +27,7 @@ from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk, Disk
 from m365gw.admin.web.live import Live
-from m365gw.admin.web.pages import bulk, login, message, overview, queue
+from m365gw.admin.web.pages import login
 from m365gw.admin.web.request import site
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
@@ -41,6 +41,7 @@ from m365gw.directory.web_sessions import WebSessions
 from m365gw.events import EventLog
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
+from m365gw.service.web import PAGES
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.spool import operations
 from m365gw.spool.names import Entry
@@ -244,6 +245,7 @@ class Stage:
             sign_ins=self.sign_ins,
             test_mails=self.test_mails,
             changes=self.registry.changes,
+            by_hours=lambda address: [0] * 20 + [4, 7, 3, 0, 1],
             incident_desk=self.incident_desk,
             examines=self.examination,
         )
@@ -253,7 +255,7 @@ class Stage:
         self.signs: dict[str, Any] = {"queue": 0}
         self.live = Live(visits=self.visits, clock=self.clock, signs=lambda: dict(self.signs))
         login.add(self.console, sign_in)
-        for pages in (overview, queue, bulk, message):
+        for pages in PAGES:
             pages.add(self.console, self.desk)
         self.console.stream("/live", self.live.begin)
         self.site = site(self.console.resource(is_tls=False), self.clock)
