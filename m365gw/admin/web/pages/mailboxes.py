@@ -30,7 +30,7 @@ def add(console: Console, desk: Desk) -> None:
     """Put the pages in."""
     pages = _Pages(desk)
     console.section("Mailboxes", "/mailboxes", "mailbox")
-    console.get("/mailboxes", pages.list)
+    console.get("/mailboxes", pages.all)
     console.get("/mailboxes/<address>", pages.show)
 
 
@@ -48,7 +48,7 @@ class _Pages:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def list(self, view: View) -> Answer:
+    async def all(self, view: View) -> Answer:
         rows = await self._desk.registry.mailboxes()
         text, group = view.query.get("q").casefold(), view.query.get("state")
         fit = [each for each in rows if text in each["address"].casefold()]
