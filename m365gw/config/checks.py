@@ -22,6 +22,7 @@ from m365gw.config.exit_checks import exit_faults
 from m365gw.config.listener_checks import listener_faults
 from m365gw.config.mailbox_checks import mailbox_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
+from m365gw.config.self_service_checks import self_service_faults
 from m365gw.config.settings import Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
 from m365gw.config.web_checks import web_faults
@@ -64,6 +65,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _reports(settings)
     yield from alert_faults(settings.alerts, _addresses(settings))
     yield from web_faults(settings.web)
+    yield from self_service_faults(settings, [*PRESETS, *settings.cloud])
     for table in ("limits", "logins", "governor"):
         for name, value in attrs.asdict(getattr(settings, table)).items():
             if isinstance(value, int | float) and value <= 0 and name not in MAY_BE_ZERO:
@@ -122,6 +124,12 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
         here: KeyPath = ("mailbox", number)
         yield from mailbox_faults(here, mailbox, clouds)
         yield from exit_faults(here, mailbox, without_graph)
+        if mailbox.sign_in and mailbox.sign_in not in [each.name for each in settings.sign_in]:
+            yield (
+                (*here, "sign_in"),
+                f'there is no [[sign_in]] "{mailbox.sign_in}" any more',
+                "Put it back under that name, or let the person sign in anew by another one.",
+            )
 
 
 def _clouds(settings: Settings) -> Iterator[Fault]:

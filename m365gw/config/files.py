@@ -14,6 +14,7 @@ from pathlib import Path
 
 from m365gw.config.key_pairs import Unusable, read_pairs
 from m365gw.config.mailboxes import Mailbox
+from m365gw.config.self_service import SignIn
 from m365gw.config.settings import Settings, Tls
 from m365gw.config.sources import Fault, KeyPath
 
@@ -27,13 +28,15 @@ def faults(settings: Settings) -> Iterator[Fault]:
         yield from _pair(("tls", "extra", number), extra.certificate, extra.key)
     for number, mailbox in enumerate(settings.mailbox):
         yield from _app_certificate(("mailbox", number, "certificate_file"), mailbox)
+    for number, app in enumerate(settings.sign_in):
+        yield from _app_certificate(("sign_in", number, "certificate_file"), app)
     for name, cloud in settings.cloud.items():
         yield from _unreadable(("cloud", name, "ca_file"), cloud.ca_file)
     for number, webhook in enumerate(settings.alerts.webhook):
         yield from _unreadable(("alerts", "webhook", number, "ca_file"), webhook.ca_file)
 
 
-def _app_certificate(here: KeyPath, mailbox: Mailbox) -> Iterator[Fault]:
+def _app_certificate(here: KeyPath, mailbox: Mailbox | SignIn) -> Iterator[Fault]:
     """The faults of what an app signs in with."""
     file = mailbox.certificate_file
     unreadable = list(_unreadable(here, file))

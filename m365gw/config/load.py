@@ -20,12 +20,13 @@ from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all
 from m365gw.config.problems import ConfigError, Problem
+from m365gw.config.self_service import SignIn, with_app
 from m365gw.config.settable import Configured
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
 from m365gw.config.web import FIRST_PLACE
 
-T = TypeVar("T", Mailbox, Directory, Webhook)
+T = TypeVar("T", Mailbox, SignIn, Directory, Webhook)
 
 
 @frozen
@@ -96,13 +97,12 @@ def _with_absolute_files(value: Any, tree: Tree, path: KeyPath) -> Any:
 def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Problem]]:
     """The settings with each secret read from its file, where one is named."""
     problems: list[Problem] = []
-    mailboxes = tuple(
-        _with_secret(row, "certificate_passphrase", tree, ("mailbox", number), problems)
-        for number, row in enumerate(
-            _with_secret(mailbox, "client_secret", tree, ("mailbox", number), problems)
-            for number, mailbox in enumerate(settings.mailbox)
-        )
-    )
+    mailboxes, apps = list(settings.mailbox), list(settings.sign_in)
+    for name in ("client_secret", "certificate_passphrase"):
+        for number, mailbox in enumerate(mailboxes):
+            mailboxes[number] = _with_secret(mailbox, name, tree, ("mailbox", number), problems)
+        for number, app in enumerate(apps):
+            apps[number] = _with_secret(app, name, tree, ("sign_in", number), problems)
     directory = _with_secret(settings.directory, "url", tree, ("directory",), problems)
     webhooks = list(settings.alerts.webhook)
     for number in range(len(webhooks)):
@@ -110,7 +110,13 @@ def _with_secrets(settings: Settings, tree: Tree) -> tuple[Settings, list[Proble
             here = ("alerts", "webhook", number)
             webhooks[number] = _with_secret(webhooks[number], name, tree, here, problems)
     alerts = attrs.evolve(settings.alerts, webhook=tuple(webhooks))
-    known = attrs.evolve(settings, mailbox=mailboxes, directory=directory, alerts=alerts)
+    known = attrs.evolve(
+        settings,
+        mailbox=tuple(with_app(mailbox, apps) for mailbox in mailboxes),
+        sign_in=tuple(apps),
+        directory=directory,
+        alerts=alerts,
+    )
     return known, problems
 
 

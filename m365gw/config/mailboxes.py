@@ -68,6 +68,15 @@ class Mailbox:
         "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
     )
     exit: Exit = setting("smtp", "How mail leaves: smtp, or graph where SMTP AUTH is forbidden.")
+    sign_in: str = setting(
+        "",
+        "The [[sign_in]] by which a person made this mailbox at /me. Tenant, client_id, "
+        "credentials, cloud and exit are those of that table, as they are now.",
+    )
+    account: str = setting("", "Whose mailbox it then is: the id of the account at Microsoft.")
+    until_empty: bool = setting(
+        False, "true: that person has left; it is removed once no mail waits for it."
+    )
     fallback: Fallback = setting(
         "",
         "The other exit: graph, when SMTP AUTH is forbidden for the mailbox; smtp, for what Graph "

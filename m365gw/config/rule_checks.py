@@ -18,7 +18,7 @@ def rule_faults(here: KeyPath, rule: Permissions, mailboxes: Sequence[str]) -> I
         yield (*here, "senders"), "is empty, so nothing may be sent", remedy
     for name in ("senders", "recipients", "deny_recipients"):
         for pattern in getattr(rule, name):
-            yield from _pattern((*here, name), pattern, is_sender=name == "senders")
+            yield from pattern_fault((*here, name), pattern, is_sender=name == "senders")
     if rule.default_from:
         path = (*here, "default_from")
         yield from address_fault(path, rule.default_from)
@@ -48,7 +48,8 @@ def address_fault(path: KeyPath, address: str) -> Iterator[Fault]:
         yield path, f'"{address}" is not a mail address', "Write user@example.com."
 
 
-def _pattern(path: KeyPath, pattern: str, *, is_sender: bool) -> Iterator[Fault]:
+def pattern_fault(path: KeyPath, pattern: str, *, is_sender: bool) -> Iterator[Fault]:
+    """The fault of what should be an address or a pattern of addresses."""
     remedy = 'Write user@example.com, "*@example.com", "*@*.example.com" or "*".'
     try:
         parse_pattern(pattern)

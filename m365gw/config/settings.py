@@ -21,6 +21,8 @@ from m365gw.config.logins import Logins, Password
 from m365gw.config.mailboxes import CustomCloud as CustomCloud
 from m365gw.config.mailboxes import Mailbox as Mailbox
 from m365gw.config.permissions import Permissions
+from m365gw.config.self_service import SelfService as SelfService
+from m365gw.config.self_service import SignIn as SignIn
 from m365gw.config.web import Web
 
 TlsMode = Literal["none", "starttls", "require", "implicit", "auto"]
@@ -229,6 +231,12 @@ class Settings:
     logins: Logins = setting(Logins(), "How many passwords may be tried, and how fast.")
     governor: Governor = setting(Governor(), "Microsoft's limits, kept before they bite.")
     web: Web = setting(Web(), "The console: where, and for how long.")
+    sign_in: tuple[SignIn, ...] = setting(
+        (), "App registrations by which people may sign in at the page /me."
+    )
+    self_service: SelfService = setting(
+        SelfService(), "The page /me: people get an SMTP password for their own mailbox."
+    )
     log: Log = setting(Log(), "What is logged and how.")
     alerts: Alerts = setting(Alerts(), "Who is told of incidents.")
 

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from m365gw.config import checks
 from m365gw.config.problems import Problem
+from m365gw.config.self_service import with_app
 from m365gw.config.settable import places_of, with_values
 from m365gw.config.settings import Settings
 from m365gw.config.sources import KeyPath
@@ -90,6 +91,7 @@ def _beside(configured: Settings, made: Made) -> _Beside:
         rows[table] = [
             row for row in made.of(table) if key_of(table, getattr(row, name)) not in locked
         ]
+    rows["mailbox"] = [with_app(each, configured.sign_in) for each in rows["mailbox"]]
     given = places_of(configured)
     return _Beside(rows, {each.key: each.value for each in made.settings if each.key not in given})
 

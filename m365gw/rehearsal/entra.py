@@ -25,6 +25,7 @@ from m365gw.rehearsal.tokens import Tokens
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"  # all personal accounts are in this one
 SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
 
 Form = Mapping[str, str]
@@ -81,9 +82,9 @@ class Entra:
             "rehearsal": "m365gw rehearsal, not Microsoft",
         }
 
-    def issuer(self) -> str:
+    def issuer(self, tenant_id: str = "") -> str:
         """Who issues tokens: an address that can only be a rehearsal's."""
-        return f"{self.base}/{self.tenant.tenant_id}/m365gw-rehearsal/v2.0"
+        return f"{self.base}/{tenant_id or self.tenant.tenant_id}/m365gw-rehearsal/v2.0"
 
     def device_code(self, name: str, form: Form) -> dict[str, Any]:
         """The answer to a device authorization request (RFC 8628 3.2)."""
@@ -220,6 +221,7 @@ class Entra:
             raise Declined(50034)
         if not user.enabled:
             raise Declined(50057)
+        tenant_id = PERSONAL_TENANT if user.personal else self.tenant.tenant_id
         access = self.tokens.issue(self.issuer(), app, user.name, resource, scopes)
         answer = self._answer(access)
         answer["scope"] = " ".join(f"{resource}/{scope}" for scope in sorted(scopes))
@@ -229,7 +231,7 @@ class Entra:
         if "openid" in asked:
             now = int(self.clock.seconds())
             claims = {
-                "iss": self.issuer(),
+                "iss": self.issuer(tenant_id),
                 "aud": app.client_id,
                 "iat": now,
                 "nbf": now,
@@ -237,7 +239,7 @@ class Entra:
                 "preferred_username": user.name,
                 "name": f"{user.name} (rehearsal)",
                 "oid": user.object_id,
-                "tid": self.tenant.tenant_id,
+                "tid": tenant_id,
                 "sub": user.object_id,
                 "ver": "2.0",
             }
@@ -247,7 +249,7 @@ class Entra:
                 f"{_b64u({'alg': 'none'})}.{_b64u(claims)}.{_b64u({'rehearsal': 1})}"
             )
         if form.get("client_info") == "1":
-            answer["client_info"] = _b64u({"uid": user.object_id, "utid": self.tenant.tenant_id})
+            answer["client_info"] = _b64u({"uid": user.object_id, "utid": tenant_id})
         return answer
 
 

@@ -29,6 +29,7 @@ _NAMES = {
     "client": "login",
     "network": "cidr",
     "local": "user",
+    "sign_in": "name",
 }
 
 

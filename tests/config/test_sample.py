@@ -38,6 +38,8 @@ TABLES: dict[str, type[Any]] = {
     "logins": model.Logins,
     "governor": model.Governor,
     "web": model.Web,
+    "self_service": model.SelfService,
+    "sign_in": model.SignIn,
     "log": model.Log,
     "alerts": model.Alerts,
     "alerts.webhook": Webhook,

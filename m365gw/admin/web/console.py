@@ -37,7 +37,7 @@ from m365gw.admin.web.view import (
     fields_of,
     local_path,
 )
-from m365gw.admin.web.visits import Visits, is_token, new_key, token_of
+from m365gw.admin.web.visits import Visits, digest_of, is_token, new_key, token_of
 from m365gw.config.web import Web
 from m365gw.directory.database import DirectoryError
 from m365gw.directory.operators import Role
@@ -139,6 +139,8 @@ class Console:
             view,
             operator=SignedIn(session.login, session.role) if session else None,
             session=session.digest if session else "",
+            browser=digest_of(request.key),
+            browsers=frozenset(map(digest_of, request.keys)),
             token=token_of(request.key),
         )
         if request.is_too_long:

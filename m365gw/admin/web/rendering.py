@@ -13,7 +13,7 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.assets import Assets
 from m365gw.admin.web.request import WebRequest
 from m365gw.admin.web.templates import Templates
-from m365gw.admin.web.view import Answer, File, Page, Redirect, View, local_path
+from m365gw.admin.web.view import Answer, Away, File, Page, Redirect, View, local_path
 
 UNFORESEEN: Final = Refusal(
     500,
@@ -21,6 +21,8 @@ UNFORESEEN: Final = Refusal(
     "It was not foreseen. Mail flows on.",
     "The log of the gateway says where; those who maintain it will want to see it.",
 )
+
+MOST_TOASTED: Final = 1000  # browsers that were not told yet; the oldest give way
 
 _diagnostics = Logger()
 
@@ -41,12 +43,17 @@ class Rendering:
         self.sections: list[Section] = []
         self._hostname = hostname
         self._templates = Templates(assets)
-        self._toasts: defaultdict[str, list[Redirect]] = defaultdict(list)  # by session
+        self._toasts: defaultdict[str, list[Redirect]] = defaultdict(list)  # by browser
 
     def octets(self, request: WebRequest, view: View, answer: Answer) -> bytes:
         """The body of the answer, once its head is set."""
         if isinstance(answer, Redirect):
             return self._redirect(request, view, answer)
+        if isinstance(answer, Away):
+            if answer.key is not None:
+                request.give_key(answer.key)
+            request.go_to(answer.url)
+            return b""
         if isinstance(answer, File):
             return _file(request, answer)
         try:
@@ -58,19 +65,21 @@ class Rendering:
             return self._page(request, view, refused(UNFORESEEN))
 
     def _redirect(self, request: WebRequest, view: View, answer: Redirect) -> bytes:
-        if answer.toast and view.session:
-            self._toasts[view.session].append(answer)
+        if answer.toast:
+            self._toasts[view.browser].append(answer)
+            if len(self._toasts) > MOST_TOASTED:
+                del self._toasts[next(iter(self._toasts))]
         if answer.key is not None:
-            self._toasts.pop(view.session, None)
-            request.give_key(answer.key)
+            self._toasts.pop(view.browser, None)
+            request.give_key(answer.key, answer.to)
         request.go_to(local_path(answer.to))
         return b""
 
     def _page(self, request: WebRequest, view: View, answer: Page) -> bytes:
         is_whole = not view.part or answer.status >= 400
         toasts: Sequence[Redirect] = ()
-        if is_whole and view.session:
-            toasts = self._toasts.pop(view.session, ())
+        if is_whole:
+            toasts = self._toasts.pop(view.browser, ())
         frame = {
             "view": view,
             "sections": self.sections,

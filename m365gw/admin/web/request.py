@@ -7,6 +7,7 @@ to the pages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -22,7 +23,8 @@ from m365gw.admin.web.safety import secure
 from m365gw.admin.web.visits import is_key
 
 COOKIE: Final = b"m365gw"
-SECURE_COOKIE: Final = b"__Host-m365gw"  # no other host can plant it; only over https
+OWN_COOKIE: Final = b"m365gw-me"  # of people at /me, who are no operators
+SECURE: Final = b"__Host-"  # before a name: no other host can plant it; only over https
 
 _METHODS = (b"GET", b"HEAD", b"POST")
 
@@ -31,7 +33,8 @@ class WebRequest(ApiRequest):
     """A request to the console. `arrival` and `key` are set at the door."""
 
     arrival: Arrival
-    key = ""  # the cookie of the browser, "" when it has none that may be ours
+    key = ""  # the cookie of the browser for this part, "" when it has none that may be ours
+    keys: frozenset[str] = frozenset()  # all its cookies that may be ours
     has_left = False
 
     def connectionLost(self, reason: Any) -> None:
@@ -67,16 +70,18 @@ class WebRequest(ApiRequest):
         return self.header(b"x-live") == "1"
 
     def read_key(self) -> None:
-        """Find the cookie of the browser."""
-        said: bytes | None = self.getCookie(self._cookie)  # type: ignore[no-untyped-call]
-        key = (said or b"").decode("latin-1")
-        self.key = key if is_key(key) else ""
+        """Find the cookies of the browser."""
+        self.key = self._cookie(cookie_of(self.path_text))
+        keys = (self._cookie(name) for name in (COOKIE, OWN_COOKIE))
+        self.keys = frozenset(filter(None, keys))
 
-    def give_key(self, key: str) -> None:
-        """Give the browser another cookie; "": take it away."""
-        self.key = key
+    def give_key(self, key: str, path: str = "") -> None:
+        """Give the browser another cookie, for the part with this path; "": take it away."""
+        name = cookie_of(path or self.path_text)
+        if name == cookie_of(self.path_text):
+            self.key = key
         self.addCookie(  # type: ignore[no-untyped-call]  # Twisted's
-            self._cookie,
+            self._named(name),
             key.encode("ascii"),
             path=b"/",
             secure=self.arrival.is_https,
@@ -86,7 +91,7 @@ class WebRequest(ApiRequest):
         )
 
     def go_to(self, path: str) -> None:
-        """Answer that the browser shall go there."""
+        """Answer that the browser shall go there: a path, or an address elsewhere."""
         where = quote(path, safe="/?&=%+:@,;~!$'()*-._").encode("ascii")
         if self.is_htmx:
             self.responseHeaders.setRawHeaders(b"hx-redirect", [where])
@@ -94,9 +99,18 @@ class WebRequest(ApiRequest):
             self.setResponseCode(303)
             self.responseHeaders.setRawHeaders(b"location", [where])
 
-    @property
-    def _cookie(self) -> bytes:
-        return SECURE_COOKIE if self.arrival.is_https else COOKIE
+    def _cookie(self, name: bytes) -> str:
+        said: bytes | None = self.getCookie(self._named(name))  # type: ignore[no-untyped-call]
+        key = (said or b"").decode("latin-1")
+        return key if is_key(key) else ""
+
+    def _named(self, name: bytes) -> bytes:
+        return SECURE + name if self.arrival.is_https else name
+
+
+def cookie_of(path: str) -> bytes:
+    """The cookie of the part of the site that a path is in."""
+    return OWN_COOKIE if re.match(r"/(?:me|auth)(?:[/?]|$)", path) else COOKIE
 
 
 class Doorstep(Resource):

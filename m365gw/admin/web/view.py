@@ -77,6 +77,8 @@ class View:
     arrival: Arrival
     operator: SignedIn | None = None  # None only on pages that are there for everybody
     session: str = ""  # the digest of its id, "" without
+    browser: str = ""  # the digest of the browser's cookie for this part of the site
+    browsers: frozenset[str] = frozenset()  # those of all its cookies of ours
     token: str = ""  # what every form of this page has to send back
     query: Fields = Fields()
     form: Fields = Fields()
@@ -101,15 +103,24 @@ class Page:
 
 @frozen
 class Redirect:
-    """Go elsewhere in the console; `toast` is said there, once.
+    """Go elsewhere on this site; `toast` is said there, once.
 
-    `key` is a new cookie for the browser: of a session that begins, or "" when it ends.
+    `key` is a new cookie for the browser, for the part of the site it leads to: of a session that
+    begins, or "" when it ends.
     """
 
     to: str
     toast: str = ""
     tone: Tone = "good"
     key: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Away:
+    """Go to another site: to Microsoft's sign-in page. Never where a request has named."""
+
+    url: str = field(repr=False)  # has the state of the sign-in in it
+    key: str | None = field(default=None, repr=False)  # as that of a Redirect
 
 
 @frozen
@@ -120,7 +131,7 @@ class File:
     name: str
 
 
-Answer = Page | Redirect | File
+Answer = Page | Redirect | Away | File
 PageFunction = Callable[[View], Answer | Awaitable[Answer]]
 
 

@@ -30,7 +30,8 @@ from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from m365gw.relay.tokens.failures import Grant, TokenUnavailable, unavailable
 from m365gw.relay.tokens.flows import AppFlow, Flow, IdentityFlow
 from m365gw.relay.tokens.https import Fault, https_session
-from m365gw.relay.tokens.user_flow import UserFlow, used_at
+from m365gw.relay.tokens.person import Person
+from m365gw.relay.tokens.user_flow import UserFlow, store_sign_in, used_at
 from m365gw.relay.tokens.web_sign_in import WebSignIn
 
 __all__ = ["CredentialEnd", "DeviceSignIn", "TokenUnavailable", "Tokens", "WebSignIn"]
@@ -175,16 +176,26 @@ class Tokens:
         """
         return await self._calls.call(sign_in.poll, self._vault)
 
-    async def begin_web_sign_in(self, mailbox: Mailbox, redirect_uri: str) -> WebSignIn:
+    async def begin_web_sign_in(
+        self, mailbox: Mailbox, redirect_uri: str, hint: str | None = None
+    ) -> WebSignIn:
         """Start a sign-in on Microsoft's page. Raises `TokenUnavailable`."""
         cloud = self._clouds[mailbox.cloud]
         return await self._calls.call(
-            WebSignIn.begin, mailbox, cloud, self._open_session, redirect_uri
+            WebSignIn.begin, mailbox, cloud, self._open_session, redirect_uri, hint
         )
 
     async def finish_web_sign_in(self, sign_in: WebSignIn, arguments: Mapping[str, str]) -> None:
         """End it with what the browser brought back. Raises `TokenUnavailable`."""
         await self._calls.call(sign_in.finish, arguments, self._vault)
+
+    async def finish_as_person(self, sign_in: WebSignIn, arguments: Mapping[str, str]) -> Person:
+        """End it as whoever signed in; nothing is stored. Raises `TokenUnavailable`."""
+        return await self._calls.call(sign_in.person, arguments, self._vault)
+
+    async def keep_person(self, person: Person, mailbox: Mailbox) -> None:
+        """Store that sign-in as the one of a mailbox. Raises `TokenUnavailable`."""
+        await self._calls.call(store_sign_in, self._vault, mailbox, person.cache)
 
     def signed_in_by_person(self) -> list[Mailbox]:
         """The mailboxes that live on a person's sign-in."""

@@ -103,6 +103,12 @@ def keep_sign_in(app: Any, answer: Mapping[str, Any], mailbox: Mailbox, vault: S
     accounts = [each for each in app.get_accounts() if each["username"].casefold() == wanted]
     if not accounts:
         raise _wrong_account(mailbox, answer.get("id_token_claims") or {})
+    demand_refresh_token(app, answer, mailbox)
+    store_sign_in(vault, mailbox, app.token_cache.serialize().encode())
+
+
+def demand_refresh_token(app: Any, answer: Mapping[str, Any], mailbox: Mailbox) -> None:
+    """Returns when the sign-in lasts. Raises `TokenUnavailable`."""
     if not answer.get("refresh_token") and not _refresh_tokens(app.token_cache.serialize()):
         raise misconfigured(
             "no-refresh-token",
@@ -111,7 +117,6 @@ def keep_sign_in(app: Any, answer: Mapping[str, Any], mailbox: Mailbox, vault: S
             "Allow the app offline_access: Entra admin centre > App registrations > the app > API"
             " permissions > Microsoft Graph > Delegated > offline_access; then sign in again.",
         )
-    store_sign_in(vault, mailbox, app.token_cache.serialize().encode())
 
 
 def used_at(vault: SecretStore, mailbox: Mailbox) -> float:

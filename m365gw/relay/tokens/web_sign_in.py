@@ -34,6 +34,7 @@ from m365gw.relay.tokens.applications import (
 )
 from m365gw.relay.tokens.failures import TokenUnavailable, unavailable
 from m365gw.relay.tokens.https import Fault, fault_of
+from m365gw.relay.tokens.person import Person, person_of
 from m365gw.relay.tokens.user_flow import keep_sign_in
 
 LIFETIME: Final = 900.0  # seconds a sign-in may take
@@ -57,19 +58,25 @@ class WebSignIn:
 
     @classmethod
     def begin(
-        cls, mailbox: Mailbox, cloud: Cloud, open_session: OpenSession, redirect_uri: str
+        cls,
+        mailbox: Mailbox,
+        cloud: Cloud,
+        open_session: OpenSession,
+        redirect_uri: str,
+        hint: str | None = None,
     ) -> WebSignIn:
         """Where to send the browser. Asks Entra for its addresses. Raises `TokenUnavailable`.
 
         `redirect_uri` must be registered with the app letter by letter; for `http://localhost` the
-        port does not count.
+        port does not count. `hint` is the account that Microsoft's page proposes: that of the
+        mailbox unless another one is given, "" for none.
         """
         app, client = make_application(mailbox, cloud, open_session)
         client.close()
         flow = app.initiate_auth_code_flow(
             [cloud.person_scope(mailbox.exit)],
             redirect_uri=redirect_uri,
-            login_hint=mailbox.signs_in,
+            login_hint=(mailbox.signs_in if hint is None else hint) or None,
             prompt="select_account",
             response_mode="query",
         )
@@ -89,6 +96,21 @@ class WebSignIn:
         an error, is not to this sign-in, comes late or twice, or is another account's. One that is
         not to this sign-in does not end it.
         """
+        app, answer = self._redeemed(arguments, vault)
+        keep_sign_in(app, answer, self._mailbox, vault)
+
+    def person(self, arguments: Mapping[str, str], vault: SecretStore) -> Person:
+        """The same for whoever it was that signed in; nothing is stored.
+
+        Raises `TokenUnavailable`, also for an account that the app is not for.
+        """
+        app, answer = self._redeemed(arguments, vault)
+        return person_of(app, answer, self._mailbox, self._cloud)
+
+    def _redeemed(
+        self, arguments: Mapping[str, str], vault: SecretStore
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The application that has the tokens, and Entra's answer."""
         if not hmac.compare_digest(arguments.get("state", "").encode(), self.state.encode()):
             raise self._ended("signin-foreign", "The answer is not to this sign-in.")
         if self._is_used:
@@ -100,10 +122,12 @@ class WebSignIn:
             raise unavailable(fault_of(Fault(400), arguments), self._mailbox)
         if not arguments.get("code"):
             raise self._ended("signin-no-code", "The browser came back without a code.")
-        self._redeem(dict(arguments), vault)
+        return self._redeem(dict(arguments), vault)
 
-    def _redeem(self, arguments: dict[str, str], vault: SecretStore) -> None:
-        """The code for tokens, which are stored if they are those of the right account."""
+    def _redeem(
+        self, arguments: dict[str, str], vault: SecretStore
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The code for tokens."""
         cache = msal.SerializableTokenCache()
         applications = Applications(self._mailbox, self._cloud, self._open_session, vault)
         told: list[tuple[Any, Mapping[str, Any]]] = []
@@ -117,8 +141,7 @@ class WebSignIn:
             return answer
 
         applications.ask(question, cache)
-        app, answer = told[-1]
-        keep_sign_in(app, answer, self._mailbox, vault)
+        return told[-1]
 
     def _ended(self, key: str, what: str) -> TokenUnavailable:
         return TokenUnavailable(

@@ -1,0 +1,1 @@
+"""What a person may do for the own mailbox: the page /me without its pages."""
