@@ -24,6 +24,7 @@ from m365gw.admin.web.pages import (
     overview,
     queue,
 )
+from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.server import WebServer
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
@@ -37,6 +38,7 @@ from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
 from m365gw.service.accounts import Accounts
 from m365gw.service.examination import Examination
+from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
 from m365gw.service.status import Status
 from m365gw.spool.health import SpoolError
@@ -98,17 +100,20 @@ class Web:
         login.add(console, self._sign_in)
         for pages in PAGES:
             pages.add(console, desk)
+        self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
         console.stream("/live", self._live.begin)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, log)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
         self._console.configure(settings.web)
+        self._own.apply(settings.web)
         self._sign_in.configure(settings.logins)
         _in_background(self._server.configure(settings.web))
 
     async def stop(self) -> None:
         """Listen no more, and let go of the threads. The directory goes after it."""
+        self._own.stop()
         self._live.stop()
         await self._server.close()
         await self._threads.stop()

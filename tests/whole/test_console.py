@@ -34,7 +34,11 @@ def chromium(folder: Path) -> Iterator[BrowserContext]:
     """A browser with a profile of its own."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(folder), executable_path=CHROMIUM, args=FLAGS, headless=True
+            str(folder),
+            executable_path=CHROMIUM,
+            args=FLAGS,
+            headless=True,
+            ignore_https_errors=True,  # the rehearsal has a certificate of its own
         )
         context.set_default_timeout(PATIENCE)
         try:

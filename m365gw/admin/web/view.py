@@ -87,6 +87,11 @@ class View:
     names: Mapping[str, str] = field(factory=dict)  # the variable parts of the path
 
     @property
+    def home(self) -> str:
+        """Where to go from a page that leads nowhere."""
+        return "/me" if self.path.startswith(("/me", "/auth/")) else "/"
+
+    @property
     def by(self) -> str:
         """Who asks, as log and audit name them."""
         return self.operator.login if self.operator else ""
