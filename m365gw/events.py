@@ -120,7 +120,7 @@ class EventLog:
         now = self._clock()
         named = [(key.rstrip("_"), value) for key, value in fields.items()]
         for reader in self.readers:
-            reader(now, level, program, event, qid, plain or note, [] if plain else named)
+            reader(now, level, program, event, qid, note, named)
         if self._is_json:
             self._write(self._as_json(now, event, program, qid, level, note, named))
         elif plain:
