@@ -7,8 +7,8 @@ log itself has all of it. Nothing secret is in it, as nothing secret is ever log
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from attrs import field, frozen
 
@@ -74,7 +74,6 @@ class LogTail:
     def __init__(self, kept: int = KEPT) -> None:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self.count = 0  # events so far
-        self.woken: list[Callable[[], Any]] = []  # are called, once, when there is another one
 
     def heard(
         self,
@@ -89,10 +88,6 @@ class LogTail:
         """An event was written (`EventLog.readers`)."""
         self.count += 1
         self._entries.append(Entry(self.count, at, level, program, event, queue_id, note, said))
-        if self.woken:
-            woken, self.woken = self.woken, []
-            for each in woken:
-                each()
 
     def last(self, wanted: Filter, most: int, seen: int = 0) -> list[Entry]:
         """The last events that fit, the oldest first, at most so many; only those behind `seen`."""

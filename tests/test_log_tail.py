@@ -63,11 +63,3 @@ class LogTailTests(SynchronousTestCase):
         """Values from outside are as harmless as in the log itself."""
         self.log.emit("x", "smtpd", note="a\x1b[31m\nb", helo="\u202eevil")
         self.assertEqual(self.words(), ["helo=?evil (a?[31m?b)"])
-
-    def test_whoever_waits_is_woken_once(self) -> None:
-        """By the next event."""
-        heard: list[int] = []
-        self.tail.woken.append(lambda: heard.append(1))
-        self.log.emit("x", "smtpd", note="1")
-        self.log.emit("x", "smtpd", note="2")
-        self.assertEqual(heard, [1])

@@ -17,6 +17,7 @@ from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
 from m365gw.directory.database import DirectoryError
+from m365gw.directory.facts import Facts
 from m365gw.directory.orders import ORDERS, Answer, Order
 from m365gw.directory.registry import Rejected
 from m365gw.directory.vault import VaultError
@@ -32,6 +33,8 @@ class Desk(Protocol):
     def clients(self) -> Rows: ...
 
     def networks(self) -> Rows: ...
+
+    def facts(self) -> Facts: ...
 
     def listeners(self) -> Rows: ...
 

@@ -15,6 +15,7 @@ from m365gw.admin.web.desk import Desk, Disk
 from m365gw.admin.web.live import Live
 from m365gw.admin.web.pages import (
     bulk,
+    log,
     login,
     mailbox_actions,
     mailbox_form,
@@ -23,6 +24,7 @@ from m365gw.admin.web.pages import (
     message,
     overview,
     queue,
+    trace,
 )
 from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.server import WebServer
@@ -33,6 +35,7 @@ from m365gw.directory import audit
 from m365gw.directory.database import DirectoryError
 from m365gw.directory.operators import Operators
 from m365gw.directory.web_sessions import WebSessions
+from m365gw.log_tail import LogTail
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
@@ -50,6 +53,7 @@ THREADS: Final = 4  # for passwords, the directory and looks into the spool
 PAGES: Final = (
     *(overview, queue, bulk, message),
     *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
+    *(log, trace),
 )
 
 _diagnostics = Logger()
@@ -62,11 +66,13 @@ class Web:
         self, parts: Parts, status: Status, accounts: Accounts, examination: Examination
     ) -> None:
         self._parts = parts
-        settings, reactor, log = parts.settings, parts.reactor, parts.log
+        settings, reactor, events = parts.settings, parts.reactor, parts.log
         directory = parts.directory
         self._threads = Threads(reactor, THREADS, "web")
         self._metrics, recent = Metrics(reactor.seconds), Recent(reactor.seconds)
-        log.listeners += [self._metrics.heard, recent.heard]
+        events.listeners += [self._metrics.heard, recent.heard]
+        tail = LogTail()
+        events.readers.append(tail.heard)
         look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
         self._desk = desk = Desk(
             status=status.status,
@@ -91,10 +97,12 @@ class Web:
             by_hours=self._by_hours,
             incident_desk=parts.desk,
             examines=examination,
+            tail=tail,
+            tracing=events.tracing,
         )
         sessions, operators = WebSessions(directory.database), Operators(directory.database)
         visits = Visits(sessions, directory.calls, reactor, settings.web)
-        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, log)
+        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
         self._live = Live(visits=visits, clock=reactor, signs=self._signs)
         login.add(console, self._sign_in)
@@ -102,7 +110,7 @@ class Web:
             pages.add(console, desk)
         self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
         console.stream("/live", self._live.begin)
-        self._server = WebServer(reactor, console, parts.mail_in.certificate, log)
+        self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
@@ -115,6 +123,7 @@ class Web:
         """Listen no more, and let go of the threads. The directory goes after it."""
         self._own.stop()
         self._live.stop()
+        self._console.lines.stop()
         await self._server.close()
         await self._threads.stop()
 

@@ -26,6 +26,7 @@ from werkzeug.exceptions import HTTPException
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.arrival import Arrivals
 from m365gw.admin.web.assets import Assets
+from m365gw.admin.web.line_stream import LineStreams
 from m365gw.admin.web.rendering import UNFORESEEN, Rendering, Section, refused
 from m365gw.admin.web.request import Doorstep, WebRequest
 from m365gw.admin.web.view import (
@@ -52,6 +53,7 @@ class Console:
 
     def __init__(self, web: Web, visits: Visits, clock: IReactorTime, hostname: str) -> None:
         self.visits = visits
+        self.lines = LineStreams(visits=visits, clock=clock)
         self._clock = clock
         self._assets = Assets()
         self._rendering = Rendering(self._assets, hostname)

@@ -22,11 +22,13 @@ from m365gw.admin.states_api import States
 from m365gw.config.settings import Settings
 from m365gw.directory.audit import Change
 from m365gw.incidents import Incident
+from m365gw.log_tail import LogTail
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Calls
 from m365gw.spool.names import Entry
 from m365gw.spool.spool import Spool
+from m365gw.tracing import Tracing
 
 
 @frozen
@@ -72,6 +74,8 @@ class Desk:
     by_hours: Callable[[str], Sequence[int]]  # recipients of a mailbox in each of the last hours
     incident_desk: incident_api.Desk
     examines: Examines
+    tail: LogTail  # the end of the log
+    tracing: Tracing  # the protocol, for who watches
 
     def why_waits(self) -> dict[str, str]:
         """Why each mailbox may not send now, by its address in small letters; "" when it may."""

@@ -57,8 +57,10 @@ class Journal:
 
     def message_refused(self, reply: Reply, sender: str, queue_id: str) -> None:
         """A message, or the MAIL that would have begun it, was refused."""
-        helo = self._identity.helo
-        self._warn("message.refused", queue_id, str(reply), from_=sender, helo=helo)
+        identity = self._identity
+        sasl = {"sasl_username": identity.login} if identity.login else {}
+        told = {"from_": sender, "helo": identity.helo, **sasl}
+        self._warn("message.refused", queue_id, str(reply), **told)
 
     def message_cut_off(self, transaction: Transaction) -> None:
         """A message was begun and never ended."""

@@ -39,6 +39,7 @@ from m365gw.directory.operators import Operators
 from m365gw.directory.sqlite import FILE
 from m365gw.directory.web_sessions import WebSessions
 from m365gw.events import EventLog
+from m365gw.log_tail import LogTail
 from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.service.web import PAGES
@@ -211,6 +212,8 @@ class Stage:
         )
         self.metrics, self.recent = Metrics(self.clock.seconds), Recent(self.clock.seconds)
         self.log.listeners += [self.metrics.heard, self.recent.heard]
+        self.tail = LogTail()
+        self.log.readers.append(self.tail.heard)
         Path(folder, FILE).write_bytes(_new_database())
         database = Database("", folder)
         self.operators, self.sessions = Operators(database), WebSessions(database)
@@ -248,6 +251,8 @@ class Stage:
             by_hours=lambda address: [0] * 20 + [4, 7, 3, 0, 1],
             incident_desk=self.incident_desk,
             examines=self.examination,
+            tail=self.tail,
+            tracing=self.log.tracing,
         )
         self.visits = Visits(self.sessions, calls, self.clock, web)
         self.console = Console(web, self.visits, self.clock, "gw.example.com")
@@ -262,6 +267,7 @@ class Stage:
 
     def close(self) -> None:
         self.live.stop()
+        self.console.lines.stop()
         self.spool.close()
 
     def status(self) -> dict[str, Any]:

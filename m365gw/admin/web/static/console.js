@@ -5,6 +5,7 @@
    dialogs  a button with data-opens="ID" opens <dialog id="ID">
    picking  the box with data-picks="FORM" picks all of a list; data-picked shows how many are
    copying  a button with data-copies="ID" copies the text of an element
+   lines    a list with data-lines="/path" gets lines of that stream; data-pauses="ID" stops it
    toasts   they go by themselves, and sooner when told to
 
    Without it every page works; it is only less lively. */
@@ -117,6 +118,79 @@
   });
   document.addEventListener("htmx:afterSwap", picked);
 
+  /* -- lines of a log */
+
+  const mostLines = 1000;
+
+  const lineOf = (said) => {
+    const item = document.createElement("li");
+    item.dataset.tone = said.tone;
+    const put = (name, text) => {
+      const part = document.createElement(name);
+      part.textContent = text;
+      item.append(part);
+      return part;
+    };
+    put("time", said.clock);
+    put("b", said.mark);
+    if (said.queue_id) put("a", said.queue_id).href = "/queue/" + encodeURIComponent(said.queue_id);
+    put("span", said.text);
+    return item;
+  };
+
+  const follow = (list) => {
+    const state = document.querySelector(`[data-lines-state="${list.id}"]`);
+    const button = document.querySelector(`[data-pauses="${list.id}"]`);
+    const none = list.parentElement.querySelector(".lines-none");
+    let held = [];
+    let isPaused = false;
+    const tell = () => {
+      const count = list.children.length;
+      const waiting = isPaused ? `, paused, ${held.length} new` : "";
+      state.textContent = `${count} ${count === 1 ? "line" : "lines"}${waiting}`;
+      none.hidden = count > 0;
+    };
+    const show = (lines) => {
+      const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+      list.append(...lines.map(lineOf));
+      while (list.children.length > mostLines) list.firstElementChild.remove();
+      if (isAtEnd) list.scrollTop = list.scrollHeight;
+    };
+    const address = new URL(list.dataset.lines, location.href);
+    let stream;
+    const open = () => {
+      stream = new EventSource(address);
+      stream.addEventListener("lines", (event) => {
+        const lines = JSON.parse(event.data);
+        address.searchParams.set("seen", lines[lines.length - 1].number);
+        if (isPaused) held = held.concat(lines).slice(-mostLines);
+        else show(lines);
+        tell();
+      });
+      stream.addEventListener("over", () => {
+        stream.close();
+        location.reload();
+      });
+      stream.onerror = () => { // where it broke off, not where the page began
+        stream.close();
+        setTimeout(open, 3000);
+      };
+    };
+    button.addEventListener("click", () => {
+      isPaused = !isPaused;
+      button.textContent = isPaused ? "Go on" : "Pause";
+      button.setAttribute("aria-pressed", isPaused);
+      if (!isPaused) {
+        show(held);
+        held = [];
+      }
+      tell();
+    });
+    list.scrollTop = list.scrollHeight;
+    open();
+    addEventListener("pagehide", () => stream.close());
+  };
+
   /* -- forms that need no button, and toasts */
 
   document.addEventListener("change", (event) => {
@@ -126,6 +200,7 @@
   const begin = () => {
     listen();
     picked();
+    for (const list of document.querySelectorAll("[data-lines]")) follow(list);
     for (const toast of document.querySelectorAll(".toast[data-tone=good]")) {
       setTimeout(() => toast.remove(), 8000);
     }
