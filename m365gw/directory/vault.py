@@ -63,15 +63,22 @@ class Vault:
         with told_as_vault_error(), self._database.writing() as connection:
             self.put(connection, name, secret)
 
-    def amend(self, name: str, secret: bytes, action: str) -> None:
-        """The same for a secret among settings: they are read anew, and the audit has a line.
+    def replace(self, name: str, old: bytes, secret: bytes) -> bool:
+        """Keep a secret in the place of `old`; it is durable when this returns.
 
-        Raises `VaultError`.
+        False, and nothing was done: by now another one is there, or none. Raises `VaultError`.
         """
         with told_as_vault_error(), self._database.writing() as connection:
-            self.put(connection, name, secret)
-            connection.execute(update(revision).values(number=revision.c.number + 1))
-            note(connection, "gateway", action, name, {})
+            return self._replace(connection, name, old, secret)
+
+    def amend(self, name: str, old: bytes, secret: bytes, action: str) -> bool:
+        """The same for a secret among settings: they are read anew, and the audit has a line."""
+        with told_as_vault_error(), self._database.writing() as connection:
+            is_done = self._replace(connection, name, old, secret)
+            if is_done:
+                connection.execute(update(revision).values(number=revision.c.number + 1))
+                note(connection, "gateway", action, name, {})
+            return is_done
 
     def remove(self, name: str) -> None:
         """Forget a secret, if there is one of that name. Raises `VaultError`."""
@@ -101,6 +108,18 @@ class Vault:
     def drop(self, connection: Connection, name: str) -> None:
         """Remove in somebody's transaction."""
         connection.execute(delete(sealed).where(sealed.c.name == name))
+
+    def _replace(self, connection: Connection, name: str, old: bytes, secret: bytes) -> bool:
+        lock(connection, sealed)
+        row = connection.execute(select(sealed.c.secret).where(sealed.c.name == name)).scalar()
+        if row is None:
+            return False
+        there = self.seal.open(name, row)
+        if there is None:
+            raise VaultError(self.unopened([name]))
+        if there == old:
+            self.put(connection, name, secret)
+        return there == old
 
     def _make_first_key(self, connection: Connection) -> None:
         # A key read before this could be one that a rotation has just removed.

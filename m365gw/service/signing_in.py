@@ -119,6 +119,8 @@ class SigningIn:
 
     def _found(self, name: str, kind: type[Kind]) -> tuple[Mailbox, Kind]:
         under_way = self._under_way.get(name)
+        if under_way is not None:
+            self._mailbox(under_way.mailbox.address)  # nothing is stored for one that was removed
         if under_way is None or not isinstance(under_way.sign_in, kind):
             raise Refusal(404, "This sign-in is over, or never was.", "", "Begin again.")
         return under_way.mailbox, under_way.sign_in

@@ -47,7 +47,8 @@ class VaultTests(DatabaseTestCase):
         before = self.number()
         self.vault.store("certificate a", b"both")
         self.assertEqual(self.number(), before)
-        self.vault.amend("certificate a", b"new one", "mailbox.certificate-retired")
+        retired = "mailbox.certificate-retired"
+        self.assertTrue(self.vault.amend("certificate a", b"both", b"new one", retired))
         self.assertEqual(self.again().load("certificate a"), b"new one")
         self.assertEqual(self.number(), before + 1)
         (line,) = Audit(self.database).changes(1)
@@ -55,6 +56,26 @@ class VaultTests(DatabaseTestCase):
             (line.by, line.action, line.subject),
             ("gateway", "mailbox.certificate-retired", "certificate a"),
         )
+
+    def test_only_what_is_still_there_is_replaced(self) -> None:
+        """What somebody stored or removed meanwhile stays as he left it."""
+        self.vault.store("sign-in a", b"first")
+        self.assertTrue(self.vault.replace("sign-in a", b"first", b"second"))
+        self.assertFalse(self.vault.replace("sign-in a", b"first", b"late"))
+        self.assertEqual(self.again().load("sign-in a"), b"second")
+        before = self.number()
+        self.assertFalse(self.vault.amend("sign-in a", b"first", b"late", "mailbox.changed"))
+        self.assertEqual(self.number(), before)
+        self.vault.remove("sign-in a")
+        self.assertFalse(self.vault.replace("sign-in a", b"second", b"late"))
+        self.assertIsNone(self.again().load("sign-in a"))
+
+    def test_what_does_not_open_is_not_replaced(self) -> None:
+        """Nobody knows whether that was the old one."""
+        self.vault.store("sign-in a", b"first")
+        self.put("sign-in a", b"damaged")
+        self.assertRaises(VaultError, self.vault.replace, "sign-in a", b"first", b"second")
+        self.assertEqual(self.stored("sign-in a"), b"damaged")
 
     def number(self) -> int:
         """The revision of the entries."""

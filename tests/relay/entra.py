@@ -146,8 +146,14 @@ class Store:
             raise VaultError("the vault does not open")
         return self.kept.get(name)
 
-    def amend(self, name: str, secret: bytes, action: str) -> None:
+    def amend(self, name: str, old: bytes, secret: bytes, action: str) -> bool:
+        return self.replace(name, old, secret)
+
+    def replace(self, name: str, old: bytes, secret: bytes) -> bool:
+        if self.load(name) != old:
+            return False
         self.store(name, secret)
+        return True
 
     def store(self, name: str, secret: bytes) -> None:
         if self.is_broken:

@@ -53,9 +53,9 @@ class SigningInTests(TestCase):
     def setUp(self) -> None:
         self.entra, self.clock = Entra(), Clock()
         self.probed: list[str] = []
-        settings = Settings(mailbox=(WEB, APP))
+        self.settings = Settings(mailbox=(WEB, APP))
         tokens = cast(Tokens, self.entra)
-        self.desk = SigningIn(lambda: settings, tokens, self.probed.append, self.clock)
+        self.desk = SigningIn(lambda: self.settings, tokens, self.probed.append, self.clock)
 
     async def begun(self, redirect_uri: str = "") -> str:
         said = await self.desk.begin("Alice@contoso.com", redirect_uri)
@@ -110,6 +110,15 @@ class SigningInTests(TestCase):
         for _ in range(MOST):
             await self.begun()
         self.assertEqual(await self.status(self.desk.poll(first)), 404)
+
+    async def test_of_a_mailbox_that_was_removed(self) -> None:
+        """Nothing is asked and stored for it any more."""
+        by_code, on_a_page = await self.begun(), await self.begun("http://localhost:1")
+        self.settings = Settings(mailbox=(APP,))
+        self.entra.answers = [True, True]
+        self.assertEqual(await self.status(self.desk.poll(by_code)), 404)
+        self.assertEqual(await self.status(self.desk.finish(on_a_page, {"state": "state"})), 404)
+        self.assertEqual(self.probed, [])
 
     async def test_nobody_to_sign_in(self) -> None:
         """A mailbox that is not there, or that signs in by itself."""

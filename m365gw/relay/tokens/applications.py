@@ -49,7 +49,9 @@ class SecretStore(Protocol):
 
     def store(self, name: str, secret: bytes) -> None: ...
 
-    def amend(self, name: str, secret: bytes, action: str) -> None: ...
+    def replace(self, name: str, old: bytes, secret: bytes) -> bool: ...
+
+    def amend(self, name: str, old: bytes, secret: bytes, action: str) -> bool: ...
 
 
 PROVEN: Final = 2  # answers in a row after which a new proof stands alone
@@ -132,7 +134,7 @@ class Applications:
         with suppress(VaultError, Unusable):  # then both stay, which does no harm
             kept = self._vault.load(name)
             if kept is not None and newest_in(kept) == newest:
-                self._vault.amend(name, newest.text(), f"mailbox.{kind}-retired")
+                self._vault.amend(name, kept, newest.text(), f"mailbox.{kind}-retired")
 
 
 def make_application(

@@ -2,7 +2,8 @@
 
 What MSAL knows about such a mailbox (the refresh token above all) lies sealed in the vault under
 one name, is stored whenever it changed and before the new access token is used, and is read again
-when somebody else stored it. No error ever deletes it: only a new sign-in replaces it.
+when somebody else stored it. No error ever deletes it: only a new sign-in replaces it. A sign-in
+that somebody stored or removed while Entra was asked stays as he left it.
 
 All calls block. Failures: `TokenUnavailable` only.
 """
@@ -47,14 +48,14 @@ class UserFlow:
         self._mailbox = mailbox
         self._scope = cloud.person_scope(mailbox.exit)
         self._vault = vault
-        self._stored: bytes | None = None  # what the vault holds, as far as we know
+        self._stored = b""  # what the vault holds, as far as we know
         self._cache: Any = None
         self._applications = Applications(mailbox, cloud, open_session, vault)
 
     def acquire(self, *, fresh: bool) -> Grant:
         """A token of the signed-in user. Raises `TokenUnavailable`."""
         stored = load_sign_in(self._vault, self._mailbox)
-        if stored != self._stored:
+        if self._cache is None or stored != self._stored:
             self._stored = stored
             self._applications.forget()
             self._cache = opened_cache(self._mailbox, stored)
@@ -88,9 +89,13 @@ class UserFlow:
         if self._cache.has_state_changed:
             secret = self._cache.serialize().encode()
             self._cache.has_state_changed = True  # until it is stored
-            store_sign_in(self._vault, self._mailbox, secret)
-            self._cache.has_state_changed = False
-            self._stored = secret
+            try:
+                is_kept = self._vault.replace(vault_name(self._mailbox), self._stored, secret)
+            except VaultError as problem:
+                raise sealed_away(self._mailbox, problem) from None
+            if is_kept:  # else the next request goes on with what is there now
+                self._cache.has_state_changed = False
+                self._stored = secret
 
 
 def keep_sign_in(app: Any, answer: Mapping[str, Any], mailbox: Mailbox, vault: SecretStore) -> None:

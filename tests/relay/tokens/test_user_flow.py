@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
+from m365gw.relay.tokens.failures import Grant
 from m365gw.relay.tokens.user_flow import vault_name
 from tests.relay.entra import (
     ADDRESS,
@@ -80,6 +83,40 @@ class UserFlowTests(SignedInCase):
         self.sign_in()
         self.assertEqual(self.flow.acquire(fresh=True).token, "AT4")
         self.assertEqual(self.entra.posts[-1]["refresh_token"], "RT3")
+
+    def test_sign_in_made_while_entra_was_asked_stays(self) -> None:
+        """The answer to the old refresh token does not take the place of a new sign-in."""
+        self.sign_in()
+        signed_in: list[str] = []
+
+        def sign_in() -> None:
+            self.sign_in()
+            signed_in.extend(self.refresh_tokens())
+
+        self.while_asked(sign_in)
+        self.flow.acquire(fresh=True)
+        self.assertEqual(self.refresh_tokens(), signed_in)
+        self.flow.acquire(fresh=True)
+        self.assertEqual([self.entra.posts[-1]["refresh_token"]], signed_in)
+
+    def test_sign_in_removed_while_entra_was_asked_stays_away(self) -> None:
+        """A mailbox that was removed leaves no refresh token behind."""
+        self.sign_in()
+        self.while_asked(self.store.kept.clear)
+        self.flow.acquire(fresh=True)
+        self.assertEqual(self.store.kept, {})
+
+    def while_asked(self, happens: Callable[[], object]) -> None:
+        """Let this happen once, while the answer to the next request is on its way."""
+        ask, left = self.flow._applications.ask, [happens]
+
+        def slowly(*arguments: Any) -> Grant:
+            grant = ask(*arguments)
+            while left:
+                left.pop()()
+            return grant
+
+        self.patch(self.flow._applications, "ask", slowly)
 
     def test_good_token_survives_trouble(self) -> None:
         """Trap of MSAL: an aging token is given out although Entra answers 5xx or a page."""
