@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import click
 from attrs import frozen
 
+from m365gw.spool import layout
 from m365gw.spool.health import SpoolError, Unusable
 from m365gw.spool.spool import Spool
 
@@ -26,6 +27,10 @@ EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 EX_IOERR = 74
 EX_NOPERM = 77
+UNSEEN = (
+    "The service cannot be asked. If it does not run, it was not stopped in good order: mail it "
+    "accepted in its last moments may not be shown here. It is when the service has started."
+)
 
 
 @frozen
@@ -63,6 +68,12 @@ def looking(place: Place) -> Iterator[Spool]:
         end(EX_IOERR, f"The spool {place.spool_dir} cannot be read: {error.cause}.")
     finally:
         spool.close()
+
+
+def say_what_is_not_seen(place: Place) -> None:
+    """For a spool whose service cannot be asked: mail of its last moments may be out of sight."""
+    if layout.has_log(place.spool_dir):
+        click.echo(UNSEEN, err=True)
 
 
 def _place(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Place:

@@ -46,6 +46,7 @@ from m365gw.service.mail_out import MailOut
 from m365gw.service.parts import Parts
 from m365gw.service.reload import Ending, Rejected, Reload
 from m365gw.service.supervisor import Supervisor
+from m365gw.spool import commit_log
 from m365gw.spool.health import Unusable
 from m365gw.spool.spool import Spool
 
@@ -116,7 +117,10 @@ class Gateway(Service):
         restore.finish(settings.state_dir)
         spool_place.check(settings.state_dir, settings.spool_dir)
         self._spool = Spool.open(
-            settings.spool_dir, hostname=settings.hostname, clock=clock.seconds
+            settings.spool_dir,
+            hostname=settings.hostname,
+            clock=clock.seconds,
+            log_size=commit_log.SIZE,
         )
         spool_place.remember(settings.state_dir, settings.spool_dir)
         self.directory = directory = Directory(settings, incidents, clock, log)

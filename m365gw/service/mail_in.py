@@ -82,7 +82,11 @@ class MailIn:
         self._pools: list[ThreadPool] = []
         self.certificates = CertificateWatch(certificate, reactor, log, incidents)
         self._syncing = Syncing(reactor, GroupSync(), self._in_threads(1, "sync"))
-        self._commit = GroupCommit(Disk(spool, self._syncing).commit, accepted)
+        self._log_syncing = Syncing(
+            reactor, GroupSync(data_only=True), self._in_threads(1, "log sync")
+        )
+        self._disk = Disk(spool, self._syncing, self._log_syncing, reactor, accepted)
+        self._commit = GroupCommit(self._disk.commit)
         self._repairs = self._in_threads(1, "repairs")
         self._admission = Admission(settings.client, settings.network, reactor.seconds)
         passwords = self._in_threads(settings.logins.check_threads, "passwords")
@@ -150,7 +154,9 @@ class MailIn:
         self.certificates.stop()
         await self.listening.close()
         await self._commit.settled()
+        await self._disk.settled()
         self._syncing.close()
+        self._log_syncing.close()
         await self._usage.settle()
 
     def let_go(self) -> None:

@@ -15,6 +15,7 @@ from zlib import crc32
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.spool import layout
+from m365gw.spool.commit_log import Kept
 from m365gw.spool.files import Files
 from m365gw.spool.health import Health, SpoolError
 from m365gw.spool.names import Entry, State, render_id, tag
@@ -43,6 +44,7 @@ class Draft:
         self._source = tag(origin.source)
         self._chunks: list[bytes] = []  # what is not in the file yet
         self._in_memory = 0  # its octets
+        self._octets: list[bytes] = []  # of its whole file, when that was written at once
         self._crc = 0
         self.id = number
         self.queue_id = render_id(number)
@@ -106,6 +108,7 @@ class Draft:
         if self.failure is None:
             self.failure = SpoolError(OSError(errno.ECANCELED, "the message was discarded"))
         self._chunks.clear()
+        self._octets = []
         fd, self._fd = self._fd, -1
         if fd >= 0:
             # Best effort. What stays is swept at the next start, or, if it was whole, taken up.
@@ -122,6 +125,18 @@ class Draft:
     def fd(self) -> int:
         """Of its file, which is to be synced with the others of the batch."""
         return self._fd
+
+    @property
+    def octets_of_file(self) -> list[bytes]:
+        """All of its file; nothing when it has failed, or was too large to be kept in memory."""
+        return self._octets if self.finished and self.failure is None else []
+
+    def hand_over(self) -> Kept:
+        """The draft is no more: its message is durable elsewhere, and its file may stay open."""
+        fd, self._fd = self._fd, -1
+        self._octets = []
+        self._health.refused.discard(self.id)
+        return Kept(self._entry(), fd)
 
     def synced(self, error: OSError | None) -> None:
         """What the sync of its file came to."""
@@ -146,6 +161,7 @@ class Draft:
         if self.failure is not None:
             return self.failure
         fd, self._fd = self._fd, -1
+        self._octets = []
         with contextlib.suppress(OSError):
             self._files.close(fd)
         # It will be acknowledged, whatever became of a draft whose place it took (`again`).
@@ -180,7 +196,8 @@ class Draft:
     def _put(self, block: bytes, chunks: list[bytes], start: int) -> None:
         if self._fd < 0 and block:  # the usual case: all at once, and under the hidden name
             self._create(layout.hidden_path(self.queue_id))
-            self._files.write_all(self._fd, [block, *chunks], 0)
+            self._octets = [block, *chunks]
+            self._files.write_all(self._fd, self._octets, 0)
             return
         if self._fd < 0:
             self._create(self._temporary)

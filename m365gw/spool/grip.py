@@ -13,8 +13,10 @@ Failures: OSError and `Unusable` from `take`. None leave `probe`: `obstacle` tel
 from __future__ import annotations
 
 from m365gw.spool import layout, leftovers
+from m365gw.spool.commit_log import CommitLog
 from m365gw.spool.files import Files
 from m365gw.spool.health import Health, SpoolError, Unusable, is_shortage
+from m365gw.spool.replay import replay
 from m365gw.spool.unsynced import Unsynced
 
 PROBE = "incoming/tmp/probe"
@@ -28,7 +30,13 @@ class Grip:
     """
 
     def __init__(
-        self, files: Files, health: Health, unsynced: Unsynced, path: str, hostname: str
+        self,
+        files: Files,
+        health: Health,
+        unsynced: Unsynced,
+        path: str,
+        hostname: str,
+        log_size: int,
     ) -> None:
         self._files = files
         self._health = health
@@ -37,6 +45,8 @@ class Grip:
         self.path = path
         self.new = -1  # the folder of new mail, to be synced; -1: the spool is only looked at
         self._lock = -1
+        self._log_size = log_size  # octets; 0: none is made
+        self.log: CommitLog | None = None
         self.is_held = True
         self.obstacle = ""
         self.times_found = 0
@@ -47,8 +57,15 @@ class Grip:
         self._lock = layout.take_lock(self._files, self.path, self._hostname)
         layout.make_folders(self._files, self.path)
         leftovers.sweep(self._files)
-        leftovers.take_up(self._files, self._health)
+        self._clear_up()
         self.new = self._files.open_folder("incoming/new")
+
+    def _clear_up(self) -> None:
+        """Take up what was on its way, by the log and by itself, and begin a new log."""
+        replay(self._files, self.path)
+        leftovers.take_up(self._files, self._health)
+        if self._log_size:
+            self.log = CommitLog.create(self._files, self._health, self._log_size)
 
     @property
     def descriptors(self) -> list[int]:
@@ -62,6 +79,8 @@ class Grip:
         that fails is let go of; the next probe looks for it at its path.
         """
         try:
+            if self.log is not None and self.log.is_broken:
+                self._let_go()
             with self._health:
                 if not self.is_held:
                     self._find_again()
@@ -87,6 +106,8 @@ class Grip:
 
     def _let_go(self) -> None:
         self.is_held = False
+        if self.log is not None:
+            self.log.lose()
         for fd in self.descriptors:
             self._files.let_go(fd)
 
@@ -97,7 +118,8 @@ class Grip:
         lock = layout.take_lock(self._files, self.path, self._hostname)
         self._files.replace(self._lock, lock)
         self._files.replace(self.new, self._files.open_folder("incoming/new"))
+        self.log = None
         # What was taken in may lie there under its hidden name, if the disk forgot the last.
-        leftovers.take_up(self._files, self._health)
+        self._clear_up()
         self.is_held = True
         self.times_found += 1

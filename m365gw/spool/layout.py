@@ -1,6 +1,6 @@
 """The folders of the spool: made, checked and locked when it is opened.
 
-    VERSION  lock  newest-id  state/
+    VERSION  lock  newest-id  commit-log  state/
     incoming/{tmp,new,cur}  deferred/<0-f>/{tmp,new,cur}  hold/{tmp,new,cur}  corrupt/{tmp,new,cur}
 
 Each folder with tmp, new and cur is a Maildir. Incoming mail rests in `new`, all other in `cur`.
@@ -21,6 +21,7 @@ from m365gw.spool.health import Unusable
 from m365gw.spool.names import SHARDS, Entry, State, render_name, shard_of
 
 VERSION = b"2\n"
+LOG = "commit-log"
 _STATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAILDIRS = (
     "incoming",
@@ -29,7 +30,7 @@ MAILDIRS = (
     "corrupt",
 )
 # What a spool may hold whose first start was cut off before its VERSION was written.
-_OURS = {"lock", "state", "newest-id", "VERSION.new", "lost+found"} | {
+_OURS = {"lock", "state", "newest-id", LOG, f"{LOG}.new", "VERSION.new", "lost+found"} | {
     maildir.partition("/")[0] for maildir in MAILDIRS
 }
 
@@ -103,6 +104,11 @@ def make_root(path: str) -> None:
 def is_spool(path: str) -> bool:
     """Whether a spool was made there before."""
     return os.path.exists(os.path.join(path, "VERSION"))
+
+
+def has_log(path: str) -> bool:
+    """Whether a spool has a commit log: its service runs, or was not stopped in good order."""
+    return os.path.exists(os.path.join(path, LOG))
 
 
 def check_owner(files: Files, path: str) -> None:
@@ -198,23 +204,6 @@ def read(files: Files, path: str) -> bytes | None:
         while piece := files.pread(fd, 65536, len(data)):
             data += piece
         return data
-    finally:
-        files.close(fd)
-
-
-def read_newest_id(files: Files) -> int:
-    """An id near the last that was given, 0 for none."""
-    try:
-        return int(read(files, "newest-id") or b"0", 16)
-    except ValueError:
-        return 0
-
-
-def write_newest_id(files: Files, number: int) -> None:
-    """Note an id that was given. Not synced: `QueueIds` allows for that."""
-    fd = files.open_or_create("newest-id")
-    try:
-        files.write_all(fd, [b"%016x\n" % number], 0)
     finally:
         files.close(fd)
 

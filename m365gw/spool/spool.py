@@ -25,9 +25,12 @@ from m365gw.spool.draft import Draft
 from m365gw.spool.files import Files
 from m365gw.spool.grip import Grip
 from m365gw.spool.health import Corrupt, Gone, Health, Unusable
+from m365gw.spool.logged_round import LoggedRound
 from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
+from m365gw.spool.newest_id import NewestId
 from m365gw.spool.round import Result, Round
+from m365gw.spool.settling import MOST_MESSAGES, Settling
 from m365gw.spool.unsynced import Unsynced
 
 
@@ -41,16 +44,17 @@ class Spool:
         worker: int,
         path: str = "",
         hostname: str = "",
+        log_size: int = 0,
     ) -> None:
         self.path = path
         self._files = files
         self._clock = clock
         self._ids = QueueIds(clock, worker)
-        self._id_noted_at = 0.0
+        self._newest_id = NewestId(files, clock)
         self._strays: dict[int, str] = {}  # where strays are; only of a spool that is read only
         self.health = Health(clock)
         self._unsynced = Unsynced(files, self.health)
-        self.grip = Grip(files, self.health, self._unsynced, path, hostname)
+        self.grip = Grip(files, self.health, self._unsynced, path, hostname, log_size)
 
     @classmethod
     def open(
@@ -61,26 +65,28 @@ class Spool:
         worker: int = 0,
         clock: Callable[[], float] = time.time,
         read_only: bool = False,
+        log_size: int = 0,
         files: Callable[[str], Files] = Files,
     ) -> Spool:
         """Open the spool, making it when it is not there.
 
         `hostname` is told to whoever finds the spool locked. `read_only` takes no lock, makes
         and sweeps nothing, and works beside the service that writes: files may vanish or move at
-        any time. Raises Unusable.
+        any time. `log_size`, in octets, is of the commit log; 0 for who takes no mail by it. Raises
+        Unusable.
         """
         try:
             if not read_only:
                 layout.make_root(path)
             with contextlib.ExitStack() as undo:
                 calls = files(path)
-                spool = cls(calls, clock, worker, path, hostname)
+                spool = cls(calls, clock, worker, path, hostname, log_size)
                 undo.callback(spool.close)
                 if read_only:
                     layout.check_is_spool(calls, path)
                 else:
                     spool.grip.take()
-                    spool._ids = QueueIds(clock, worker, layout.read_newest_id(calls))
+                    spool._ids = QueueIds(clock, worker, spool._newest_id.read())
                 undo.pop_all()
                 return spool
         except OSError as error:
@@ -92,6 +98,8 @@ class Spool:
     def close(self) -> None:
         """Let go of the spool and its lock."""
         self._unsynced.close()
+        if self.grip.log is not None:
+            self.grip.log.close()
         for fd in self.grip.descriptors:
             with contextlib.suppress(OSError):
                 self._files.close(fd)
@@ -108,14 +116,31 @@ class Spool:
         Returns, in order, the entry of each message that may now be acknowledged, or the error for
         which its draft is gone.
         """
-        results = Round(self._files, self.grip.new, drafts).run()
-        self._note_newest_id(drafts)
-        return results
+        return self.round(drafts).run()
 
     def round(self, drafts: Sequence[Draft]) -> Round:
         """What `commit` does, step by step, for who has another way to sync files."""
-        self._note_newest_id(drafts)
+        if drafts:
+            self._newest_id.note(drafts[-1].id)
         return Round(self._files, self.grip.new, drafts)
+
+    def logged_round(self, drafts: Sequence[Draft]) -> LoggedRound | None:
+        """The shorter way to be durable, for small messages; None when it must be `round`.
+
+        Messages that go this way are seen later, by and by (`settling`).
+        """
+        log = self.grip.log
+        if log is None or not drafts:
+            return None
+        self._newest_id.note(drafts[-1].id)
+        return LoggedRound.begin(self.health, log, drafts)
+
+    def settling(self) -> Settling | None:
+        """The next acknowledged messages that are to become files; None when there are none."""
+        log = self.grip.log
+        if log is None or not log.acknowledged(MOST_MESSAGES):
+            return None
+        return Settling(self._files, self.grip.new, log)
 
     # Looking
 
@@ -267,11 +292,3 @@ class Spool:
             self._strays[entry.id] = path
             return True
         return scan.give_name_back(self._files, entry, path)
-
-    def _note_newest_id(self, drafts: Sequence[Draft]) -> None:
-        """Every ten seconds, so that no id is given again when the clock is set back."""
-        now = self._clock()
-        if drafts and abs(now - self._id_noted_at) >= 10:
-            self._id_noted_at = now
-            with contextlib.suppress(OSError):
-                layout.write_newest_id(self._files, drafts[-1].id)

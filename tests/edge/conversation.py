@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -28,7 +27,9 @@ from m365gw.edge.session.doorway import Doorway
 from m365gw.edge.session.pump import Pump
 from m365gw.events import EventLog
 from m365gw.smtp.envelope import Envelope
+from m365gw.spool.draft import Draft
 from m365gw.spool.names import Entry
+from m365gw.spool.round import Result
 from m365gw.spool.spool import Spool
 
 HOST = "192.0.2.7"
@@ -140,7 +141,7 @@ class Gateway:
         self.accepted: list[Entry] = []
         limits = limits or Limits(minimal_free_space=0)
         logins = logins or Logins()
-        self.commit = GroupCommit(partial(self.disk, self.spool.commit), self.accepted.append)
+        self.commit = GroupCommit(self._commit)
         self.doorway = Doorway(
             listener=listener,
             hostname="gw.example.com",
@@ -168,6 +169,13 @@ class Gateway:
             self.clock,
             self.certificate,
         )
+
+    def _commit(self, drafts: Sequence[Draft]) -> Deferred[list[Result]]:
+        def note(results: list[Result]) -> list[Result]:
+            self.accepted += [result for result in results if isinstance(result, Entry)]
+            return results
+
+        return self.disk(self.spool.commit, drafts).addCallback(note)
 
     def connect(self, host: str = HOST) -> Conversation:
         """A new connection, with its greeting read."""

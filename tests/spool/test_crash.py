@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import Factory, define
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,11 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
-from m365gw.spool.draft import MEMORY_LIMIT
+from m365gw.spool.draft import MEMORY_LIMIT, Draft
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, SpoolError
 from m365gw.spool.names import Entry, State
 from m365gw.spool.operations import Action, Done, act_on
+from m365gw.spool.round import Result
 from m365gw.spool.spool import Spool
 from tests.spool.faults import Died, FaultyFiles
 from tests.spool.memory import MemoryFiles
@@ -55,7 +56,12 @@ class Promises:
 Scenario = Callable[[Spool, Promises], None]
 
 
-def accept(spool: Spool, promises: Promises, *contents: bytes) -> list[Entry]:
+def accept(
+    spool: Spool,
+    promises: Promises,
+    *contents: bytes,
+    commit: Callable[[Spool, Sequence[Draft]], list[Result]] = Spool.commit,
+) -> list[Entry]:
     """Take messages as the edge does, in one batch; what cannot be taken is left out."""
     drafts = []
     for content in contents:
@@ -68,7 +74,7 @@ def accept(spool: Spool, promises: Promises, *contents: bytes) -> list[Entry]:
         except SpoolError:
             continue
         drafts.append(draft)
-    entries = [result for result in spool.commit(drafts) if isinstance(result, Entry)]
+    entries = [result for result in commit(spool, drafts) if isinstance(result, Entry)]
     promises.accepted.update(entry.queue_id for entry in entries)
     return entries
 
@@ -160,8 +166,14 @@ def mixed_day(spool: Spool, promises: Promises) -> None:
     hold(spool, promises)
 
 
-def opened(files: Files) -> Spool:
-    return Spool.open(EMPTY, hostname="a.example", clock=lambda: 1.7e9, files=lambda _: files)
+def opened(files: Files, log_size: int = 0) -> Spool:
+    return Spool.open(
+        EMPTY,
+        hostname="a.example",
+        clock=lambda: 1.7e9,
+        files=lambda _: files,
+        log_size=log_size,
+    )
 
 
 def opened_beside(files: Files) -> Spool:
@@ -181,15 +193,17 @@ SCENARIOS = (*ACCEPTING, deliver, deliver_partly, defer, hold, mixed_day, *OPERA
 class CrashCase(SynchronousTestCase):
     """Checks of a spool opened again after a crash."""
 
+    log_size = 0
+
     def disk(self) -> tuple[MemoryFiles, Promises]:
         """A disk with two messages, promised and synced."""
         promises = Promises()
         files = MemoryFiles()
-        accept(opened(files), promises, SMALL, LARGE)
+        accept(opened(files, self.log_size), promises, SMALL, LARGE)
         return files.copy(), promises
 
     def check(self, files: MemoryFiles, promises: Promises, power_lost: bool, where: str) -> None:
-        spool = opened(files)
+        spool = opened(files, self.log_size)
         self.assertEqual([], list(files.names("incoming/tmp")), where)
         hidden = [name for name in files.names("incoming/new") if name.startswith(".")]
         self.assertEqual([], hidden, where)
@@ -256,7 +270,7 @@ class CrashCase(SynchronousTestCase):
             try:
                 if begin:
                     faulty.begin()
-                spool = opened(faulty)
+                spool = opened(faulty, self.log_size)
                 if not begin:
                     faulty.begin()
                 scenario(spool, promises)
@@ -320,8 +334,8 @@ class CrashTests(CrashCase):
         self.assertGreater(self.walk(mixed_day), 60)
 
 
-class ErrorTests(CrashCase):
-    """A call that fails is a 4xx for the messages concerned, and nothing else."""
+class ErrorCase(CrashCase):
+    """Walks the errors of a scenario."""
 
     def walk_errors(self, scenario: Scenario, error: int, persists: bool = False) -> None:
         """Let each call of a scenario fail in turn, and look at what is left each time."""
@@ -329,7 +343,7 @@ class ErrorTests(CrashCase):
             files, promises = self.disk()
             before = set(promises.accepted)
             faulty = FaultyFiles(files, fails_at=number, error=error, persists=persists)
-            spool = opened(faulty)
+            spool = opened(faulty, self.log_size)
             faulty.begin()
             where = f"{scenario.__name__}, {errno.errorcode[error]} at call {number}"
             try:
@@ -350,6 +364,10 @@ class ErrorTests(CrashCase):
             for survivor in survivors:
                 self.check(survivor, promises, True, where)
         self.fail("the scenario never ended")
+
+
+class ErrorTests(ErrorCase):
+    """A call that fails is a 4xx for the messages concerned, and nothing else."""
 
     def test_disk_full(self) -> None:
         """ENOSPC anywhere loses nothing and acknowledges nothing that is not there."""

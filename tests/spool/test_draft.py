@@ -140,8 +140,8 @@ class AcceptTests(SpoolCase):
         self.assertEqual(["create", "pwritev"] * 3, calls.made)
         calls.begin()
         self.spool.commit(drafts)
-        expected = ["fsync"] * 4 + ["rename"] * 3
-        self.assertEqual(expected, calls.made[:7])
+        seen = [call for call in calls.made if call in ("fsync", "rename")]
+        self.assertEqual(["fsync"] * 4 + ["rename"] * 3, seen)
 
     def test_failed_sync_is_not_repeated(self) -> None:
         """Its message is refused and dropped, the rest of the batch taken, the gate closed."""

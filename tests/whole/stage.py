@@ -270,6 +270,10 @@ class Gateway:
             if path.is_file()
         ]
 
+    def hidden(self) -> list[Path]:
+        """Messages that are accepted and cannot be seen yet."""
+        return [path for path in self.spooled() if path.name.startswith(".")]
+
     def kill(self) -> None:
         """kill -9."""
         self.process.send_signal(signal.SIGKILL)

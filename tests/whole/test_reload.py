@@ -217,6 +217,7 @@ class MailboxTests(ReloadCase):
         elsewhere = self.text.replace(network, network.replace("relay@", "alarm@"))
         self.reload(self.text + "[queue]\ndelivery = false\n")
         self.send()
+        await_(lambda: not self.gate.hidden(), "the message does not become a file")
         without = elsewhere.replace(MAILBOX, OTHER).replace(CLIENT, "")
         self.assertEqual(
             self.reload(without)["changed"],

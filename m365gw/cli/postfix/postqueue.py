@@ -14,6 +14,8 @@ from m365gw.cli.postfix.call import EX_UNAVAILABLE, Call, Fatal
 from m365gw.cli.postfix.listing import json_lines, table
 from m365gw.cli.postfix.queues import STATES, Queues, service
 from m365gw.cli.queue.actions import Acting, CannotAct, actions
+from m365gw.cli.spool_dir import UNSEEN
+from m365gw.spool import layout
 from m365gw.spool.operations import Action
 
 _USAGE = Fatal(
@@ -44,6 +46,8 @@ def list_queue(call: Call, *, as_json: bool = False) -> int:
     with call.spool() as spool:
         if state.is_down:
             call.warn(f"Mail system is down -- accessing queue directly ({state.is_down})")
+            if layout.has_log(spool.path):
+                call.warn(UNSEEN)
         messages = Queues(spool, state.active).messages((*STATES, "active"), call)
         lines = json_lines if as_json else table
         for text in lines(messages, state.active):

@@ -23,8 +23,8 @@ from m365gw.cli.queue.objects import KEYS, message_object
 from m365gw.cli.queue.page import page
 from m365gw.cli.queue.shape import shape
 from m365gw.cli.queue.table import table
-from m365gw.cli.running import running_now
-from m365gw.cli.spool_dir import Place, looking, with_place
+from m365gw.cli.running import Running, running_now
+from m365gw.cli.spool_dir import Place, looking, say_what_is_not_seen, with_place
 from m365gw.cli.words import printed
 from m365gw.spool import layout
 from m365gw.spool.browse import Queued, look
@@ -56,7 +56,7 @@ def list_(place: Place, filters: Filters, as_json: bool) -> None:
     A PATTERN is "user@example.com", "*@example.com" or "*@*.example.com". Messages that the running
     service delivers just now are shown as active.
     """
-    running = running_now(place.control_socket)
+    running = _running(place)
     with looking(place) as spool:
         messages = filters.messages(spool, running.active)
         if as_json:
@@ -73,7 +73,7 @@ def show(place: Place, queue_id: str, as_json: bool) -> None:
     """Show all that is known of the message ID: envelope, origin, replies and what they mean."""
     from m365gw.smtp.shown_header import fields
 
-    running = running_now(place.control_socket)
+    running = _running(place)
     with looking(place) as spool:
         queued = _find(spool, queue_id)
     if queued is None:
@@ -90,6 +90,13 @@ def show(place: Place, queue_id: str, as_json: bool) -> None:
         file = os.path.join(place.spool_dir, layout.path_of(queued.entry))
         found = file if os.path.exists(file) else ""
         printed(page(queued, header, time.time(), running, found))
+
+
+def _running(place: Place) -> Running:
+    running = running_now(place.control_socket)
+    if not running.is_known:
+        say_what_is_not_seen(place)
+    return running
 
 
 def _find(spool: Spool, queue_id: str) -> Queued | None:

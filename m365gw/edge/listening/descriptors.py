@@ -9,8 +9,11 @@ from __future__ import annotations
 import resource
 from typing import Final
 
+from m365gw.spool.commit_log import MOST_KEPT
+
 OF_A_CLIENT: Final = 2
-OF_OURS: Final = 100  # spool, log, database, connections to Microsoft
+# Spool, log, database, connections to Microsoft; and messages on their way to be files.
+OF_OURS: Final = 100 + MOST_KEPT
 
 
 def allow(connection_limit: int) -> str:

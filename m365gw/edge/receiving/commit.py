@@ -6,8 +6,7 @@ shares each sync between many messages.
 
 A draft's Deferred fires with its entry when the entry is on stable storage, and fails with
 SpoolError (452 or 451) when it is not; a fault of the spool itself fails it with 451 4.3.0. What
-an accepted entry or an answered client raises is logged and never stops the rounds: the other
-clients wait for their answers too.
+an answered client raises never stops the rounds: the others wait for their answers too.
 """
 
 from __future__ import annotations
@@ -37,12 +36,10 @@ class GroupCommit:
     """Commits drafts in rounds, one round at a time.
 
     `commit` makes the drafts of one round durable, without the reactor waiting for it (`disk`).
-    `accepted` is called with each entry, before its client is answered.
     """
 
-    def __init__(self, commit: Commit, accepted: Callable[[Entry], object]) -> None:
+    def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._accepted = accepted
         self._pending: deque[tuple[Draft, Deferred[Entry]]] = deque()
         self._is_running = False
         self._idle: list[Deferred[None]] = []
@@ -91,13 +88,8 @@ class GroupCommit:
         for (_, promise), result in zip(batch, results, strict=True):
             if isinstance(result, Refused):
                 promise.errback(result)
-                continue
-            try:
-                self._accepted(result)
-            except Exception:
-                # It is durable, so its client is told so; the spool is looked through regularly.
-                _log.failure("The relay could not be told of a message; it finds it later")
-            promise.callback(result)
+            else:
+                promise.callback(result)
         if not self._is_running:
             idle, self._idle = self._idle, []
             for done in idle:
