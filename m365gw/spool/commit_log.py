@@ -43,7 +43,8 @@ from m365gw.spool.log_format import (
 from m365gw.spool.names import Entry
 
 SIZE = 16 * 1024 * 1024  # octets of the file
-MOST_KEPT = 512  # messages whose files are held open until they are synced
+MOST_AT_ONCE = 256  # messages of a round, and of rounds settled at once
+MOST_KEPT = 2 * MOST_AT_ONCE  # messages whose files are held open until they are synced
 LOST = OSError(errno.EIO, "the commit log was lost")
 _ZEROS = bytes(64 * BLOCK)
 
@@ -112,9 +113,8 @@ class CommitLog:
         """Write a round of message files, to be synced; None when it cannot be in the log."""
         octets = [piece for pieces in messages for piece in pieces]
         length = ROUND_LENGTH + sum(map(len, octets))
-        in_use = sum(round_.count for round_ in self._kept)
         offset = self._place(blocks(length))
-        if self.is_broken or offset is None or in_use + len(messages) > MOST_KEPT:
+        if self.is_broken or offset is None or not self._may_keep(len(messages)):
             return None
         self._numbers += 1
         line = render_round(self._mark, self._numbers, octets)
@@ -134,9 +134,10 @@ class CommitLog:
         with suppress(OSError):
             self._write([bytes(ROUND_LENGTH)], logged.offset)
 
-    def acknowledged(self, most: int) -> list[Logged]:
-        """The oldest rounds that are acknowledged, with at most so many messages together."""
+    def acknowledged(self) -> list[Logged]:
+        """The oldest rounds that are acknowledged, with MOST_AT_ONCE messages or fewer."""
         found: list[Logged] = []
+        most = MOST_AT_ONCE
         for logged in self._kept:
             most -= logged.count
             if logged.messages is None or most < 0:
@@ -188,6 +189,10 @@ class CommitLog:
     def _write(self, octets: Sequence[bytes], offset: int) -> None:
         with self._lock:  # its number may be another file's once it is lost
             self._files.write_all(self.fd, octets, offset)
+
+    def _may_keep(self, count: int) -> bool:
+        kept = sum(logged.count for logged in self._kept)
+        return count <= MOST_AT_ONCE and kept + count <= MOST_KEPT
 
     def _place(self, length: int) -> int | None:
         """Where a round of so many octets can go; None when it would touch one still needed."""

@@ -79,9 +79,9 @@ class Grip:
         that fails is let go of; the next probe looks for it at its path.
         """
         try:
-            if self.log is not None and self.log.is_broken:
-                self._let_go()
             with self._health:
+                if self.log is not None and self.log.is_broken:
+                    self._let_go()
                 if not self.is_held:
                     self._find_again()
                 self._write()

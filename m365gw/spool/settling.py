@@ -16,8 +16,6 @@ from m365gw.spool.commit_log import LOST, CommitLog
 from m365gw.spool.files import Files
 from m365gw.spool.names import Entry
 
-MOST_MESSAGES = 256  # settled at once; they and their folder are one group to sync
-
 
 class Settling:
     """Some of the oldest rounds of the log. Made by `Spool.settling`."""
@@ -25,7 +23,7 @@ class Settling:
     def __init__(self, files: Files, folder: int, log: CommitLog) -> None:
         self._files = files
         self._log = log
-        self._rounds = log.acknowledged(MOST_MESSAGES)
+        self._rounds = log.acknowledged()
         self._kept = [kept for round_ in self._rounds for kept in round_.messages or ()]
         self.descriptors = [kept.fd for kept in self._kept] + [folder]  # to be synced
         self.log_fd = log.fd  # to be synced then

@@ -30,7 +30,7 @@ from m365gw.spool.message import Message, open_message
 from m365gw.spool.names import Entry, QueueIds, State
 from m365gw.spool.newest_id import NewestId
 from m365gw.spool.round import Result, Round
-from m365gw.spool.settling import MOST_MESSAGES, Settling
+from m365gw.spool.settling import Settling
 from m365gw.spool.unsynced import Unsynced
 
 
@@ -138,7 +138,7 @@ class Spool:
     def settling(self) -> Settling | None:
         """The next acknowledged messages that are to become files; None when there are none."""
         log = self.grip.log
-        if log is None or not log.acknowledged(MOST_MESSAGES):
+        if log is None or not log.acknowledged():
             return None
         return Settling(self._files, self.grip.new, log)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.spool import layout, log_format
-from m365gw.spool.commit_log import MOST_KEPT, CommitLog, Kept, Logged
+from m365gw.spool.commit_log import MOST_AT_ONCE, CommitLog, Kept, Logged
 from m365gw.spool.health import Health
 from m365gw.spool.log_format import BLOCK, FIRST_ROUND, ROUND_LENGTH, Head
 from m365gw.spool.names import Entry, State
@@ -85,19 +85,21 @@ class RingTests(SynchronousTestCase):
     def test_open_files_are_bounded(self) -> None:
         """More messages than may be open at a time go to their files directly."""
         log = self.log()
-        self.assertIsNotNone(log.append([[b"x"]] * MOST_KEPT))
+        self.assertIsNone(log.append([[b"x"]] * (MOST_AT_ONCE + 1)))
+        for _ in range(2):
+            self.assertIsNotNone(log.append([[b"x"]] * MOST_AT_ONCE))
         self.assertIsNone(log.append([[b"x"]]))
 
     def test_settling_begins_with_the_oldest(self) -> None:
         """And ends before one that is not acknowledged, or with so many messages."""
         log = self.log()
-        rounds = [log.append([[b"x"]] * 2) for _ in range(4)]
-        self.assertEqual([], log.acknowledged(100))
-        for logged in (rounds[0], rounds[1], rounds[3]):
+        rounds = [log.append([[b"x"]] * 100) for _ in range(4)]
+        self.assertEqual([], log.acknowledged())
+        for acknowledged, settling in ((0, 1), (2, 1), (1, 2)):
+            logged = rounds[acknowledged]
             assert logged is not None
-            logged.messages = [Kept(ENTRY, -1)] * 2
-        self.assertEqual(rounds[:2], log.acknowledged(100))
-        self.assertEqual(rounds[:1], log.acknowledged(3))
+            logged.messages = [Kept(ENTRY, -1)] * 100
+            self.assertEqual(rounds[:settling], log.acknowledged())
 
     def test_round_that_was_refused_is_taken_back(self) -> None:
         """A start of the service does not bring it back."""
