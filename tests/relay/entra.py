@@ -61,6 +61,8 @@ class Entra:
         self.granted = 0
         self.timeouts: set[object] = set()
         self.nonce = ""
+        self.account = ("o1", "t1")  # id and tenant
+        self.claims: dict[str, object] = {}  # others than the usual ones, in id tokens
         self.lacking: tuple[str, ...] = ()  # fields that are left out
 
     def session(self, cloud: Cloud) -> Entra:
@@ -94,26 +96,35 @@ class Entra:
             return scripted
         if url.endswith("/devicecode"):
             return Answer(200, DEVICE_CODE)
-        return Answer(200, self._grant(form["grant_type"]))
+        return Answer(200, self._grant(form))
 
     def close(self) -> None:
         self.closed += 1
 
-    def _grant(self, grant_type: str) -> dict[str, object]:
+    def _grant(self, form: dict[str, str]) -> dict[str, object]:
         self.granted += 1
         grant: dict[str, object] = {
             "token_type": "Bearer",
             "access_token": f"AT{self.granted}",
             "expires_in": self.life,
         }
-        if grant_type != "client_credentials":
-            claims = {"preferred_username": self.user, "oid": "o1", "tid": "t1", "sub": "s1"}
-            if self.nonce:
-                claims["nonce"] = self.nonce
+        if form["grant_type"] != "client_credentials":
+            object_id, tenant = self.account
+            claims: dict[str, object] = {
+                "iss": CLOUD.authority_of(tenant) + "/v2.0",
+                "aud": form["client_id"],
+                "preferred_username": self.user,
+                "name": "Joe",
+                "oid": object_id,
+                "tid": tenant,
+                "sub": "s1",
+                **({"nonce": self.nonce} if self.nonce else {}),
+                **self.claims,
+            }
             grant |= {
                 "refresh_token": f"RT{self.granted}",
                 "scope": CLOUD.user_scope,
-                "client_info": _base64({"uid": "o1", "utid": "t1"}),
+                "client_info": _base64({"uid": object_id, "utid": tenant}),
                 "id_token": f"{_base64({'alg': 'none'})}.{_base64(claims)}.signature",
             }
         return {name: value for name, value in grant.items() if name not in self.lacking}

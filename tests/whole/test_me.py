@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import tempfile
 from pathlib import Path
 
@@ -70,6 +71,7 @@ class SelfServiceTests(WholeTestCase):
             self.sign_in(page, "Contoso account", ALICE)
             password = self.password(page, "Printer")
             self.send(ALICE, password, "Alice Liddell")
+            self.blind_copies(ALICE, password)
             self.look_at_test_mail(page)
             page.get_by_role("link", name="Your mailbox").first.click()
             expect(page.get_by_text("Last used")).to_be_visible()
@@ -111,6 +113,35 @@ class SelfServiceTests(WholeTestCase):
         self.assertEqual((received["mailbox"], received["sender"]), (address, address))
         content = self.microsoft365.content(before + 1)
         self.assertIn(f"From: {name} <{address}>".encode(), content)
+
+    def blind_copies(self, address: str, password: str) -> None:
+        """Who gets a blind copy gets the mail, and no header tells of it.
+
+        Thunderbird names all in one envelope; Gmail comes once for each, with one Message-ID.
+        """
+        before, name = (
+            len(self.microsoft365.messages()),
+            "From: =?utf-8?q?Alice_=C5=BB=C3=B3=C5=82w?=",
+        )
+        text = (
+            f"{name} <{address}>\r\nTo: you@elsewhere.example\r\n"
+            "Message-ID: <one@mail.example>\r\nSubject: hello\r\n\r\nHello\r\n"
+        )
+        shown, secret = ["you@elsewhere.example"], "secret@elsewhere.example"
+        for recipients in ([*shown, secret], shown, [secret]):
+            with smtplib.SMTP("127.0.0.1", self.gate.ports["submission"]) as client:
+                client.starttls()
+                client.login(address, password)
+                client.sendmail(address, recipients, text.encode())
+        received = self.microsoft365.wait_for(before + 3)[before:]
+        arrived = [each["recipients"] for each in received]
+        self.assertEqual(sorted(arrived), [[secret], shown, [*shown, secret]])
+        for number, recipients in enumerate(arrived, before + 1):
+            content = self.microsoft365.content(number)
+            self.assertIn(f"{name} <{address}>".encode(), content)
+            self.assertNotIn(b"\nBcc:", content)
+            if recipients != [secret]:  # its own copy was received "for" it
+                self.assertNotIn(secret.encode(), content)
 
     def look_at_test_mail(self, page: Page) -> None:
         page.get_by_role("button", name="Send a test mail").click()
