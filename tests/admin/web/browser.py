@@ -23,12 +23,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.admin.http import site
 from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk, Disk
 from m365gw.admin.web.live import Live
 from m365gw.admin.web.pages import login
-from m365gw.admin.web.request import site
+from m365gw.admin.web.request import WebRequest
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
 from m365gw.config.logins import Logins
@@ -263,7 +264,7 @@ class Stage:
         for pages in PAGES:
             pages.add(self.console, self.desk)
         self.console.stream("/live", self.live.begin)
-        self.site = site(self.console.resource(is_tls=False), self.clock)
+        self.site = site(self.console.resource(is_tls=False), self.clock, WebRequest)
 
     def close(self) -> None:
         self.live.stop()
