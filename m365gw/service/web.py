@@ -10,11 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from m365gw.admin.queue_roll import Rolls
-from m365gw.admin.web.console import Console
+from m365gw.admin.web.acceptance import Acceptance
+from m365gw.admin.web.console import LOGIN, Console
 from m365gw.admin.web.desk import Desk, Disk
+from m365gw.admin.web.first_start import SETUP, FirstStart
 from m365gw.admin.web.live import Live
+from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
 from m365gw.admin.web.pages import (
     bulk,
+    listeners,
     log,
     login,
     mailbox_actions,
@@ -24,6 +28,14 @@ from m365gw.admin.web.pages import (
     message,
     overview,
     queue,
+    settings,
+    setup,
+    setup_entrance,
+    setup_mailbox,
+    setup_senders,
+    setup_tenant,
+    setup_test,
+    tls,
     trace,
 )
 from m365gw.admin.web.returns import Returns
@@ -40,6 +52,7 @@ from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
 from m365gw.service.accounts import Accounts
+from m365gw.service.endpoints import told
 from m365gw.service.examination import Examination
 from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
@@ -54,6 +67,8 @@ PAGES: Final = (
     *(overview, queue, bulk, message),
     *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
     *(log, trace),
+    *(listeners, tls, settings),
+    *(setup_entrance, setup_mailbox, setup_tenant, setup_senders, setup_test),
 )
 
 _diagnostics = Logger()
@@ -74,6 +89,7 @@ class Web:
         tail = LogTail()
         events.readers.append(tail.heard)
         look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
+        returns = Returns(reactor)
         self._desk = desk = Desk(
             status=status.status,
             mailboxes=status.mailboxes,
@@ -95,6 +111,10 @@ class Web:
             test_mails=accounts.test_mails,
             changes=accounts.changes,
             by_hours=self._by_hours,
+            mailbox_sign_ins=MailboxSignIns(accounts.sign_ins, returns, reactor),
+            acceptance=Acceptance(examination, reactor),
+            certificates=lambda: parts.mail_in.certificates.loaded,
+            reload=partial(told, parts.reload.reload),
             incident_desk=parts.desk,
             examines=examination,
             tail=tail,
@@ -105,15 +125,20 @@ class Web:
         self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
         self._live = Live(visits=visits, clock=reactor, signs=self._signs)
+        self._first = FirstStart(operators, self._threads, reactor, parts.log)
+        self._first.begin(settings)
+        console.entrance = lambda: SETUP if self._first.is_open else LOGIN
         login.add(console, self._sign_in)
+        setup.add(console, desk, self._first)
         for pages in PAGES:
             pages.add(console, desk)
-        self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
+        self._own = OwnMailboxes(console, returns, parts, status, accounts)
         console.stream("/live", self._live.begin)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
+        self._first.apply(settings)
         self._console.configure(settings.web)
         self._own.apply(settings.web)
         self._sign_in.configure(settings.logins)
@@ -138,6 +163,7 @@ class Web:
             ),
             "mailboxes": [(each["state"], each["waits"]) for each in self._desk.mailboxes()],
             "incidents": [each.id for each in self._parts.incidents],
+            "setup": (self._desk.mailbox_sign_ins.changes, self._desk.acceptance.changes),
         }
 
     def _disk(self) -> Disk:
