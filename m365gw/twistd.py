@@ -20,7 +20,7 @@ from m365gw import __version__
 from m365gw.config.load import load
 from m365gw.config.problems import ConfigError
 from m365gw.config.settings import Settings
-from m365gw.config.sources import PATH_VARIABLE
+from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE
 from m365gw.service.gateway import Gateway
 
 EX_CONFIG = 78
@@ -57,7 +57,8 @@ def makeService(options: Options) -> Gateway:
 
     # Read again at a reload, wherever the program stands then.
     config = options["config"] or os.environ.get(PATH_VARIABLE)
-    read = partial(_settings, config and os.path.abspath(config))
+    config = config and os.path.abspath(config)
+    read = partial(_settings, config)
     try:
         settings = read()
     except ConfigError as error:
@@ -72,7 +73,7 @@ def makeService(options: Options) -> Gateway:
         )
     if twistd.get("syslog"):
         raise _refusal("m365gw writes to standard output or --logfile; systemd takes the former.")
-    return Gateway(settings, read, reactor, _log_stream(twistd))
+    return Gateway(settings, read, reactor, _log_stream(twistd), config or DEFAULT_PATH)
 
 
 def _settings(config: str | None) -> Settings:

@@ -38,7 +38,7 @@ class Desk(Protocol):
 
     def listeners(self) -> Rows: ...
 
-    def single_settings(self) -> Rows: ...
+    def settings(self) -> Rows: ...
 
     async def carry_out(self, order: Order, by: str) -> Answer: ...
 
@@ -49,7 +49,7 @@ def add_registry(api: Api, desk: Desk) -> None:
     api.get("/clients", desk.clients)
     api.get("/networks", desk.networks)
     api.get("/listeners", desk.listeners)
-    api.get("/settings", desk.single_settings)
+    api.get("/settings", desk.settings)
     for path, kind in ORDERS.items():
         api.post(path, kind, partial(_carried_out, desk.carry_out))
 

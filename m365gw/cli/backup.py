@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
 
-import attrs
 import click
 
 from m365gw.cli.directory import directory, end, told
 from m365gw.cli.main import Invocation
 from m365gw.cli.passphrase import new_passphrase, passphrase_file
 from m365gw.cli.words import counted
-from m365gw.config.fields import FileName
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE
-from m365gw.directory.backup import make
+from m365gw.directory.backup import make, named_files
 from m365gw.directory.passphrase import sealed
 from m365gw.directory.private_files import write_private
 
@@ -40,7 +36,7 @@ def backup(invocation: Invocation, file: str, passphrase_file: str | None, repla
     config = Path(invocation.config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).absolute()
     phrase = new_passphrase(passphrase_file)
     with directory(settings) as opened:
-        named = [path for path in _files(settings) if path.is_file()]
+        named = [path for path in named_files(settings) if path.is_file()]
         made = make(opened.database, settings.state_dir, config, named)
     with told():
         write_private(Path(file), sealed(phrase, made.octets()))
@@ -51,20 +47,3 @@ def backup(invocation: Invocation, file: str, passphrase_file: str | None, repla
     for path in sorted({str(path) for path in named if not path.resolve().is_relative_to(folder)}):
         if not Path(path).is_relative_to(settings.state_dir):
             click.echo(f"Not in it, as it lies elsewhere: {path}", err=True)
-
-
-def _files(value: Any) -> Iterator[Path]:
-    """Every file that the settings name."""
-    if isinstance(value, tuple):
-        for each in value:
-            yield from _files(each)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _files(each)
-    elif attrs.has(type(value)):
-        for name, kind in get_type_hints(type(value), include_extras=True).items():
-            inner = getattr(value, name)
-            if kind != FileName:
-                yield from _files(inner)
-            elif inner:
-                yield Path(inner)

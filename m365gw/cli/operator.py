@@ -23,14 +23,13 @@ from m365gw.directory import passwords
 from m365gw.directory.operators import (
     LOGIN,
     ROLES,
+    SHORTEST,
     NoSuchOperator,
     Operator,
     OperatorExists,
     Operators,
     Role,
 )
-
-SHORTEST = 10  # characters of a password that somebody chose
 
 _choose = click.option("--choose", is_flag=True, help="Ask for a password instead of making one.")
 _role = click.Choice(ROLES)

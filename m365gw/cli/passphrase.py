@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from m365gw.cli.directory import end, told
-
-SHORTEST = 12  # characters of a new one
+from m365gw.directory.passphrase import SHORTEST
 
 passphrase_file = click.option(
     "--passphrase-file",

@@ -13,14 +13,16 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import attrs
 from attrs import frozen
 from sqlalchemy import select
 
 from m365gw import __version__
+from m365gw.config.fields import FileName
 from m365gw.directory.database import Database
 from m365gw.directory.schema import REVISION, metadata
 
@@ -90,6 +92,23 @@ def make(database: Database, state_dir: str, config: Path, named: Iterable[Path]
             if path.is_relative_to(folder.resolve())
         },
     )
+
+
+def named_files(value: Any) -> Iterator[Path]:
+    """Every file that the settings name, whether it is there or not."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from named_files(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from named_files(each)
+    elif attrs.has(type(value)):
+        for name, kind in get_type_hints(type(value), include_extras=True).items():
+            inner = getattr(value, name)
+            if kind != FileName:
+                yield from named_files(inner)
+            elif inner:
+                yield Path(inner)
 
 
 def read(octets: bytes) -> Backup:

@@ -20,6 +20,7 @@ from m365gw.directory.database import Database
 
 Role = Literal["viewer", "operator"]
 ROLES: tuple[Role, ...] = ("operator", "viewer")
+SHORTEST = 10  # characters of a password that somebody chose
 LOGIN = re.compile(r"[^\x00-\x20\x7f<>\"'&]{1,128}")  # letters, figures, @ and the like; no space
 
 

@@ -18,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from m365gw.directory.passwords import composed
 
+SHORTEST: Final = 12  # characters of a new one
 _FORMAT: Final = b"m365gw backup 1"
 _PASSES: Final = 3
 _MEMORY: Final = 64 * 1024  # KiB; the second choice of RFC 9106 4

@@ -44,11 +44,18 @@ class WebSessions:
         )
         with self._database.reading() as connection:
             row: Any = connection.execute(wanted).first()
-        if row is None:
-            return None
-        return WebSession(
-            row.digest, row.login, cast(Role, row.role), row.began_at, row.seen_at, row.address
+        return None if row is None else _session(row)
+
+    def of(self, login: str) -> list[WebSession]:
+        """The sessions of an operator."""
+        sessions, operators = schema.web_sessions, schema.operators
+        wanted = (
+            select(sessions, operators.c.role)
+            .join(operators, operators.c.login == sessions.c.login)
+            .where(sessions.c.login == login)
         )
+        with self._database.reading() as connection:
+            return [_session(row) for row in connection.execute(wanted)]
 
     def keep(self, session: WebSession) -> None:
         """A session has begun."""
@@ -82,3 +89,9 @@ class WebSessions:
             connection.execute(
                 delete(table).where(or_(table.c.began_at < began, table.c.seen_at < seen))
             )
+
+
+def _session(row: Any) -> WebSession:
+    return WebSession(
+        row.digest, row.login, cast(Role, row.role), row.began_at, row.seen_at, row.address
+    )

@@ -35,7 +35,19 @@ def serve(
     """Answer /status, /reload and /drain. `reload` gives an awaitable of `Changes`."""
 
     async def reloaded(_: Nothing, caller: Caller) -> Any:
-        return await told(reload)
+        try:
+            change: Changes = await reload()
+        except Ending as ending:
+            raise Refusal(409, str(ending)) from None
+        except Rejected as rejected:
+            raise Refusal(
+                422,
+                "The new configuration was not taken; the gateway goes on with the one it has.",
+                f"It has {len(rejected.problems)} problem(s).",
+                "Mend them and reload again; m365gw check shows them too.",
+                problems=[attrs.asdict(problem) for problem in rejected.problems],
+            ) from None
+        return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}
 
     def drained(order: DrainOrder, caller: Caller) -> Any:
         if not 0 <= order.seconds <= LONGEST_DRAIN:
@@ -46,20 +58,3 @@ def serve(
     api.get("/status", status.status)
     api.post("/reload", Nothing, reloaded)
     api.post("/drain", DrainOrder, drained)
-
-
-async def told(reload: Callable[[], Any]) -> dict[str, Any]:
-    """Read the configuration anew, and what came of it. Raises `Refusal`."""
-    try:
-        change: Changes = await reload()
-    except Ending as ending:
-        raise Refusal(409, str(ending)) from None
-    except Rejected as rejected:
-        raise Refusal(
-            422,
-            "The new configuration was not taken; the gateway goes on with the one it has.",
-            f"It has {len(rejected.problems)} problem(s).",
-            "Mend them and reload again; m365gw check shows them too.",
-            problems=[attrs.asdict(problem) for problem in rejected.problems],
-        ) from None
-    return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}

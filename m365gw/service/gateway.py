@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
@@ -64,9 +65,15 @@ class Gateway(Service):
     _mail_in: MailIn | None = None
 
     def __init__(
-        self, settings: Settings, read: Callable[[], Settings], reactor: Any, stream: TextIO
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        reactor: Any,
+        stream: TextIO,
+        config: str,
     ) -> None:
-        """`read` reads the settings anew, at a reload."""
+        """`read` reads the settings anew, at a reload; `config` is the file they stand in."""
+        self._config = Path(config)
         self._settings = _with_hostname(settings)
         hostname = self._settings.hostname
         self._read = read
@@ -163,6 +170,7 @@ class Gateway(Service):
                 incidents=incidents,
                 reactor=clock,
                 log=log,
+                config=self._config,
             )
         )
         self._faces.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -32,6 +33,7 @@ class Parts:
     incidents: Incidents
     reactor: Any
     log: EventLog
+    config: Path  # the file of the configuration
 
     @property
     def settings(self) -> Settings:

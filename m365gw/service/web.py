@@ -10,15 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from m365gw.admin.queue_roll import Rolls
-from m365gw.admin.web.acceptance import Acceptance
-from m365gw.admin.web.console import LOGIN, Console
+from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk, Disk
-from m365gw.admin.web.first_start import SETUP, FirstStart
 from m365gw.admin.web.live import Live
-from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
 from m365gw.admin.web.pages import (
+    audit,
+    backup,
     bulk,
-    listeners,
+    client_form,
+    clients,
     log,
     login,
     mailbox_actions,
@@ -26,16 +26,15 @@ from m365gw.admin.web.pages import (
     mailbox_set_up,
     mailboxes,
     message,
+    networks,
+    operators,
     overview,
+    own_account,
+    passwords,
     queue,
-    settings,
-    setup,
-    setup_entrance,
-    setup_mailbox,
-    setup_senders,
-    setup_tenant,
-    setup_test,
-    tls,
+    rules,
+    shown_once,
+    tokens,
     trace,
 )
 from m365gw.admin.web.returns import Returns
@@ -43,7 +42,9 @@ from m365gw.admin.web.server import WebServer
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
 from m365gw.config.settings import Settings
-from m365gw.directory import audit
+from m365gw.directory import audit as audit_lines
+from m365gw.directory.api_tokens import ApiTokens
+from m365gw.directory.backup import make, named_files
 from m365gw.directory.database import DirectoryError
 from m365gw.directory.operators import Operators
 from m365gw.directory.web_sessions import WebSessions
@@ -52,7 +53,6 @@ from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
 from m365gw.service.accounts import Accounts
-from m365gw.service.endpoints import told
 from m365gw.service.examination import Examination
 from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
@@ -66,9 +66,9 @@ THREADS: Final = 4  # for passwords, the directory and looks into the spool
 PAGES: Final = (
     *(overview, queue, bulk, message),
     *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
-    *(log, trace),
-    *(listeners, tls, settings),
-    *(setup_entrance, setup_mailbox, setup_tenant, setup_senders, setup_test),
+    *(clients, client_form, passwords, networks, rules),
+    *(log, trace, shown_once),
+    *(operators, tokens, own_account, audit, backup),
 )
 
 _diagnostics = Logger()
@@ -89,7 +89,8 @@ class Web:
         tail = LogTail()
         events.readers.append(tail.heard)
         look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
-        returns = Returns(reactor)
+        sessions, operators = WebSessions(directory.database), Operators(directory.database)
+        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
         self._desk = desk = Desk(
             status=status.status,
             mailboxes=status.mailboxes,
@@ -111,34 +112,28 @@ class Web:
             test_mails=accounts.test_mails,
             changes=accounts.changes,
             by_hours=self._by_hours,
-            mailbox_sign_ins=MailboxSignIns(accounts.sign_ins, returns, reactor),
-            acceptance=Acceptance(examination, reactor),
-            certificates=lambda: parts.mail_in.certificates.loaded,
-            reload=partial(told, parts.reload.reload),
             incident_desk=parts.desk,
             examines=examination,
             tail=tail,
             tracing=events.tracing,
+            operators=operators,
+            sessions=sessions,
+            api_tokens=ApiTokens(directory.database),
+            check_password=self._sign_in.check,
+            backup=self._backup,
         )
-        sessions, operators = WebSessions(directory.database), Operators(directory.database)
         visits = Visits(sessions, directory.calls, reactor, settings.web)
-        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
         self._live = Live(visits=visits, clock=reactor, signs=self._signs)
-        self._first = FirstStart(operators, self._threads, reactor, parts.log)
-        self._first.begin(settings)
-        console.entrance = lambda: SETUP if self._first.is_open else LOGIN
         login.add(console, self._sign_in)
-        setup.add(console, desk, self._first)
         for pages in PAGES:
             pages.add(console, desk)
-        self._own = OwnMailboxes(console, returns, parts, status, accounts)
+        self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
         console.stream("/live", self._live.begin)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
-        self._first.apply(settings)
         self._console.configure(settings.web)
         self._own.apply(settings.web)
         self._sign_in.configure(settings.logins)
@@ -162,9 +157,17 @@ class Web:
                 sum(self._desk.metrics.totals.values()),
             ),
             "mailboxes": [(each["state"], each["waits"]) for each in self._desk.mailboxes()],
+            "log": self._desk.tail.count,
+            "clients": self._parts.directory.made.revision,
             "incidents": [each.id for each in self._parts.incidents],
-            "setup": (self._desk.mailbox_sign_ins.changes, self._desk.acceptance.changes),
         }
+
+    def _backup(self) -> bytes:
+        """BLOCKING."""
+        settings = self._parts.settings
+        named = [path for path in named_files(settings) if path.is_file()]
+        database = self._parts.directory.database
+        return make(database, settings.state_dir, self._parts.config, named).octets()
 
     def _disk(self) -> Disk:
         minimum = self._parts.settings.limits.minimal_free_space
@@ -188,7 +191,7 @@ class Web:
     async def _keep(self, by: str, what: str, subject: str) -> None:
         def write() -> None:
             with self._parts.directory.database.writing() as connection:
-                audit.note(connection, by, what, subject, {})
+                audit_lines.note(connection, by, what, subject, {})
 
         try:
             await self._parts.directory.calls.call(write)

@@ -72,10 +72,10 @@ class Arrivals:
                 "You came past the proxy in front of it, without TLS.",
                 "Use the address the operators were given.",
             )
-        host = self._host(headers, is_https)
+        host = self._host(headers)
         return Arrival(address, is_https, host, host == self._public)
 
-    def _host(self, headers: Any, is_https: bool) -> str:
+    def _host(self, headers: Any) -> str:
         said = headers.getRawHeaders(b"host") or []
         if len(said) != 1:
             raise Refusal(400, "A request must name one host.")
@@ -83,9 +83,7 @@ class Arrivals:
         found = _HOST.fullmatch(host)
         if found is None:
             raise Refusal(400, "The host that was asked for is none.")
-        # No other site can bring a browser here by an address in figures under a name of its own.
-        is_figures = is_https and not self._public and ip_address(found[1].strip("[]")) is not None
-        if host != self._public and found[1] not in LOOPBACK and not is_figures:
+        if host != self._public and found[1] not in LOOPBACK:
             raise Refusal(
                 421,
                 f"There is no {host} here.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.admin import incident_api, registry_api
@@ -19,11 +19,13 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.send_test_api import Sending
 from m365gw.admin.sign_in_api import SigningIn
 from m365gw.admin.states_api import States
-from m365gw.admin.web.acceptance import Acceptance
-from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
+from m365gw.admin.web.arrival import Arrival
+from m365gw.admin.web.once import Once
 from m365gw.config.settings import Settings
+from m365gw.directory.api_tokens import ApiTokens
 from m365gw.directory.audit import Change
-from m365gw.edge.listening.tls_terms import Loaded
+from m365gw.directory.operators import Operators
+from m365gw.directory.web_sessions import WebSessions
 from m365gw.incidents import Incident
 from m365gw.log_tail import LogTail
 from m365gw.metrics import Metrics
@@ -73,16 +75,18 @@ class Desk:
     states: States
     sign_ins: SigningIn
     test_mails: Sending
-    changes: Callable[[int, int | None], Awaitable[list[Change]]]  # the audit, newest first
+    changes: Callable[..., Awaitable[list[Change]]]  # the audit: `Audit.changes`
     by_hours: Callable[[str], Sequence[int]]  # recipients of a mailbox in each of the last hours
-    mailbox_sign_ins: MailboxSignIns  # begun on pages
-    acceptance: Acceptance
-    certificates: Callable[[], Sequence[Loaded]]  # that clients see, the first one first
-    reload: Callable[[], Awaitable[dict[str, Any]]]  # the file anew, as POST /api/v1/reload
     incident_desk: incident_api.Desk
     examines: Examines
     tail: LogTail  # the end of the log
     tracing: Tracing  # the protocol, for who watches
+    operators: Operators
+    sessions: WebSessions
+    api_tokens: ApiTokens
+    check_password: Callable[[str, str, Arrival], Awaitable[object]]  # raises `Refusal`
+    backup: Callable[[], bytes]  # all but the mail, not sealed yet; it blocks
+    once: Once = field(factory=Once)  # passwords and tokens that were just made
 
     def why_waits(self) -> dict[str, str]:
         """Why each mailbox may not send now, by its address in small letters; "" when it may."""

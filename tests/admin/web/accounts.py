@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from attrs import define, field
@@ -17,6 +18,7 @@ from m365gw.directory.audit import Audit, Change
 from m365gw.directory.database import Database
 from m365gw.directory.entries import Entries
 from m365gw.directory.facts import Facts
+from m365gw.directory.last_use import LastUse
 from m365gw.directory.merge import merged
 from m365gw.directory.orders import Answer, Order
 from m365gw.directory.registry import Registry
@@ -51,22 +53,16 @@ class StageRegistry:
         return [*(_set_in_the_file(row) for row in known.values()), *made]
 
     def clients(self) -> list[Row]:
-        return []
+        return self.facts().clients(LastUse(), date(2027, 1, 15))
 
     def networks(self) -> list[Row]:
-        return []
-
-    def listeners(self) -> list[Row]:
-        return self.facts().listeners()
-
-    def single_settings(self) -> list[Row]:
-        return self.facts().single_settings()
+        return self.facts().networks()
 
     async def carry_out(self, order: Order, by: str) -> Answer:
         return order.carry_out(self.registry, by)
 
-    async def changes(self, limit: int, before: int | None) -> list[Change]:
-        return self._audit.changes(limit, before)
+    async def changes(self, limit: int, before: int | None = None, text: str = "") -> list[Change]:
+        return self._audit.changes(limit, before, text)
 
 
 def _set_in_the_file(row: Row) -> Row:
