@@ -19,6 +19,7 @@ from m365gw.admin.web.returns import CALLBACK
 from m365gw.config.self_service import SignIn, mailbox_by
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.directory.orders import AddMailbox, ChangeMailbox
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.relay.tokens.person import Person
 from m365gw.relay.tokens.tokens import Tokens
@@ -137,11 +138,16 @@ class Enrolment:
 
 
 def not_signed_in(problem: TokenUnavailable) -> Refusal:
-    """Why a sign-in failed, for the person: commands of the operator are not for them."""
-    told = problem.diagnosis
-    fix = "Sign in again." if "m365gw mailbox signin" in told.fix else told.fix
-    if told.who in ("operator", "entra-admin", "exchange-admin") and fix == told.fix:
-        fix = f"For {told.actor}: {told.fix}"
+    """Why a sign-in failed, for the person."""
+    return in_own_words(problem.diagnosis)
+
+
+def in_own_words(told: Diagnosis) -> Refusal:
+    """A diagnosis for the person it is about: the commands of operators are not for them."""
+    if "m365gw mailbox signin" in told.fix or told.who == "mailbox-user":
+        fix = "Sign in again." if "m365gw" in told.fix else told.fix
+    else:
+        fix = f"For {told.actor}: {told.fix}" if told.who != "nobody" else told.fix
     return Refusal(422, told.what, told.why, fix)
 
 

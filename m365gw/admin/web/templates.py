@@ -65,8 +65,13 @@ class Templates:
 
 
 def _readable(value: Any) -> Any:
-    """What becomes of every value that a template shows, but for HTML that we made."""
-    return words.escaped(value) if type(value) is str else value
+    """What becomes of every value that a template shows, but for HTML that we made.
+
+    Ends of lines stay: in a text they are a space, and what is to be copied has to have them.
+    """
+    if type(value) is not str or value.isprintable():
+        return value
+    return "\n".join(map(words.escaped, value.split("\n")))
 
 
 def _clock(at: float) -> str:

@@ -52,7 +52,7 @@ HOME = SignIn(name="Personal account", tenant="consumers", client_id="home-app")
 class OwnStage:
     """The pages, and all that stands behind them but mail."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, *, is_tls: bool = True) -> None:
         folder.mkdir(parents=True)
         self.clock = Clock()
         self.clock.advance(NOW)
@@ -70,6 +70,8 @@ class OwnStage:
         self.waits: dict[str, int] = {}
         self.tests: list[TestMail] = []
         self.probed: list[str] = []
+        self.uses = LastUse()
+        self.standing: dict[str, Any] = {"state": "ready", "diagnosis": None, "why": ""}
         tokens = Tokens(
             {"worldwide": CLOUD}, self.vault, log, calls, open_session=self.entra.session
         )
@@ -89,7 +91,7 @@ class OwnStage:
         self.console = Console(settings.web, visits, self.clock, "smtp.contoso.com")
         login.add(self.console, OperatorSignIn(self.operators, calls, self.clock, Logins(), log))
         me.add(self.console, self.service, self.people, Returns(self.clock))
-        self.site = site(self.console.resource(is_tls=True), self.clock)
+        self.site = site(self.console.resource(is_tls=is_tls), self.clock)
 
     def settings(self) -> Settings:
         """What is in force: the configuration and what was made."""
@@ -99,17 +101,15 @@ class OwnStage:
         return [
             {
                 "address": each.address,
-                "state": "ready",
-                "diagnosis": None,
                 "waits": self.waits.get(each.address, 0),
-                "why": "",
+                **self.standing,
             }
             for each in self.settings().mailbox
         ]
 
     def clients(self) -> list[dict[str, Any]]:
         facts = Facts(self.configured, self.entries.read(), self.settings())
-        return facts.clients(LastUse(), date(2027, 1, 15))
+        return facts.clients(self.uses, date(2027, 1, 15))
 
     async def carry_out(self, order: Order, by: str) -> dict[str, Any]:
         return order.carry_out(self.registry, by)

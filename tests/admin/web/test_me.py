@@ -47,10 +47,10 @@ class OwnPasswordTests(OwnTestCase):
         assert found is not None
         for text in (
             "smtp.contoso.com:587",
-            f"SMTP_PASSWORD={found[1]}",
+            f"\nSMTP_PASSWORD={found[1]}\n",
             "SMTP_STARTTLS=true",
             f"--auth-user {JOE}",
-            "tls_starttls on",
+            "tls_starttls on\n",
         ):
             self.assertIn(text, answer.body)
         self.assertIn("YOUR-PASSWORD", self.joe.get("/me").body)

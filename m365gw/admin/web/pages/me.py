@@ -6,10 +6,12 @@ Nothing a request says decides whose mailbox it is: that is the account that is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from attrs import evolve
 
+from m365gw.admin.me.enrolment import in_own_words
 from m365gw.admin.me.guides import PLACE, guides
 from m365gw.admin.me.people import Member, People
 from m365gw.admin.me.self_service import SelfService
@@ -19,6 +21,7 @@ from m365gw.admin.web.pages import me_sign_in
 from m365gw.admin.web.pages.me_sign_in import ME, welcome
 from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.view import Answer, Redirect, View, page
+from m365gw.microsoft.diagnosis import Diagnosis
 
 # Of the steps of a test mail: how each is called, and its tone.
 STEPS: Final[Mapping[str, tuple[str, str]]] = {
@@ -79,10 +82,12 @@ class _Pages:
         except Refusal as refusal:
             fault = refusal
         names = [each.name for each in self._service.enrolment.apps()]
+        mailbox = self._service.mailbox(member)
         return page(
             "me.html",
-            mailbox=self._service.mailbox(member),
-            passwords=client["passwords"] if client else [],
+            mailbox=mailbox,
+            told=None if mailbox["state"] == "ready" else _told(mailbox["diagnosis"]),
+            passwords=list(map(_used, client["passwords"])) if client else [],
             most=self._service.passwords.most,
             again=names.index(member.app) if member.app in names else None,
             fault=fault,
@@ -117,7 +122,7 @@ class _Pages:
             queue_id=queue_id,
             steps=[_step(each) for each in news["steps"]],
             outcome=news["outcome"],
-            diagnosis=news["mailbox"]["diagnosis"],
+            told=_told(news["mailbox"]["diagnosis"]),
         )
 
     async def leave(self, view: View, member: Member) -> Answer:
@@ -145,6 +150,17 @@ class _Pages:
             "servers": servers,
             "guides": guides(servers, address, password),
         }
+
+
+def _told(diagnosis: Mapping[str, Any] | None) -> Refusal | None:
+    """A diagnosis for the person whose mailbox it is."""
+    return None if diagnosis is None else in_own_words(Diagnosis(**diagnosis))
+
+
+def _used(password: Mapping[str, Any]) -> dict[str, Any]:
+    """A password with the time of its last use in seconds since 1970, or None."""
+    at = password["last_used"]
+    return {**password, "used_at": datetime.fromisoformat(at).timestamp() if at else None}
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:
