@@ -366,15 +366,15 @@ class GatewayTests(DoctorCase):
 
     @asynchronous
     async def test_open_relay(self) -> None:
-        """A listener that trusts the whole internet."""
+        """A listener that trusts the whole internet, as whomever it lets that send."""
         from m365gw.config.settings import Listener, Network
 
-        everybody = "0.0.0.0/0"
-        self.settings = {
-            "listener": (Listener(name="in", endpoint="tcp:0", networks=(everybody,)),),
-            "network": (Network(cidr=everybody, senders=(RELAY,), mailbox=RELAY),),
-        }
-        self.assert_fails(await self.findings(), "D16", "open-relay")
+        for everybody, sender in (("0.0.0.0/0", RELAY), ("::/0", "scanner@contoso.example")):
+            self.settings = {
+                "listener": (Listener(name="in", endpoint="tcp:0", networks=(everybody,)),),
+                "network": (Network(cidr=everybody, senders=(sender,), mailbox=RELAY),),
+            }
+            self.assert_fails(await self.findings(), "D16", "open-relay")
 
     @asynchronous
     async def test_listener_that_is_silent(self) -> None:

@@ -1,8 +1,8 @@
 """D16: mail in: each listener greets, its certificate lasts, and no stranger may relay.
 
 A listener that wants a PROXY header from this machine cannot be tried from here. Whether a
-stranger may relay is asked of the rules themselves, with an address that belongs to nobody
-(RFC 5737), as `m365gw explain` does.
+stranger may relay is asked of the rules themselves, with addresses that belong to nobody: whatever
+a rule lets them send, that there is one for them is too much.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from twisted.internet.protocol import Factory
 from m365gw.config.settings import Listener, Settings
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
 from m365gw.doctor.gateway import Gateway
-from m365gw.edge.admission.explanation import Question, explain
+from m365gw.edge.admission.admission import Admission, Visitor
+from m365gw.edge.admission.rules import Rule
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
 from m365gw.relay.exit.wire import Lost, Wire, cause
 
 TIMEOUT: Final = 5.0  # seconds
 WARN_DAYS: Final = 30
-STRANGER: Final = "192.0.2.1"  # of RFC 5737: nobody's
+STRANGERS: Final = ("192.0.2.1", "2001:db8::1")  # of RFC 5737 and RFC 3849: nobody's
 
 
 async def look(gateway: Gateway) -> Seen:
     """D16."""
     settings, tools = gateway.settings, gateway.tools
     names = ", ".join(one.name for one in settings.listener) or "none"
-    tried = f"listeners {names}: greeting, certificate, a stranger at {STRANGER}"
+    tried = f"listeners {names}: greeting, certificate, strangers at {' and '.join(STRANGERS)}"
     trouble = _open_relay(settings) or _trusting_everybody(settings)
     if trouble is not None:
         return bad(tried, trouble.what, trouble, _fix(trouble))
@@ -63,17 +64,17 @@ async def look(gateway: Gateway) -> Seen:
 
 
 def _open_relay(settings: Settings) -> Diagnosis | None:
+    admission = Admission(settings.client, settings.network)
     for listener in settings.listener:
-        for mailbox in settings.mailbox[:1]:
-            question = Question(
-                mailbox.address, ("m365gw@example.com",), address=ip_address(STRANGER)
-            )
-            if explain(settings, question, listener).is_allowed:
+        for stranger in STRANGERS:
+            rule = admission.rule_for(Visitor(listener, ip_address(stranger)))
+            if isinstance(rule, Rule):
                 return Diagnosis(
                     "open-relay",
                     f'Anybody may send through listener "{listener.name}" without a login.',
-                    "Its networks, and a [[network]] rule, hold the whole internet.",
-                    f'Narrow networks of [[listener]] name = "{listener.name}", and the rule.',
+                    f"Its networks hold the whole internet, and {rule.name} lets it send.",
+                    f'Narrow networks of [[listener]] name = "{listener.name}", and the rule'
+                    f" {rule.place}.",
                     "operator",
                 )
     return None
