@@ -14,7 +14,9 @@ from bench.certificate import certificate
 
 
 class StormTests(SynchronousTestCase):
-    def rage(self, answers: dict[bytes, bytes]) -> tuple[storm.Storm, list[bytes]]:
+    def rage(
+        self, answers: dict[bytes, bytes], seconds: float = 0.1
+    ) -> tuple[storm.Storm, list[bytes]]:
         """What the storm counted, and what a server heard that answers each verb so."""
         self.patch(storm, "ADDRESSES", ["127.0.1.1", "127.0.1.2"])
         self.patch(storm, "SESSIONS", 2)
@@ -35,7 +37,7 @@ class StormTests(SynchronousTestCase):
         async def run() -> storm.Storm:
             async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
                 made = storm.Storm(server.sockets[0].getsockname()[1])
-                await made.rage(500, 0.1)
+                await made.rage(500, seconds)
                 await asyncio.sleep(0)
             return made
 
@@ -51,7 +53,7 @@ class StormTests(SynchronousTestCase):
         self.assertGreater(counted["535"], 0)
 
     def test_session_that_ends_is_replaced(self) -> None:
-        """A server that says 421 is connected to again."""
-        made, heard = self.rage({b"EHLO": b"250 y\r\n", b"AUTH": b"421 4.7.0 go\r\n"})
+        """A server that says 421 is connected to again, which takes a handshake."""
+        made, heard = self.rage({b"EHLO": b"250 y\r\n", b"AUTH": b"421 4.7.0 go\r\n"}, 1.0)
         self.assertGreater(heard.count(b"EHLO storm.example\r\n"), 4)
         self.assertGreater(made.answers["421"], 4)

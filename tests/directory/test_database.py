@@ -94,7 +94,7 @@ class DatabaseTests(DatabaseTestCase):
         with self.database.writing() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         error = self.assertRaises(DirectoryError, self.opened)
-        self.assertIn("revision 9999, which a newer m365gw has made", str(error))
+        self.assertIn("revision 9999, which a newer version has made", str(error))
 
     def test_what_was_asked_stands_in_no_error(self) -> None:
         """Neither statement nor values: they may be secrets."""
