@@ -128,6 +128,11 @@ class EventLog:
         else:
             self._write(self._as_plain(now, event, program, qid, level, note, named))
 
+    def count(self, event: str, **fields: object) -> None:
+        """Something that is counted and not logged, as it happens too often for that."""
+        for listener in self.listeners:
+            listener(event, "", "", fields)
+
     def debug(self, program: str, text: str) -> None:
         """Log a line of protocol trace at debug level. The text must hold no secret."""
         if self.is_debugging:

@@ -1,101 +1,48 @@
 """What is counted: the one place, fed by the log, read by the console and by /metrics.
 
-Every event of the log is heard here, also those that are below its level and are not written. Which
-event counts as what stands in one table. Beside the totals since the start there is the flow by the
-minute, for a day: a few kilobytes, and gone with the process.
+Every event of the log is heard here, also those that are below its level and are not written, and
+those that happen too often to be logged at all (`EventLog.count`). Which event counts as what
+stands in `metric_rules`. Beside the totals since the start there is the flow by the minute, for a
+day: a few kilobytes, and gone with the process.
 
-Nothing here fails, and no count has an address or an id of a message as a label.
+Nothing here fails. However many names there are, no more than `MOST_SERIES` are told apart.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Callable, Mapping
-from enum import Enum
-from typing import Any, Final
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
 
-from attrs import frozen
+from attrs import define, field
+
+from m365gw.metric_rules import RULES, Count, Fields, Kind, Values
+from m365gw.metric_table import METRICS, Sort
+
+__all__ = ["MINUTES", "Histogram", "Kind", "Metrics"]
 
 MINUTES: Final = 1440  # of the flow that is kept
+MOST_SERIES: Final = 10_000
+OTHERS: Final = "others"  # the label of what is beyond
 
 
-class Kind(Enum):
-    """What flows. Messages come in; recipients of them are delivered, or not."""
+@define
+class Histogram:
+    """How often a value was in which bucket: up to its bound, the last one without."""
 
-    RECEIVED = "received"
-    DELIVERED = "delivered"
-    DEFERRED = "deferred"
-    BOUNCED = "bounced"
-    REFUSED = "refused"
+    bounds: tuple[float, ...]
+    total: float = 0.0
+    counts: list[int] = field(init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
 
-Labels = tuple[tuple[str, str], ...]  # name and value of each, in the order of the table
-Fields = Mapping[str, Any]
-
-
-@frozen
-class _Rule:
-    """What one event counts as: a counter, its labels, how much, and which flow."""
-
-    name: str
-    labels: Mapping[str, Callable[[Fields], str]]
-    amount: Callable[[Fields], int] = lambda _: 1
-    kind: Callable[[Fields], Kind | None] = lambda _: None
-
-
-def _field(name: str) -> Callable[[Fields], str]:
-    return lambda fields: str(fields.get(name, ""))
-
-
-_RESULTS: Final = {
-    "sent": ("delivered", Kind.DELIVERED),
-    "deferred": ("deferred", Kind.DEFERRED),
-    "held": ("deferred", Kind.DEFERRED),
-    "uncertain": ("uncertain", Kind.DEFERRED),
-    "bounced": ("bounced", Kind.BOUNCED),
-}
-
-
-def _result(fields: Fields) -> tuple[str, Kind | None]:
-    return _RESULTS.get(str(fields.get("status")), ("deferred", None))
-
-
-def _refused(reason: str) -> _Rule:
-    return _Rule(
-        "m365gw_smtpd_rejects_total", {"reason": lambda _: reason}, kind=lambda _: Kind.REFUSED
-    )
-
-
-RULES: Final[Mapping[str, tuple[_Rule, ...]]] = {
-    "message.queued": (
-        _Rule(
-            "m365gw_messages_received_total",
-            {"listener": _field("listener")},
-            kind=lambda _: Kind.RECEIVED,
-        ),
-        _Rule(
-            "m365gw_messages_received_bytes_total",
-            {},
-            amount=lambda fields: int(fields.get("size", 0)),
-        ),
-    ),
-    "delivery": (
-        _Rule(
-            "m365gw_deliveries_total",
-            {"account": _field("mailbox"), "result": lambda fields: _result(fields)[0]},
-            kind=lambda fields: _result(fields)[1],
-        ),
-    ),
-    "message.refused": (_refused("message"),),
-    "client.refused": (_refused("client"),),
-    "login.failed": (
-        _Rule(
-            "m365gw_smtpd_auth_total",
-            {"mechanism": _field("sasl_method"), "result": lambda _: "failed"},
-        ),
-    ),
-}
+    def observe(self, value: float) -> None:
+        """One more."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
 
 
 class Metrics:
@@ -103,22 +50,36 @@ class Metrics:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.totals: Counter[tuple[str, Labels]] = Counter()
+        # By name, and the values of its labels.
+        self.totals: defaultdict[tuple[str, Values], float] = defaultdict(float)
+        self.histograms = {
+            each.name: Histogram(each.bounds)
+            for each in METRICS.values()
+            if each.sort is Sort.HISTOGRAM
+        }
         self.began_at = clock()
         self.heard_of = 0  # events that counted, so that it can be seen when there was one
         self._minute = int(self.began_at) // 60  # the newest one
         self._flow = {kind: array("I", [0]) * MINUTES for kind in Kind}
 
     def heard(self, event: str, _queue_id: str, _note: str, fields: Fields) -> None:
-        """An event was logged (`EventLog.listeners`)."""
+        """Something happened (`EventLog.listeners`)."""
         for rule in RULES.get(event, ()):
-            self.heard_of += 1
-            labels = tuple((name, value(fields)) for name, value in rule.labels.items())
-            self.totals[rule.name, labels] += rule.amount(fields)
-            kind = rule.kind(fields)
-            if kind is not None:
-                self._go_on()
-                self._flow[kind][self._minute % MINUTES] += 1
+            if isinstance(rule, Count):
+                self._count(rule, fields)
+            elif (value := rule.value(fields)) is not None:
+                self.histograms[rule.name].observe(value)
+
+    def _count(self, rule: Count, fields: Fields) -> None:
+        self.heard_of += 1
+        series = rule.name, rule.values(fields)
+        if series not in self.totals and len(self.totals) >= MOST_SERIES:
+            series = rule.name, (OTHERS,) * len(series[1])
+        self.totals[series] += rule.amount(fields)
+        kind = rule.kind(fields)
+        if kind is not None:
+            self._go_on()
+            self._flow[kind][self._minute % MINUTES] += 1
 
     def flow(self, minutes: int = MINUTES, step: int = 1) -> dict[Kind, list[int]]:
         """What flowed in the last minutes, the newest last, as sums of `step` minutes each.

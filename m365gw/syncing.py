@@ -14,6 +14,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -33,16 +34,25 @@ _log = Logger()
 class Syncing:
     """Syncs files, one group after the other.
 
-    `in_thread` runs a function in a thread, where the kernel does not do without.
+    `in_thread` runs a function in a thread, where the kernel does not do without. `took` is told
+    the seconds each group has taken.
     """
 
-    def __init__(self, reactor: IReactorFDSet, group: GroupSync, in_thread: InThread) -> None:
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        group: GroupSync,
+        in_thread: InThread,
+        took: Callable[[float], object] = lambda _: None,
+    ) -> None:
         self._reactor = reactor
         self._in_thread = in_thread
         self._group = group
         self._waiting: deque[tuple[Sequence[int], Deferred[Results]]] = deque()
         self._underway: list[tuple[Sequence[int], Deferred[Results]]] = []
         self._told_by = -1
+        self._took = took
+        self._begun_at = 0.0  # of the group under way
 
     def sync(self, descriptors: Sequence[int]) -> Deferred[Results]:
         """Sync these files, at most MOST_FILES. Fires with what became of each, in order."""
@@ -67,6 +77,7 @@ class Syncing:
             descriptors += self._underway[-1][0]
         if not descriptors:
             return
+        self._begun_at = monotonic()
         if not self._group.begin(descriptors):
             promise = self._in_thread(one_by_one, descriptors)
             promise.addErrback(_unknown, len(descriptors)).addCallback(self._finish)
@@ -77,6 +88,7 @@ class Syncing:
     def _finish(self, results: Results) -> None:
         """Begin the next group first, so that the disk works while these are told."""
         underway, self._underway = self._underway, []
+        self._took(monotonic() - self._begun_at)
         self._start()
         for descriptors, promise in underway:
             promise.callback(results[: len(descriptors)])

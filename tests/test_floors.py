@@ -25,6 +25,8 @@ FLOORS = {
     "log_tail": 1.5,
     "incidents": 1.5,  # told in the log, in the words of a diagnosis
     "metrics": 1,
+    "metric_rules": 0,
+    "metric_table": 0,
     "recent": 1,
     "words": 0,
     "spool": 2,

@@ -34,12 +34,20 @@ from m365gw.events import EventLog
 PREFIX = "/api/v1"
 
 Answer = Awaitable[Any] | Any  # what JSON can say, now or later
+Who = Callable[[ApiRequest], Awaitable[Caller] | Caller]
 
 _UNFORESEEN = Refusal(
     500,
     "This failed inside the gateway.",
     "It was not foreseen.",
     "The log of the gateway says where; those who maintain it will want to see it.",
+)
+
+_ONLY_READS = Refusal(
+    403,
+    "Nothing was done: you may read, but not change anything.",
+    "Your role is viewer.",
+    "It takes the role operator.",
 )
 
 _diagnostics = Logger()
@@ -52,6 +60,7 @@ class Api:
         self._log = log
         self._app = Klein()
         self._known: list[str] = []  # "GET /api/v1/status"
+        self._only_read: set[str] = set()  # those of them that change nothing
         self._app.url_map.merge_slashes = False
         self._app.handle_errors(HTTPException)(self._not_an_endpoint)
 
@@ -67,25 +76,37 @@ class Api:
             lambda request: answer(read(request.content.read(), takes), request.caller),
         )
 
-    def resource(self, who: Callable[[ApiRequest], Caller]) -> Resource:
+    def ask(self, path: str, takes: type[Body], answer: Callable[[Body, Caller], Answer]) -> None:
+        """Answer POST on a path, where nothing is changed: who may only read may ask as well."""
+        self.post(path, takes, answer)
+        self._only_read.add(f"POST {PREFIX}{path}")
+
+    def resource(self, who: Who) -> Resource:
         """The API for one listener. `who` knows its callers; it raises `Refusal` for others."""
         return _Doorstep(self._app.resource(), who)
 
     def _route(self, method: str, path: str, answer: Callable[[ApiRequest], Answer]) -> None:
+        name = f"{method} {PREFIX}{path}"
+
         def endpoint(request: IRequest) -> Deferred[bytes]:
             assert isinstance(request, ApiRequest)
             done: Deferred[bytes] = Deferred(lambda _: None)  # the client has left: go on
-            asked = Deferred.fromCoroutine(self._answer(request, answer))
+            asked = Deferred.fromCoroutine(self._answer(request, name, answer))
             asked.addBoth(lambda said: None if done.called else done.callback(said))
             return done
 
-        name = f"{method} {PREFIX}{path}"
         self._known.append(name)
+        if method == "GET":
+            self._only_read.add(name)
         self._app.route(PREFIX + path, methods=[method], endpoint=name)(endpoint)
 
-    async def _answer(self, request: ApiRequest, answer: Callable[[ApiRequest], Answer]) -> bytes:
+    async def _answer(
+        self, request: ApiRequest, name: str, answer: Callable[[ApiRequest], Answer]
+    ) -> bytes:
         try:
             _check(request)
+            if request.caller.role != "operator" and name not in self._only_read:
+                raise _ONLY_READS
             said = answer(request)
             if isinstance(said, Awaitable):
                 said = await said
@@ -135,24 +156,43 @@ class _Doorstep(Resource):
 
     isLeaf = True
 
-    def __init__(self, inside: Resource, who: Callable[[ApiRequest], Caller]) -> None:
+    def __init__(self, inside: Resource, who: Who) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._inside = inside
         self._who = who
 
     def render(self, request: Any) -> Any:
-        try:
-            request.caller = self._who(request)
-            try:
-                b"/".join([request.method, *request.postpath]).decode("utf-8")
-            except UnicodeDecodeError:
-                raise Refusal(400, "The address is not text in UTF-8.") from None
-        except Refusal as refusal:
-            _head(request, refusal.status)
-            request.write(_as_json(refusal.answer()))
+        answering = Deferred.fromCoroutine(self._render(request))
+        answering.addErrback(lambda fault: _diagnostics.failure("not answered", failure=fault))
+        return NOT_DONE_YET
+
+    async def _render(self, request: Any) -> None:
+        refused = await self._refused(request)
+        if request.has_left:
+            return  # nothing has begun
+        if refused is None:
+            said = self._inside.render(request)  # type: ignore[no-untyped-call]  # nor here
+        else:
+            _head(request, refused.status)
+            said = _as_json(refused.answer())
+        if said is not NOT_DONE_YET:
+            request.write(said)
             request.finish()
-            return NOT_DONE_YET
-        return self._inside.render(request)  # type: ignore[no-untyped-call]  # nor here
+
+    async def _refused(self, request: Any) -> Refusal | None:
+        """Why this request does not come in; None when it does, and its caller is known."""
+        try:
+            caller = self._who(request)
+            request.caller = await caller if isinstance(caller, Awaitable) else caller
+            b"/".join([request.method, *request.postpath]).decode("utf-8")
+        except UnicodeDecodeError:
+            return Refusal(400, "The address is not text in UTF-8.")
+        except Refusal as refusal:
+            return refusal
+        except Exception:
+            _diagnostics.failure("it was not found out who asks {path}", path=_shown(request))
+            return _UNFORESEEN
+        return None
 
 
 def _check(request: ApiRequest) -> None:

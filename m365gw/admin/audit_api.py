@@ -36,4 +36,4 @@ def add_audit(api: Api, changes: Callable[[int, int | None], Awaitable[list[Chan
             raise Refusal(503, "The audit cannot be read.", str(error)) from None
         return {"changes": [asdict(each) for each in found]}
 
-    api.post("/audit/list", Wanted, listed)
+    api.ask("/audit/list", Wanted, listed)

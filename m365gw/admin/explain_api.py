@@ -22,4 +22,4 @@ def add_explain(api: Api, facts: Callable[[], Facts]) -> None:
         except ValueError as error:
             raise Refusal(400, "This cannot be explained.", str(error)) from None
 
-    api.post("/explain", Inquiry, explained)
+    api.ask("/explain", Inquiry, explained)

@@ -14,6 +14,8 @@ from attrs import frozen
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from m365gw.directory.operators import Role
+
 MOST_BODY: Final = 65536  # octets
 CUT_OFF: Final = 16 * MOST_BODY
 IDLE_SECONDS: Final = 60
@@ -21,9 +23,10 @@ IDLE_SECONDS: Final = 60
 
 @frozen
 class Caller:
-    """Who asks, as the log names it."""
+    """Who asks, as the log names it, and whether he may change anything or only read."""
 
     name: str
+    role: Role = "operator"
 
 
 class ApiRequest(Request):
@@ -32,6 +35,11 @@ class ApiRequest(Request):
     caller: Caller
     content: io.BytesIO
     received = 0  # octets of the body, kept or not
+    has_left = False
+
+    def connectionLost(self, reason: Any) -> None:
+        self.has_left = True
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's
 
     def gotLength(self, length: int | None) -> None:
         self.content = io.BytesIO()  # Twisted's own would be a file for the large

@@ -77,8 +77,8 @@ def add_incidents(api: Api, desk: Desk) -> None:
         return {"credentials": await desk.credentials()}
 
     api.get("/incidents", lambda: _plain(desk.open_ones()))
-    api.post("/incidents/list", Wanted, listed)
-    api.post("/incidents/show", One, shown)
+    api.ask("/incidents/list", Wanted, listed)
+    api.ask("/incidents/show", One, shown)
     api.post("/incidents/test", Nothing, tested)
     api.get("/credentials", credentials)
 

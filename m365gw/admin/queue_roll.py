@@ -33,14 +33,15 @@ PATIENCE: Final = 0.25  # seconds a page waits for the next roll when there is o
 MOST: Final = 2_000_000  # messages of a roll; what is beyond is counted nowhere
 
 _STATES = tuple(State)
+_GOING = (State.INCOMING, State.DEFERRED)
 
 
 class Roll:
     """The messages that were in the spool at `at` (seconds since 1970). BLOCKING to make.
 
-    `counts`: how many of each state; `octets`: of all together; `oldest`: when the one that waits
-    longest arrived, held and damaged ones left out, or None; `by_mailbox`: how many of each, by its
-    tag.
+    `counts`: how many of each state; `octets`: of all together; `firsts`: when the oldest of each
+    state arrived, where there is one; `oldest`: when the one that waits longest arrived, held and
+    damaged ones left out, or None; `by_mailbox`: how many of each, by its tag.
     """
 
     def __init__(self, entries: Iterable[Entry] = (), at: float = 0.0) -> None:
@@ -65,10 +66,13 @@ class Roll:
         self.counts = {state: self._states.count(place) for place, state in enumerate(_STATES)}
         self.octets = sum(self._sizes)
         self.by_mailbox = Counter(self._mailboxes)
-        going = {_STATES.index(state) for state in (State.INCOMING, State.DEFERRED)}
-        pairs = zip(self._ids, self._states, strict=True)
-        first = min((number for number, state in pairs if state in going), default=None)
-        self.oldest = None if first is None else arrived_at(first)
+        first: dict[int, int] = {}
+        for number, place in zip(self._ids, self._states, strict=True):
+            if number < first.get(place, number + 1):
+                first[place] = number
+        self.firsts = {_STATES[place]: arrived_at(number) for place, number in first.items()}
+        going = [at for state, at in self.firsts.items() if state in _GOING]
+        self.oldest = min(going, default=None)
         self._sorts: dict[str, Callable[[int], int]] = {
             "arrival": self._ids.__getitem__,
             "size": self._sizes.__getitem__,

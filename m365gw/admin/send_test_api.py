@@ -58,4 +58,4 @@ def add_send_test(api: Api, sending: Sending) -> None:
 
     api.post("/send-test", TestMail, sending.send)
     api.post("/mailboxes/test", Addressed, to_itself)
-    api.post("/send-test/follow", Following, sending.follow)
+    api.ask("/send-test/follow", Following, sending.follow)

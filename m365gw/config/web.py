@@ -33,5 +33,10 @@ class Web:
         "Proxies (networks) whose X-Forwarded-For and X-Forwarded-Proto are believed;"
         ' "unix": those that come by a UNIX socket.',
     )
+    metrics_from: tuple[str, ...] = setting(
+        ("127.0.0.0/8", "::1/128"),
+        "Networks that may read /metrics. From elsewhere it takes a token (m365gw token add), as"
+        " the API does.",
+    )
     idle_time: Seconds = setting(1800.0, "A session in which nothing is done ends after so long.")
     session_time: Seconds = setting(43200.0, "Every session ends after so long.")

@@ -28,6 +28,8 @@ def web_faults(web: Web) -> Iterator[Fault]:
     for cidr in web.trusted_proxies:
         if cidr != UNIX:
             yield from network_fault(("web", "trusted_proxies"), cidr)
+    for cidr in web.metrics_from:
+        yield from network_fault(("web", "metrics_from"), cidr)
     if web.public_url:
         yield from _public_url(web)
     if web.endpoint:

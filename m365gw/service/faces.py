@@ -40,7 +40,7 @@ class Faces:
         mode = int(settings.control_socket_mode, 8)
         api = self._api(parts, status, accounts)
         self._control = ControlSocket(parts.reactor, settings.control_socket, mode, api)
-        self._web = Web(parts, status, accounts, self._examination)
+        self._web = Web(parts, status, accounts, self._examination, api)
 
     def _api(self, parts: Parts, status: Status, accounts: Accounts) -> Api:
         api = Api(parts.log)

@@ -100,6 +100,10 @@ class Listening:
         """Where it listens: the name of each listener and its address."""
         return [_where(each, service) for each, service in self._services.items() if service.port]
 
+    def clients(self) -> dict[str, int]:
+        """How many are connected, by the name of the listener."""
+        return {each.name: service.clients for each, service in self._services.items()}
+
     async def close(self) -> None:
         """Listen no more; returns when all sessions have ended."""
         ending = [service.stopService() for service in self._services.values()]

@@ -81,10 +81,13 @@ class MailIn:
         maildrop = _maildrop(settings)
         self._pools: list[ThreadPool] = []
         self.certificates = CertificateWatch(certificate, reactor, log, incidents)
-        self._syncing = Syncing(reactor, GroupSync(), self._in_threads(1, "sync"))
-        self._log_syncing = Syncing(
-            reactor, GroupSync(data_only=True), self._in_threads(1, "log sync")
-        )
+
+        def synced(seconds: float) -> None:
+            log.count("spool.synced", seconds=seconds)
+
+        sync, sync_log = self._in_threads(1, "sync"), self._in_threads(1, "log sync")
+        self._syncing = Syncing(reactor, GroupSync(), sync, synced)
+        self._log_syncing = Syncing(reactor, GroupSync(data_only=True), sync_log, synced)
         self._disk = Disk(spool, self._syncing, self._log_syncing, reactor, accepted)
         self._commit = GroupCommit(self._disk.commit)
         self._repairs = self._in_threads(1, "repairs")

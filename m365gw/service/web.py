@@ -9,6 +9,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from m365gw.admin.api import Api
 from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk, Disk
@@ -56,6 +57,7 @@ from m365gw.service.accounts import Accounts
 from m365gw.service.examination import Examination
 from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
+from m365gw.service.programs import Programs
 from m365gw.service.status import Status
 from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
@@ -78,7 +80,12 @@ class Web:
     """The console of one gateway, from the first `apply` to `stop`."""
 
     def __init__(
-        self, parts: Parts, status: Status, accounts: Accounts, examination: Examination
+        self,
+        parts: Parts,
+        status: Status,
+        accounts: Accounts,
+        examination: Examination,
+        api: Api,
     ) -> None:
         self._parts = parts
         settings, reactor, events = parts.settings, parts.reactor, parts.log
@@ -130,12 +137,14 @@ class Web:
             pages.add(console, desk)
         self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
         console.stream("/live", self._live.begin)
+        self._programs = Programs(parts, status, api, console, desk)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
         self._console.configure(settings.web)
         self._own.apply(settings.web)
+        self._programs.configure(settings.web)
         self._sign_in.configure(settings.logins)
         _in_background(self._server.configure(settings.web))
 
@@ -144,6 +153,7 @@ class Web:
         self._own.stop()
         self._live.stop()
         self._console.lines.stop()
+        self._programs.stop()
         await self._server.close()
         await self._threads.stop()
 

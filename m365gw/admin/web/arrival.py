@@ -58,22 +58,30 @@ class Arrivals:
 
     def judge(self, request: Any, *, is_tls: bool) -> Arrival:
         """The arrival of a twisted.web request. Raises `Refusal`."""
-        peer = ip_address(getattr(request.client, "host", "") or "")
-        headers = request.requestHeaders
-        address, is_https = peer, is_tls
-        if self._is_proxy(peer):
-            address = self._client(peer, _values(headers, b"x-forwarded-for"))
-            said = _values(headers, b"x-forwarded-proto")
-            is_https = is_tls or (bool(said) and said[-1].strip().lower() == "https")
-        elif not (is_tls or peer is None or peer.is_loopback):
+        address, is_https = self.client_of(request, is_tls=is_tls)
+        self.refuse_in_the_clear(request, is_tls=is_tls)
+        host = self._host(request.requestHeaders)
+        return Arrival(address, is_https, host, host == self._public)
+
+    def client_of(self, request: Any, *, is_tls: bool) -> tuple[IpAddress | None, bool]:
+        """The address of the client, and whether it speaks https."""
+        peer, headers = _peer(request), request.requestHeaders
+        if not self._is_proxy(peer):
+            return peer, is_tls
+        said = _values(headers, b"x-forwarded-proto")
+        is_https = is_tls or (bool(said) and said[-1].strip().lower() == "https")
+        return self._client(peer, _values(headers, b"x-forwarded-for")), is_https
+
+    def refuse_in_the_clear(self, request: Any, *, is_tls: bool) -> None:
+        """Nobody's secret may cross a network without TLS. Raises `Refusal`."""
+        peer = _peer(request)
+        if not (is_tls or self._is_proxy(peer) or peer is None or peer.is_loopback):
             raise Refusal(
                 403,
                 "The console is not reached this way.",
                 "You came past the proxy in front of it, without TLS.",
                 "Use the address the operators were given.",
             )
-        host = self._host(headers)
-        return Arrival(address, is_https, host, host == self._public)
 
     def _host(self, headers: Any) -> str:
         said = headers.getRawHeaders(b"host") or []
@@ -107,6 +115,10 @@ class Arrivals:
             if not self._is_proxy(address):
                 break
         return peer
+
+
+def _peer(request: Any) -> IpAddress | None:
+    return ip_address(getattr(request.client, "host", "") or "")
 
 
 def _values(headers: Any, name: bytes) -> list[str]:

@@ -57,6 +57,7 @@ class Console:
         self._clock = clock
         self._assets = Assets()
         self._rendering = Rendering(self._assets, hostname)
+        self._beside: dict[bytes, Resource] = {}
         self._app = Klein()
         self._app.url_map.merge_slashes = False
         self._app.handle_errors(HTTPException)(self._no_page)
@@ -99,9 +100,23 @@ class Console:
 
         self._app.route(path, methods=["GET"], endpoint=f"stream {path}")(endpoint)
 
+    def beside(self, name: str, resource: Resource) -> None:
+        """Answer what is no page at all paths that begin so: "api". It judges who asks itself."""
+        self._beside[name.encode("ascii")] = resource
+
+    def arrivals(self) -> Arrivals:
+        """How arrivals are judged by the settings of now."""
+        return self._arrivals
+
     def resource(self, *, is_tls: bool) -> Resource:
         """All of it, for one listener."""
-        return Doorstep(self._app.resource(), lambda: self._arrivals, self._assets, is_tls=is_tls)
+        return Doorstep(
+            self._app.resource(),
+            self._beside,
+            lambda: self._arrivals,
+            self._assets,
+            is_tls=is_tls,
+        )
 
     def _route(self, method: str, path: str, page: PageFunction, role: Role | None) -> None:
         def endpoint(request: IRequest, **names: str) -> Deferred[bytes]:

@@ -8,7 +8,7 @@ to the pages.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -33,13 +33,9 @@ class WebRequest(ApiRequest):
     """A request to the console. `arrival` and `key` are set at the door."""
 
     arrival: Arrival
+    is_tls = False  # whether it came by TLS of ours
     key = ""  # the cookie of the browser for this part, "" when it has none that may be ours
     keys: frozenset[str] = frozenset()  # all its cookies that may be ours
-    has_left = False
-
-    def connectionLost(self, reason: Any) -> None:
-        self.has_left = True
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's
 
     def header(self, name: bytes) -> str:
         """The one value of a header, "" without; several are as good as a wrong one."""
@@ -119,16 +115,28 @@ class Doorstep(Resource):
     isLeaf = True
 
     def __init__(
-        self, pages: Resource, arrivals: Callable[[], Arrivals], assets: Assets, *, is_tls: bool
+        self,
+        pages: Resource,
+        beside: Mapping[bytes, Resource],
+        arrivals: Callable[[], Arrivals],
+        assets: Assets,
+        *,
+        is_tls: bool,
     ) -> None:
+        """`beside`: what is no page, by the first part of its path. It judges who asks itself."""
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._pages = pages
+        self._beside = beside
         self._arrivals = arrivals
         self._assets = assets
         self._is_tls = is_tls
 
     def render(self, request: Any) -> Any:
         secure(request.responseHeaders)
+        request.is_tls = self._is_tls
+        beside = self._beside.get((request.postpath or [b""])[0])
+        if beside is not None:
+            return beside.render(request)  # type: ignore[no-untyped-call]  # Twisted's
         try:
             if request.method not in _METHODS:
                 raise Refusal(405, "The console takes GET and POST.")

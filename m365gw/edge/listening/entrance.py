@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -45,6 +45,7 @@ class Guest:
 
     caller: Caller
     stay: Stay
+    is_implicit_tls: bool = False
 
 
 class Farewell(protocol.Protocol):
@@ -104,6 +105,11 @@ class SessionFactory(protocol.Factory):
         arrival = AwaitHeader(self._clock, seconds, self._closed, met, failed)
         self._here[arrival] = None
         return arrival
+
+    @property
+    def clients(self) -> int:
+        """How many are here; a load balancer that has not said whom it brings is nobody."""
+        return sum(guest is not None for guest in self._here.values())
 
     def renew(self, doorway: Doorway) -> None:
         """From now on clients come in by this doorway; who is in keeps what it found."""
@@ -171,7 +177,7 @@ class SessionFactory(protocol.Factory):
             )
         )
         pump.factory = self
-        self._here[pump] = guest
+        self._here[pump] = evolve(guest, is_implicit_tls=is_implicit_tls)
         if not is_implicit_tls:
             return pump
         assert certificate is not None
@@ -198,6 +204,8 @@ class SessionFactory(protocol.Factory):
         guest = self._here.pop(connection)
         if guest is not None:
             guest.stay.end()
+            tls = _tls_counted(connection, guest)
+            self._doorway.log.count("client.left", listener=self._listener.name, tls=tls)
         if not self._here:
             empty, self._empty = self._empty, []
             for done in empty:
@@ -207,6 +215,15 @@ class SessionFactory(protocol.Factory):
         """Tell the log why somebody did not come in."""
         facts = {"client": caller.name, **caller.told}
         self._seldom.warn(kind, "client.refused", words, **facts)
+
+
+def _tls_counted(connection: Pump | Arrival, guest: Guest) -> str:
+    """How the connection of a client was secured, as it is counted."""
+    if guest.caller.tls:
+        return "proxy"
+    if isinstance(connection, Arrival) or not connection.is_secure:
+        return "none"
+    return "implicit" if guest.is_implicit_tls else "starttls"
 
 
 def _tls_words(connection: Any) -> str:

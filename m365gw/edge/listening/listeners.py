@@ -34,6 +34,11 @@ class ListenerService(Service):
         self._factory = factory
         self.port: IListeningPort | None = None
 
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return self._factory.clients
+
     def renew(self, doorway: Doorway) -> None:
         """Take new limits and rules for the same listener. Its socket and its sessions stay."""
         self._timeout = doorway.limits.shutdown_timeout

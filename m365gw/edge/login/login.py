@@ -90,6 +90,7 @@ class Login:
 
     def _succeed(self, name: str) -> Reply:
         self._identity.log_in(name, self._mechanism)
+        self._journal.logged_in(self._mechanism)
         return LOGGED_IN
 
     def _fail(self, failure: Failure, name: str) -> Reply | Failure:

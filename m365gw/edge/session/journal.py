@@ -22,8 +22,9 @@ NO_QUEUE: Final = "NOQUEUE"  # Postfix's queue id of a message that has none
 class Journal:
     """The log, as one session writes to it."""
 
-    def __init__(self, log: EventLog, identity: Identity) -> None:
+    def __init__(self, log: EventLog, identity: Identity, listener: str) -> None:
         self._log = log
+        self._listener = listener
         self._identity = identity
         self._facts = identity.peer.facts
 
@@ -52,6 +53,7 @@ class Journal:
             mailbox=transaction.mailbox,
             proto=identity.protocol(smtputf8=mail.smtputf8),
             helo=identity.helo,
+            listener=self._listener,
             **{name: value for name, value in changes.items() if value},
         )
 
@@ -79,6 +81,10 @@ class Journal:
     def stranger(self, words: str) -> None:
         """The client does not speak SMTP."""
         self._warn("client.stranger", "", words)
+
+    def logged_in(self, mechanism: str) -> None:
+        """A login, which is counted; the line of each message says by which it came."""
+        self._log.count("login.succeeded", sasl_method=mechanism)
 
     def login_failed(self, mechanism: str, login: str, wrong: WrongLogin) -> None:
         """No login. Worded as Postfix does it, so that fail2ban's filter for Postfix counts it.

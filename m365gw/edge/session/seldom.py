@@ -37,6 +37,7 @@ class Seldom:
         now, told = self._clock.seconds(), self._told.get(kind)
         if told is not None and now < told.at + TOLD_AGAIN:
             told.held_back += 1
+            self._log.count(event, **facts)
             return
         if told is not None and told.held_back:
             note += f" ({told.held_back} more like this since it was last told)"

@@ -49,7 +49,7 @@ class Session:
         self._pump = pump
         self._identity = Identity(doorway.admission, visitor, peer)
         self._conduct = Conduct(doorway.limits)
-        self._journal = Journal(doorway.log, self._identity)
+        self._journal = Journal(doorway.log, self._identity, doorway.listener.name)
         self._login = Login(doorway.authenticator, visitor.address, self._identity, self._journal)
         self._tracing = doorway.log.tracing
         self._trace = SessionTrace(self._tracing, self._identity, visitor.listener.name)

@@ -19,6 +19,13 @@ from m365gw.spool.schedule import Schedule
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 _LONG = frozenset({Limit.DAY, Limit.TENANT})
+_KINDS = {  # as they are counted
+    Limit.CONNECTIONS: "concurrency",
+    Limit.HOST: "concurrency",
+    Limit.MINUTE: "rate",
+    Limit.DAY: "recipients",
+    Limit.TENANT: "recipients",
+}
 
 
 @frozen
@@ -39,6 +46,8 @@ class Shortages:
 
     def met(self, mailbox: str, wait: Wait, now: float) -> None:
         """A mailbox with mail that is due has to wait."""
+        if wait.limit is not None:
+            self.log.count("budget.met", mailbox=mailbox, limit=_KINDS[wait.limit])
         known = self._known.get(mailbox)
         if wait.limit is None or (known is not None and known.limit is wait.limit):
             return

@@ -155,6 +155,13 @@ class Tokens:
         left = account.held.left(self._monotonic())
         return max(0.0, left - min(account.renew_ahead, account.held.grant.life / 2))
 
+    def ends_in(self, mailbox: Mailbox) -> float | None:
+        """Seconds until the token of a mailbox ends; None without one."""
+        account = self._accounts.get(mailbox)
+        if account is None or account.held is None:
+            return None
+        return account.held.left(self._monotonic())
+
     def has_new_sign_in(self, mailbox: Mailbox) -> bool:
         """Whether what a mailbox signs in with has changed since it last asked. Blocking.
 
