@@ -16,12 +16,12 @@ PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace sw
 	systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
-.PHONY: release docs image demo test fuzz lint bench peers rivals format
+.PHONY: release docs image demo test fuzz lint bench peers rivals format promtool
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
 
-test: .venv/development peers
+test: .venv/development peers promtool
 	$(BIN)/python -m twisted.trial -j2 tests
 
 fuzz: .venv/development
@@ -81,6 +81,12 @@ rivals:
 	mkdir -p .venv/packages && cd .venv/packages && apt-get download --quiet=2 opensmtpd; \
 	apt-get download --quiet=2 libevent-2.1-7 || apt-get download --quiet=2 libevent-2.1-7t64; \
 	for package in *.deb; do dpkg -x "$$package" ../opensmtpd; done || true
+
+# It comes with Prometheus, which Debian starts when it is installed: it is only unpacked.
+promtool:
+	@command -v promtool >/dev/null 2>&1 || test -x .venv/prometheus/usr/bin/promtool || { \
+	mkdir -p .venv/packages/prometheus && cd .venv/packages/prometheus && \
+	apt-get download --quiet=2 prometheus && dpkg -x prometheus*.deb ../../prometheus; }
 
 # The real peers of the whole-service tests. As root on Debian or Ubuntu they are installed here.
 # Postfix is installed without a configuration, so that no mail server is started.

@@ -16,3 +16,11 @@ class ConfigurationReferenceTests(SynchronousTestCase):
         page = runpy.run_path(str(DOCS / "make_configuration.py"))["page"]()
         written = (DOCS / "configuration.md").read_text(encoding="utf-8")
         self.assertEqual(page, written, "Write it anew: python docs/make_configuration.py")
+
+
+class MetricsPageTests(SynchronousTestCase):
+    def test_it_is_what_the_code_says(self) -> None:
+        """Every metric with its labels and meaning."""
+        page = runpy.run_path(str(DOCS / "make_metrics.py"))["page"]()
+        written = (DOCS / "metrics.md").read_text(encoding="utf-8")
+        self.assertEqual(page, written, "Write it anew: python docs/make_metrics.py")
