@@ -26,7 +26,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
 
+from m365gw.admin.answers import Anything
 from m365gw.admin.body import Body, read
+from m365gw.admin.endpoint import Endpoint
 from m365gw.admin.http import MOST_BODY, ApiRequest, Caller
 from m365gw.admin.refusal import Refusal
 from m365gw.events import EventLog
@@ -59,53 +61,58 @@ class Api:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._app = Klein()
-        self._known: list[str] = []  # "GET /api/v1/status"
-        self._only_read: set[str] = set()  # those of them that change nothing
+        self.endpoints: list[Endpoint] = []
         self._app.url_map.merge_slashes = False
         self._app.handle_errors(HTTPException)(self._not_an_endpoint)
 
-    def get(self, path: str, answer: Callable[[], Answer]) -> None:
+    def get(self, path: str, answer: Callable[[], Answer], says: Any = Anything) -> None:
         """Answer GET on a path of /api/v1: `get("/queue/active", ...)`."""
-        self._route("GET", path, lambda request: answer())
+        self._route(Endpoint("GET", PREFIX + path, None, says, True), lambda _: answer())
 
-    def post(self, path: str, takes: type[Body], answer: Callable[[Body, Caller], Answer]) -> None:
-        """Answer POST on a path of /api/v1. `takes` is the attrs class of its body."""
-        self._route(
-            "POST",
-            path,
-            lambda request: answer(read(request.content.read(), takes), request.caller),
-        )
+    def post(
+        self,
+        path: str,
+        takes: type[Body],
+        answer: Callable[[Body, Caller], Answer],
+        says: Any = Anything,
+    ) -> None:
+        """Answer POST on a path of /api/v1.
 
-    def ask(self, path: str, takes: type[Body], answer: Callable[[Body, Caller], Answer]) -> None:
+        `takes` is the attrs class of its body, `says` the type of its answer (`answers`).
+        """
+        self._route(Endpoint("POST", PREFIX + path, takes, says, False), _reading(takes, answer))
+
+    def ask(
+        self,
+        path: str,
+        takes: type[Body],
+        answer: Callable[[Body, Caller], Answer],
+        says: Any = Anything,
+    ) -> None:
         """Answer POST on a path, where nothing is changed: who may only read may ask as well."""
-        self.post(path, takes, answer)
-        self._only_read.add(f"POST {PREFIX}{path}")
+        self._route(Endpoint("POST", PREFIX + path, takes, says, True), _reading(takes, answer))
 
     def resource(self, who: Who) -> Resource:
         """The API for one listener. `who` knows its callers; it raises `Refusal` for others."""
         return _Doorstep(self._app.resource(), who)
 
-    def _route(self, method: str, path: str, answer: Callable[[ApiRequest], Answer]) -> None:
-        name = f"{method} {PREFIX}{path}"
-
+    def _route(self, known: Endpoint, answer: Callable[[ApiRequest], Answer]) -> None:
         def endpoint(request: IRequest) -> Deferred[bytes]:
             assert isinstance(request, ApiRequest)
             done: Deferred[bytes] = Deferred(lambda _: None)  # the client has left: go on
-            asked = Deferred.fromCoroutine(self._answer(request, name, answer))
+            asked = Deferred.fromCoroutine(self._answer(request, known, answer))
             asked.addBoth(lambda said: None if done.called else done.callback(said))
             return done
 
-        self._known.append(name)
-        if method == "GET":
-            self._only_read.add(name)
-        self._app.route(PREFIX + path, methods=[method], endpoint=name)(endpoint)
+        self.endpoints.append(known)
+        self._app.route(known.path, methods=[known.method], endpoint=known.name)(endpoint)
 
     async def _answer(
-        self, request: ApiRequest, name: str, answer: Callable[[ApiRequest], Answer]
+        self, request: ApiRequest, endpoint: Endpoint, answer: Callable[[ApiRequest], Answer]
     ) -> bytes:
         try:
             _check(request)
-            if request.caller.role != "operator" and name not in self._only_read:
+            if request.caller.role != "operator" and not endpoint.only_reads:
                 raise _ONLY_READS
             said = answer(request)
             if isinstance(said, Awaitable):
@@ -132,7 +139,8 @@ class Api:
                 405, f"{_shown(request)} does not take {method}.", "", f"It takes {methods}."
             )
         else:
-            known = f"There is: {', '.join(self._known)}."
+            names = ", ".join(each.name for each in self.endpoints)
+            known = f"There is: {names}."
             refusal = Refusal(404, f"There is nothing at {_shown(request)}.", "", known)
         self._note(request, refusal.status)
         _head(request, refusal.status)
@@ -193,6 +201,12 @@ class _Doorstep(Resource):
             _diagnostics.failure("it was not found out who asks {path}", path=_shown(request))
             return _UNFORESEEN
         return None
+
+
+def _reading(
+    takes: type[Body], answer: Callable[[Body, Caller], Answer]
+) -> Callable[[ApiRequest], Answer]:
+    return lambda request: answer(read(request.content.read(), takes), request.caller)
 
 
 def _check(request: ApiRequest) -> None:

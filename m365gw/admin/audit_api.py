@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
@@ -36,4 +37,4 @@ def add_audit(api: Api, changes: Callable[[int, int | None], Awaitable[list[Chan
             raise Refusal(503, "The audit cannot be read.", str(error)) from None
         return {"changes": [asdict(each) for each in found]}
 
-    api.ask("/audit/list", Wanted, listed)
+    api.ask("/audit/list", Wanted, listed, answers.Changes)

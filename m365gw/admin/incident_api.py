@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from attrs import asdict, frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.body import Nothing
 from m365gw.admin.http import Caller
@@ -76,11 +77,11 @@ def add_incidents(api: Api, desk: Desk) -> None:
     async def credentials() -> Any:
         return {"credentials": await desk.credentials()}
 
-    api.get("/incidents", lambda: _plain(desk.open_ones()))
-    api.ask("/incidents/list", Wanted, listed)
-    api.ask("/incidents/show", One, shown)
-    api.post("/incidents/test", Nothing, tested)
-    api.get("/credentials", credentials)
+    api.get("/incidents", lambda: _plain(desk.open_ones()), answers.Incidents)
+    api.ask("/incidents/list", Wanted, listed, answers.Incidents)
+    api.ask("/incidents/show", One, shown, answers.Incident)
+    api.post("/incidents/test", Nothing, tested, answers.Trials)
+    api.get("/credentials", credentials, answers.Credentials)
 
 
 def _plain(incidents: Sequence[Incident]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
@@ -50,10 +51,10 @@ class Waiting:
 
 def add_queue(api: Api, queue: Queue) -> None:
     """Register the endpoints."""
-    api.get("/queue/active", lambda: {"active": queue.active()})
+    api.get("/queue/active", lambda: {"active": queue.active()}, answers.Active)
     for action in Action:
-        api.post(f"/queue/{action.value}", Chosen, _endpoint(queue, action))
-    api.post("/queue/flush", Waiting, partial(_flush, queue))
+        api.post(f"/queue/{action.value}", Chosen, _endpoint(queue, action), answers.Results)
+    api.post("/queue/flush", Waiting, partial(_flush, queue), answers.Released)
 
 
 def _endpoint(queue: Queue, action: Action) -> Callable[[Chosen, Caller], Awaitable[Any]]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
@@ -45,13 +46,13 @@ class Desk(Protocol):
 
 def add_registry(api: Api, desk: Desk) -> None:
     """Register the endpoints."""
-    api.get("/mailboxes", desk.mailboxes)
-    api.get("/clients", desk.clients)
-    api.get("/networks", desk.networks)
+    api.get("/mailboxes", desk.mailboxes, list[answers.Mailbox])
+    api.get("/clients", desk.clients, list[answers.Client])
+    api.get("/networks", desk.networks, list[answers.Network])
     api.get("/listeners", desk.listeners)
     api.get("/settings", desk.settings)
     for path, kind in ORDERS.items():
-        api.post(path, kind, partial(_carried_out, desk.carry_out))
+        api.post(path, kind, partial(_carried_out, desk.carry_out), answers.Changed)
 
 
 async def _carried_out(

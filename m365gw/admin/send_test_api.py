@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.states_api import Addressed
@@ -56,6 +57,6 @@ def add_send_test(api: Api, sending: Sending) -> None:
     async def to_itself(one: Addressed, caller: Caller) -> dict[str, Any]:
         return await sending.send(TestMail(mailbox=one.address), caller)
 
-    api.post("/send-test", TestMail, sending.send)
-    api.post("/mailboxes/test", Addressed, to_itself)
-    api.ask("/send-test/follow", Following, sending.follow)
+    api.post("/send-test", TestMail, sending.send, answers.TestMail)
+    api.post("/mailboxes/test", Addressed, to_itself, answers.TestMail)
+    api.ask("/send-test/follow", Following, sending.follow, answers.Followed)

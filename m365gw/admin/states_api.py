@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 
@@ -40,6 +41,6 @@ class States(Protocol):
 
 def add_states(api: Api, states: States) -> None:
     """Register the endpoints."""
-    api.post("/mailboxes/pause", Pausing, states.pause)
-    api.post("/mailboxes/resume", Addressed, states.resume)
-    api.post("/mailboxes/retry", Addressed, states.retry)
+    api.post("/mailboxes/pause", Pausing, states.pause, answers.MailboxState)
+    api.post("/mailboxes/resume", Addressed, states.resume, answers.MailboxState)
+    api.post("/mailboxes/retry", Addressed, states.retry, answers.MailboxState)

@@ -13,6 +13,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
@@ -119,6 +120,6 @@ async def awaken(watch: Watch, clock: IReactorTime, seconds: float) -> None:
 
 def add_trace(api: Api, traces: Traces) -> None:
     """Register the endpoints."""
-    api.post("/trace/begin", Begin, traces.begin)
-    api.post("/trace/follow", Follow, traces.follow)
-    api.post("/trace/end", End, traces.end)
+    api.post("/trace/begin", Begin, traces.begin, answers.Trace)
+    api.post("/trace/follow", Follow, traces.follow, answers.Traced)
+    api.post("/trace/end", End, traces.end, answers.Nothing)

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.body import Nothing
 from m365gw.admin.http import Caller
@@ -55,6 +56,6 @@ def serve(
         drain(order.seconds)
         return status.status()
 
-    api.get("/status", status.status)
-    api.post("/reload", Nothing, reloaded)
-    api.post("/drain", DrainOrder, drained)
+    api.get("/status", status.status, answers.Status)
+    api.post("/reload", Nothing, reloaded, answers.Reloaded)
+    api.post("/drain", DrainOrder, drained, answers.Status)

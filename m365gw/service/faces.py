@@ -6,10 +6,12 @@ console that cannot be had is said in the log, and mail flows without them.
 
 from __future__ import annotations
 
+from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
 from m365gw.admin.doctor_api import add_doctor
 from m365gw.admin.incident_api import add_incidents
+from m365gw.admin.openapi import described
 from m365gw.admin.queue_api import add_queue
 from m365gw.admin.trace_api import Traces, add_trace
 from m365gw.config.settings import Settings
@@ -38,19 +40,10 @@ class Faces:
         )
         accounts = Accounts.of(parts)
         mode = int(settings.control_socket_mode, 8)
-        api = self._api(parts, status, accounts)
+        api = Api(parts.log)
+        fill(api, parts, status, accounts, self._examination)
         self._control = ControlSocket(parts.reactor, settings.control_socket, mode, api)
         self._web = Web(parts, status, accounts, self._examination, api)
-
-    def _api(self, parts: Parts, status: Status, accounts: Accounts) -> Api:
-        api = Api(parts.log)
-        endpoints.serve(api, status, parts.reload.reload, parts.drain.begin)
-        add_queue(api, parts.mail_out.operations)
-        add_incidents(api, parts.desk)
-        add_doctor(api, self._examination)
-        accounts.serve(api)
-        add_trace(api, Traces(parts.log.tracing, parts.reactor))
-        return api
 
     def open(self) -> None:
         """Answer from now on."""
@@ -73,6 +66,19 @@ class Faces:
         await self._control.close()
         await self._web.stop()
         await self._examination.stop()
+
+
+def fill(
+    api: Api, parts: Parts, status: Status, accounts: Accounts, examination: Examination
+) -> None:
+    """Register every endpoint there is."""
+    endpoints.serve(api, status, parts.reload.reload, parts.drain.begin)
+    add_queue(api, parts.mail_out.operations)
+    add_incidents(api, parts.desk)
+    add_doctor(api, examination)
+    accounts.serve(api)
+    add_trace(api, Traces(parts.log.tracing, parts.reactor))
+    api.get("/openapi.json", lambda: described(api.endpoints), answers.Described)
 
 
 def _no_control(error: ControlUnavailable) -> Diagnosis:
