@@ -39,7 +39,7 @@ class Desk(Protocol):
 
     def listeners(self) -> Rows: ...
 
-    def settings(self) -> Rows: ...
+    def single_settings(self) -> Rows: ...
 
     async def carry_out(self, order: Order, by: str) -> Answer: ...
 
@@ -50,7 +50,7 @@ def add_registry(api: Api, desk: Desk) -> None:
     api.get("/clients", desk.clients, list[answers.Client])
     api.get("/networks", desk.networks, list[answers.Network])
     api.get("/listeners", desk.listeners)
-    api.get("/settings", desk.settings)
+    api.get("/settings", desk.single_settings)
     for path, kind in ORDERS.items():
         api.post(path, kind, partial(_carried_out, desk.carry_out), answers.Changed)
 

@@ -26,7 +26,7 @@ class Web:
     public_url: str = setting(
         "",
         'What people type: "https://relay.example.com". Requests for other hosts are refused, but'
-        " for those for this machine itself.",
+        " for those for this machine itself. Empty: with tls also those for an address in figures.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         (),

@@ -48,7 +48,7 @@ def _endpoint(web: Web) -> Iterator[Fault]:
             'Add ":interface=127.0.0.1", set tls = true, or name the proxy in front'
             " (trusted_proxies).",
         )
-    elif not (web.public_url or _is_for_this_machine(web.endpoint)):
+    elif not (web.public_url or web.tls or _is_for_this_machine(web.endpoint)):
         yield (
             ("web", "public_url"),
             "is missing: without it only requests for this machine itself are answered",

@@ -38,6 +38,7 @@ def is_in_use(url: str, state_dir: str) -> bool:
 
 def put_back(backup: Backup, url: str, state_dir: str) -> None:
     """Make the gateway what it was when the backup was made. It must not run."""
+    finish(state_dir)  # what was cut off before counts as what is there
     root = Path(state_dir)
     building = root / _BUILDING
     for folder in (building, root / BEFORE):

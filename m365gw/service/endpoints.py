@@ -36,19 +36,7 @@ def serve(
     """Answer /status, /reload and /drain. `reload` gives an awaitable of `Changes`."""
 
     async def reloaded(_: Nothing, caller: Caller) -> Any:
-        try:
-            change: Changes = await reload()
-        except Ending as ending:
-            raise Refusal(409, str(ending)) from None
-        except Rejected as rejected:
-            raise Refusal(
-                422,
-                "The new configuration was not taken; the gateway goes on with the one it has.",
-                f"It has {len(rejected.problems)} problem(s).",
-                "Mend them and reload again; m365gw check shows them too.",
-                problems=[attrs.asdict(problem) for problem in rejected.problems],
-            ) from None
-        return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}
+        return await told(reload)
 
     def drained(order: DrainOrder, caller: Caller) -> Any:
         if not 0 <= order.seconds <= LONGEST_DRAIN:
@@ -59,3 +47,20 @@ def serve(
     api.get("/status", status.status, answers.Status)
     api.post("/reload", Nothing, reloaded, answers.Reloaded)
     api.post("/drain", DrainOrder, drained, answers.Status)
+
+
+async def told(reload: Callable[[], Any]) -> dict[str, Any]:
+    """Read the configuration anew, and what came of it. Raises `Refusal`."""
+    try:
+        change: Changes = await reload()
+    except Ending as ending:
+        raise Refusal(409, str(ending)) from None
+    except Rejected as rejected:
+        raise Refusal(
+            422,
+            "The new configuration was not taken; the gateway goes on with the one it has.",
+            f"It has {len(rejected.problems)} problem(s).",
+            "Mend them and reload again; m365gw check shows them too.",
+            problems=[attrs.asdict(problem) for problem in rejected.problems],
+        ) from None
+    return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}

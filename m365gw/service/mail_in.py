@@ -131,9 +131,9 @@ class MailIn:
             undo.pop_all()
         return Prepared(settings, prepared, maildrop)
 
-    def check(self, listeners: tuple[Listener, ...]) -> None:
-        """Whether these could listen beside those there are. Raises `ListenFailed`."""
-        wanted = attrs.evolve(self._settings, listener=listeners)
+    def check(self, listener: Listener) -> None:
+        """Whether it could listen beside those there are. Raises `ListenFailed`."""
+        wanted = attrs.evolve(self._settings, listener=(listener,))
         self.listening.abandon(self.listening.prepare(self._doorways(wanted)))
 
     def take(self, prepared: Prepared) -> None:

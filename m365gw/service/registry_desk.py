@@ -93,7 +93,7 @@ class RegistryDesk:
         """GET /listeners."""
         return self.facts().listeners()
 
-    def settings(self) -> list[Row]:
+    def single_settings(self) -> list[Row]:
         """GET /settings."""
         return self.facts().single_settings()
 
@@ -121,12 +121,15 @@ class RegistryDesk:
 
     def _check_places(self, order: Order) -> None:
         """A port that cannot be had would hold up every later change. Raises `RegistryRejected`."""
-        listeners = tuple(_wanted_listeners(order, self._reload.settings))
-        try:
-            self._in.check(listeners)
-        except ListenFailed as error:
-            place = " and ".join(place_of("listener", each.name) for each in listeners)
-            raise RegistryRejected([Problem(f"{place}  endpoint", str(error))]) from None
+        problems = []
+        for listener in _wanted_listeners(order, self._reload.settings):
+            try:
+                self._in.check(listener)
+            except ListenFailed as error:
+                place = f"{place_of('listener', listener.name)}  endpoint"
+                problems.append(Problem(place, str(error)))
+        if problems:
+            raise RegistryRejected(problems)
 
 
 def _wanted_listeners(order: Order, settings: Settings) -> Iterator[Listener]:

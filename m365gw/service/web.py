@@ -11,15 +11,19 @@ from twisted.logger import Logger
 
 from m365gw.admin.api import Api
 from m365gw.admin.queue_roll import Rolls
-from m365gw.admin.web.console import Console
+from m365gw.admin.web.acceptance import Acceptance
+from m365gw.admin.web.console import LOGIN, Console
 from m365gw.admin.web.desk import Desk, Disk
+from m365gw.admin.web.first_start import SETUP, FirstStart
 from m365gw.admin.web.live import Live
+from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
 from m365gw.admin.web.pages import (
     audit,
     backup,
     bulk,
     client_form,
     clients,
+    listeners,
     log,
     login,
     mailbox_actions,
@@ -34,7 +38,15 @@ from m365gw.admin.web.pages import (
     passwords,
     queue,
     rules,
+    settings,
+    setup,
+    setup_entrance,
+    setup_mailbox,
+    setup_senders,
+    setup_tenant,
+    setup_test,
     shown_once,
+    tls,
     tokens,
     trace,
 )
@@ -54,6 +66,7 @@ from m365gw.metrics import Metrics
 from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
 from m365gw.service.accounts import Accounts
+from m365gw.service.endpoints import told
 from m365gw.service.examination import Examination
 from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
@@ -70,7 +83,9 @@ PAGES: Final = (
     *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
     *(clients, client_form, passwords, networks, rules),
     *(log, trace, shown_once),
+    *(listeners, tls, settings),
     *(operators, tokens, own_account, audit, backup),
+    *(setup_entrance, setup_mailbox, setup_tenant, setup_senders, setup_test),
 )
 
 _diagnostics = Logger()
@@ -96,6 +111,7 @@ class Web:
         tail = LogTail()
         events.readers.append(tail.heard)
         look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
+        returns = Returns(reactor)
         sessions, operators = WebSessions(directory.database), Operators(directory.database)
         self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
         self._desk = desk = Desk(
@@ -119,6 +135,10 @@ class Web:
             test_mails=accounts.test_mails,
             changes=accounts.changes,
             by_hours=self._by_hours,
+            mailbox_sign_ins=MailboxSignIns(accounts.sign_ins, returns, reactor),
+            acceptance=Acceptance(examination, reactor),
+            certificates=lambda: parts.mail_in.certificates.loaded,
+            reload=partial(told, parts.reload.reload),
             incident_desk=parts.desk,
             examines=examination,
             tail=tail,
@@ -132,16 +152,21 @@ class Web:
         visits = Visits(sessions, directory.calls, reactor, settings.web)
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
         self._live = Live(visits=visits, clock=reactor, signs=self._signs)
+        self._first = FirstStart(operators, self._threads, reactor, parts.log)
+        self._first.begin(settings)
+        console.entrance = lambda: SETUP if self._first.is_open else LOGIN
         login.add(console, self._sign_in)
+        setup.add(console, desk, self._first)
         for pages in PAGES:
             pages.add(console, desk)
-        self._own = OwnMailboxes(console, Returns(reactor), parts, status, accounts)
+        self._own = OwnMailboxes(console, returns, parts, status, accounts)
         console.stream("/live", self._live.begin)
         self._programs = Programs(parts, status, api, console, desk)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""
+        self._first.apply(settings)
         self._console.configure(settings.web)
         self._own.apply(settings.web)
         self._programs.configure(settings.web)
@@ -170,6 +195,7 @@ class Web:
             "log": self._desk.tail.count,
             "clients": self._parts.directory.made.revision,
             "incidents": [each.id for each in self._parts.incidents],
+            "setup": (self._desk.mailbox_sign_ins.changes, self._desk.acceptance.changes),
         }
 
     def _backup(self) -> bytes:

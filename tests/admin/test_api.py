@@ -7,11 +7,19 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.admin.body import Nothing
-from m365gw.admin.http import CUT_OFF, IDLE_SECONDS, MOST_BODY, Caller
+from m365gw.admin.http import (
+    CUT_OFF,
+    IDLE_SECONDS,
+    MOST_BODY,
+    MOST_CONNECTIONS,
+    Caller,
+    site,
+)
 from m365gw.admin.refusal import Refusal
 from tests.admin.requests import Stage, answered
 
@@ -152,6 +160,16 @@ class RefusalTests(ApiTestCase):
         self.assertFalse(transport.disconnected)
         self.stage.protocol.dataReceived(chunk)
         self.assertTrue(transport.disconnected)
+
+    def test_more_clients_than_a_listener_takes(self) -> None:
+        """They are closed at once; when one has left another is taken."""
+        factory = site(self.stage.api.resource(self.stage.who), self.stage.clock)
+        taken = [factory.buildProtocol(None) for _ in range(MOST_CONNECTIONS)]
+        self.assertIsNone(factory.buildProtocol(None))
+        taken[0].makeConnection(StringTransport())
+        taken[0].connectionLost(Failure(ConnectionDone()))
+        self.assertIsNotNone(factory.buildProtocol(None))
+        self.assertIsNone(factory.buildProtocol(None))
 
     def test_silent_client(self) -> None:
         """A connection on which nothing moves is closed."""

@@ -36,7 +36,7 @@ class Desk:
     def listeners(self) -> list[dict[str, Any]]:
         return [{"name": "submission"}]
 
-    def settings(self) -> list[dict[str, Any]]:
+    def single_settings(self) -> list[dict[str, Any]]:
         return [{"key": "hostname", "value": "gw"}]
 
     async def carry_out(self, order: Order, by: str) -> dict[str, Any]:

@@ -34,7 +34,10 @@ class WebTests(SynchronousTestCase):
 
     def test_others_need_to_know_what_to_type(self) -> None:
         """Without a public address nobody else would be answered."""
-        self.assertEqual(self.faults(endpoint="tcp:443", tls=True)[0][0], "public_url")
+        proxies = ("10.0.0.1",)
+        faults = self.faults(endpoint="tcp:443", trusted_proxies=proxies)
+        self.assertEqual(faults[0][0], "public_url")
+        self.assertEqual(self.faults(endpoint="tcp:443", tls=True), [])
 
     def test_a_public_address_is_a_site_of_its_own(self) -> None:
         """Https, and nothing behind the host."""

@@ -200,3 +200,22 @@ class CutOffTests(BackupTestCase):
                 self.patch(os, "rename", rename)
                 self.assertFalse(restore.finish(there))
                 self.assert_restored("", there)
+
+    def test_restored_again_after_it_was_cut_off(self) -> None:
+        """The first one is ended before the second begins."""
+        made, there = self.made(), self.mktemp()
+        Path(there, "keys").mkdir(parents=True)
+        Path(there, "keys", "seal").write_bytes(b"of the one before")
+        rename = os.rename
+
+        def crash(old: Any, new: Any) -> None:
+            rename(old, new)
+            if Path(new).parent.name == restore.BEFORE:
+                raise OSError(5, "Input/output error")
+
+        self.patch(os, "rename", crash)
+        self.assertRaises(OSError, restore.put_back, made, "", there)
+        self.patch(os, "rename", rename)
+        restore.put_back(made, "", there)
+        self.assert_restored("", there)
+        self.assertTrue(Path(there, restore.BEFORE, "state.db").exists())

@@ -60,7 +60,7 @@ class Arrivals:
         """The arrival of a twisted.web request. Raises `Refusal`."""
         address, is_https = self.client_of(request, is_tls=is_tls)
         self.refuse_in_the_clear(request, is_tls=is_tls)
-        host = self._host(request.requestHeaders)
+        host = self._host(request.requestHeaders, is_https)
         return Arrival(address, is_https, host, host == self._public)
 
     def client_of(self, request: Any, *, is_tls: bool) -> tuple[IpAddress | None, bool]:
@@ -83,7 +83,7 @@ class Arrivals:
                 "Use the address the operators were given.",
             )
 
-    def _host(self, headers: Any) -> str:
+    def _host(self, headers: Any, is_https: bool) -> str:
         said = headers.getRawHeaders(b"host") or []
         if len(said) != 1:
             raise Refusal(400, "A request must name one host.")
@@ -91,7 +91,9 @@ class Arrivals:
         found = _HOST.fullmatch(host)
         if found is None:
             raise Refusal(400, "The host that was asked for is none.")
-        if host != self._public and found[1] not in LOOPBACK:
+        # No other site can bring a browser here by an address in figures under a name of its own.
+        is_figures = is_https and not self._public and ip_address(found[1].strip("[]")) is not None
+        if host != self._public and found[1] not in LOOPBACK and not is_figures:
             raise Refusal(
                 421,
                 f"There is no {host} here.",

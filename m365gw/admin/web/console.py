@@ -58,6 +58,7 @@ class Console:
         self._assets = Assets()
         self._rendering = Rendering(self._assets, hostname)
         self._beside: dict[bytes, Resource] = {}
+        self.entrance: Callable[[], str] = lambda: LOGIN  # where one signs in
         self._app = Klein()
         self._app.url_map.merge_slashes = False
         self._app.handle_errors(HTTPException)(self._no_page)
@@ -134,7 +135,7 @@ class Console:
         view = View(request.path_text, request.arrival, now=self._clock.seconds(), names=names)
         try:
             view = await self._known(request, view)
-            answer: Answer | Awaitable[Answer] = _gate(request, view, role) or page(view)
+            answer: Answer | Awaitable[Answer] = self._gate(request, view, role) or page(view)
             if isinstance(answer, Awaitable):
                 answer = await answer
         except Refusal as refusal:
@@ -166,6 +167,32 @@ class Console:
         form = fields_of(request.content.getvalue() if request.method == b"POST" else b"")
         return evolve(view, query=query, form=form, part=query.get("part"))
 
+    def _gate(self, request: WebRequest, view: View, role: Role | None) -> Answer | None:
+        """What is answered instead of the page; None: the page may be asked. Raises `Refusal`."""
+        is_form = request.method == b"POST"
+        if role is not None and view.operator is None:
+            if self.entrance() != LOGIN:
+                return Redirect(self.entrance())
+            wanted = "/" if is_form else local_path(request.wanted)
+            return Redirect(LOGIN if wanted == "/" else f"{LOGIN}?next={quote(wanted, safe='/')}")
+        if is_form:
+            is_ours = request.header(b"origin") in ("", view.arrival.origin)
+            if not (is_ours and is_token(request.key, view.form.get("token"))):
+                raise Refusal(
+                    403,
+                    "Nothing was done: this form is not from a page of this session.",
+                    "You may have signed in or out since, or another site has sent it.",
+                    "Open the page anew and do it again.",
+                )
+        if role == "operator" and view.operator is not None and not view.operator.may_change:
+            raise Refusal(
+                403,
+                "Nothing was done: you may look, but not change anything.",
+                f"{view.operator.login} has the role viewer.",
+                "Ask somebody with the role operator.",
+            )
+        return None
+
     def _no_page(self, request: IRequest, failure: Failure) -> Deferred[bytes]:
         """Werkzeug found no path, or the path does not take the method."""
         assert isinstance(request, WebRequest)
@@ -177,28 +204,3 @@ class Console:
         )
         page = refused(refusal)
         return Deferred.fromCoroutine(self._answer(request, lambda _: page, None, {}))
-
-
-def _gate(request: WebRequest, view: View, role: Role | None) -> Answer | None:
-    """What is answered instead of the page; None: the page may be asked. Raises `Refusal`."""
-    is_form = request.method == b"POST"
-    if role is not None and view.operator is None:
-        wanted = "/" if is_form else local_path(request.wanted)
-        return Redirect(LOGIN if wanted == "/" else f"{LOGIN}?next={quote(wanted, safe='/')}")
-    if is_form:
-        is_ours = request.header(b"origin") in ("", view.arrival.origin)
-        if not (is_ours and is_token(request.key, view.form.get("token"))):
-            raise Refusal(
-                403,
-                "Nothing was done: this form is not from a page of this session.",
-                "You may have signed in or out since, or another site has sent it.",
-                "Open the page anew and do it again.",
-            )
-    if role == "operator" and view.operator is not None and not view.operator.may_change:
-        raise Refusal(
-            403,
-            "Nothing was done: you may look, but not change anything.",
-            f"{view.operator.login} has the role viewer.",
-            "Ask somebody with the role operator.",
-        )
-    return None

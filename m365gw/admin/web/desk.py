@@ -19,13 +19,16 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.send_test_api import Sending
 from m365gw.admin.sign_in_api import SigningIn
 from m365gw.admin.states_api import States
+from m365gw.admin.web.acceptance import Acceptance
 from m365gw.admin.web.arrival import Arrival
+from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
 from m365gw.admin.web.once import Once
 from m365gw.config.settings import Settings
 from m365gw.directory.api_tokens import ApiTokens
 from m365gw.directory.audit import Change
 from m365gw.directory.operators import Operators
 from m365gw.directory.web_sessions import WebSessions
+from m365gw.edge.listening.tls_terms import Loaded
 from m365gw.incidents import Incident
 from m365gw.log_tail import LogTail
 from m365gw.metrics import Metrics
@@ -77,6 +80,10 @@ class Desk:
     test_mails: Sending
     changes: Callable[..., Awaitable[list[Change]]]  # the audit: `Audit.changes`
     by_hours: Callable[[str], Sequence[int]]  # recipients of a mailbox in each of the last hours
+    mailbox_sign_ins: MailboxSignIns  # begun on pages
+    acceptance: Acceptance
+    certificates: Callable[[], Sequence[Loaded]]  # that clients see, the first one first
+    reload: Callable[[], Awaitable[dict[str, Any]]]  # the file anew, as POST /api/v1/reload
     incident_desk: incident_api.Desk
     examines: Examines
     tail: LogTail  # the end of the log

@@ -14,8 +14,10 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from m365gw.admin.web.visits import Visits
+from m365gw.directory.database import DirectoryError
 
 EVERY: Final = 2.0  # seconds between two looks
 QUIET: Final = 20.0  # seconds until a line is sent that says nothing, so that proxies hold on
@@ -72,6 +74,7 @@ class Live:
     def _look(self) -> None:
         self._due = None
         looking = Deferred.fromCoroutine(self._tell())
+        looking.addErrback(_forgive)
         looking.addErrback(lambda fault: _diagnostics.failure("live pages", failure=fault))
         looking.addBoth(lambda _: self._go_on())
 
@@ -82,7 +85,6 @@ class Live:
     async def _tell(self) -> None:
         now, signs = self.clock.seconds(), self.signs()
         changed = [name for name, value in signs.items() if self._last.get(name) != value]
-        self._last = signs
         for listener in list(self._listeners):
             session = await self.visits.of(listener.request.key, is_used=False)
             if listener not in self._listeners:
@@ -96,7 +98,13 @@ class Live:
             elif now - listener.heard_at >= QUIET:
                 listener.heard_at = now
                 listener.request.write(b": still here\n\n")
+        self._last = signs
 
     def _leave(self, listener: _Listener) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
+
+
+def _forgive(fault: Failure) -> None:
+    """Nobody knows who is signed in while the directory is away: it is told later."""
+    fault.trap(DirectoryError)  # type: ignore[no-untyped-call]  # Twisted's

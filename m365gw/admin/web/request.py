@@ -13,9 +13,8 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from twisted.web.resource import Resource
-from twisted.web.server import Site
 
-from m365gw.admin.http import IDLE_SECONDS, ApiRequest
+from m365gw.admin.http import ApiRequest
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.arrival import Arrival, Arrivals
 from m365gw.admin.web.assets import Assets
@@ -50,10 +49,13 @@ class WebRequest(ApiRequest):
     @property
     def wanted(self) -> str:
         """Where to go after signing in: this page, or the one that fetched a part of itself."""
-        page = urlsplit(self.header(b"hx-current-url")) if self.is_htmx else None
-        if page is not None:
-            return f"{page.path}?{page.query}" if page.query else page.path
-        return self.uri.decode("ascii", "replace")
+        if not self.is_htmx:
+            return self.uri.decode("ascii", "replace")
+        try:
+            page = urlsplit(self.header(b"hx-current-url"))
+        except ValueError:  # no page of ours
+            return "/"
+        return f"{page.path}?{page.query}" if page.query else page.path
 
     @property
     def is_htmx(self) -> bool:
@@ -165,24 +167,8 @@ class Doorstep(Resource):
         return b"" if request.method == b"HEAD" else asset.octets
 
 
-def site(resource: Resource, reactor: Any) -> Site:
-    """The factory of HTTP connections for a listener; it logs nothing by itself."""
-    return _Quiet(  # type: ignore[no-untyped-call]  # Twisted has no types here
-        resource, requestFactory=WebRequest, timeout=IDLE_SECONDS, reactor=reactor
-    )
-
-
 def _turned_away(request: WebRequest, refusal: Refusal) -> bytes:
     request.setResponseCode(refusal.status)
     request.responseHeaders.setRawHeaders(b"content-type", [b"text/plain; charset=utf-8"])
     said = (refusal.what, refusal.why, refusal.fix)
     return "\n".join(filter(None, said)).encode() + b"\n"
-
-
-class _Quiet(Site):
-    """Writes no access log: what matters is logged where it happens."""
-
-    noisy = False
-
-    def log(self, request: object) -> None:
-        """Nothing."""

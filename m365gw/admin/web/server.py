@@ -13,8 +13,9 @@ from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnection
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from m365gw.admin.http import site
 from m365gw.admin.web.console import Console
-from m365gw.admin.web.request import site
+from m365gw.admin.web.request import WebRequest
 from m365gw.config.web import Web
 from m365gw.events import EventLog
 
@@ -53,7 +54,7 @@ class WebServer:
             await maybeDeferred(port.stopListening)
 
     async def _listen(self, web: Web) -> None:
-        factory: Any = site(self._console.resource(is_tls=web.tls), self._reactor)
+        factory: Any = site(self._console.resource(is_tls=web.tls), self._reactor, WebRequest)
         if web.tls:
             factory = TLSMemoryBIOFactory(
                 self._certificate, isClient=False, wrappedFactory=factory, clock=self._reactor

@@ -12,8 +12,8 @@ from typing import Final
 from m365gw.spool.commit_log import MOST_KEPT
 
 OF_A_CLIENT: Final = 2
-# Spool, log, database, connections to Microsoft; and messages on their way to be files.
-OF_OURS: Final = 100 + MOST_KEPT
+# Spool, log, database, Microsoft, the console; and messages on their way to be files.
+OF_OURS: Final = 300 + MOST_KEPT
 
 
 def allow(connection_limit: int) -> str:

@@ -58,6 +58,12 @@ class StageRegistry:
     def networks(self) -> list[Row]:
         return self.facts().networks()
 
+    def listeners(self) -> list[Row]:
+        return self.facts().listeners()
+
+    def single_settings(self) -> list[Row]:
+        return self.facts().single_settings()
+
     async def carry_out(self, order: Order, by: str) -> Answer:
         return order.carry_out(self.registry, by)
 

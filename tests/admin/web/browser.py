@@ -23,12 +23,17 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.admin.http import site
 from m365gw.admin.queue_roll import Rolls
-from m365gw.admin.web.console import Console
+from m365gw.admin.web.acceptance import Acceptance
+from m365gw.admin.web.console import LOGIN, Console
 from m365gw.admin.web.desk import Desk, Disk
+from m365gw.admin.web.first_start import SETUP, FirstStart
 from m365gw.admin.web.live import Live
-from m365gw.admin.web.pages import login
-from m365gw.admin.web.request import site
+from m365gw.admin.web.mailbox_sign_in import MailboxSignIns
+from m365gw.admin.web.pages import login, setup
+from m365gw.admin.web.request import WebRequest
+from m365gw.admin.web.returns import CALLBACK, Returns
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
 from m365gw.config.logins import Logins
@@ -227,6 +232,11 @@ class Stage:
         self.states, self.sign_ins = StageStates(), StageSignIns()
         self.test_mails, self.examination = StageTestMails(), StageExamination()
         self.incident_desk = StageIncidents(lambda: self.incidents)
+        self.returns = Returns(self.clock)
+        self.mailbox_sign_ins = MailboxSignIns(self.sign_ins, self.returns, self.clock)
+        self.acceptance = Acceptance(self.examination, self.clock)
+        self.certificates: list[Any] = []
+        self.reloaded: Any = {"changed": ["client door added"], "needs_restart": []}
         calls: Any = AtOnce()
         look = partial(Spool.open, f"{folder}/spool", hostname="gw", read_only=True)
         sign_in = SignIn(self.operators, calls, self.clock, Logins(), self.log)
@@ -251,6 +261,10 @@ class Stage:
             test_mails=self.test_mails,
             changes=self.registry.changes,
             by_hours=lambda address: [0] * 20 + [4, 7, 3, 0, 1],
+            mailbox_sign_ins=self.mailbox_sign_ins,
+            acceptance=self.acceptance,
+            certificates=lambda: self.certificates,
+            reload=self.reload,
             incident_desk=self.incident_desk,
             examines=self.examination,
             tail=self.tail,
@@ -265,16 +279,26 @@ class Stage:
         self.console = Console(web, self.visits, self.clock, "gw.example.com")
         self.signs: dict[str, Any] = {"queue": 0}
         self.live = Live(visits=self.visits, clock=self.clock, signs=lambda: dict(self.signs))
+        self.first = FirstStart(self.operators, calls, self.clock, self.log)
+        self.console.entrance = lambda: SETUP if self.first.is_open else LOGIN
         login.add(self.console, sign_in)
+        setup.add(self.console, self.desk, self.first)
+        self.console.get(CALLBACK, self.returns.back, role=None)
         for pages in PAGES:
             pages.add(self.console, self.desk)
         self.console.stream("/live", self.live.begin)
-        self.site = site(self.console.resource(is_tls=False), self.clock)
+        self.site = site(self.console.resource(is_tls=False), self.clock, WebRequest)
 
     def close(self) -> None:
         self.live.stop()
         self.console.lines.stop()
         self.spool.close()
+
+    async def reload(self) -> dict[str, Any]:
+        if isinstance(self.reloaded, Exception):
+            raise self.reloaded
+        told: dict[str, Any] = self.reloaded
+        return told
 
     def status(self) -> dict[str, Any]:
         return {

@@ -12,13 +12,13 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.admin.http import Caller
+from m365gw.admin.http import Caller, site
 from m365gw.admin.me.people import People
 from m365gw.admin.me.self_service import SelfService
 from m365gw.admin.send_test_api import Following, TestMail
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.pages import login, me
-from m365gw.admin.web.request import site
+from m365gw.admin.web.request import WebRequest
 from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.sign_in import SignIn as OperatorSignIn
 from m365gw.admin.web.visits import Visits
@@ -91,7 +91,7 @@ class OwnStage:
         self.console = Console(settings.web, visits, self.clock, "smtp.contoso.com")
         login.add(self.console, OperatorSignIn(self.operators, calls, self.clock, Logins(), log))
         me.add(self.console, self.service, self.people, Returns(self.clock))
-        self.site = site(self.console.resource(is_tls=is_tls), self.clock)
+        self.site = site(self.console.resource(is_tls=is_tls), self.clock, WebRequest)
 
     def settings(self) -> Settings:
         """What is in force: the configuration and what was made."""

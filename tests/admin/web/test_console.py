@@ -239,6 +239,11 @@ class AnswerTests(ConsoleTestCase):
         self.assertEqual(answer.headers["hx-redirect"], "/login?next=/queue%3Fstate%3Dhold")
         self.assertEqual(answer.body, "")
 
+    def test_a_script_that_does_not_say_where_it_is(self) -> None:
+        """What is no address leads to the overview."""
+        answer = self.browser.get("/queue", hx_request="true", hx_current_url="http://[")
+        self.assertEqual((answer.status, answer.headers["hx-redirect"]), (200, "/login"))
+
 
 class RedirectTests(ConsoleTestCase):
     def test_next_is_a_path_of_ours(self) -> None:

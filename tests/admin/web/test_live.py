@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from m365gw.admin.web.visits import LOOKED_UP
+from m365gw.directory.database import DirectoryError
 from tests.admin.web.browser import Browser, ConsoleTestCase
 
 
@@ -42,6 +46,20 @@ class LiveTests(ConsoleTestCase):
         self.stage.clock.advance(4)
         self.assertEqual(self.stage.live._listeners, [])
         self.assertIsNone(self.stage.live._due)
+
+    def test_while_the_directory_is_away(self) -> None:
+        """Nobody knows who is signed in: what has changed is told afterwards."""
+        stream = self.listen(self.signed_in())
+        away = self.patch(
+            self.stage.sessions, "find", mock.Mock(side_effect=DirectoryError("away"))
+        )
+        self.stage.clock.advance(LOOKED_UP)
+        self.stage.signs["queue"] = 1
+        self.stage.clock.advance(2)
+        self.assertNotIn(b"event:", stream.value())
+        away.restore()
+        self.stage.clock.advance(2)
+        self.assertIn(b"event: changed\ndata: queue\n\n", stream.value())
 
     def test_a_quiet_stream_says_that_it_is_there(self) -> None:
         """So that no proxy in between takes it for dead."""

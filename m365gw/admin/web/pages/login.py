@@ -8,26 +8,28 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.console import LOGIN, Console
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.view import Answer, Redirect, View, local_path, page
-from m365gw.admin.web.visits import Visits
 
 
 def add(console: Console, sign_in: SignIn) -> None:
     """Put the pages in."""
-    pages = _Pages(console.visits, sign_in)
+    pages = _Pages(console, sign_in)
     console.get(LOGIN, pages.show, role=None)
     console.post(LOGIN, pages.enter, role=None)
     console.post("/logout", pages.leave, role=None)
 
 
 class _Pages:
-    def __init__(self, visits: Visits, sign_in: SignIn) -> None:
-        self._visits = visits
+    def __init__(self, console: Console, sign_in: SignIn) -> None:
+        self._console = console
+        self._visits = console.visits
         self._sign_in = sign_in
 
     def show(self, view: View) -> Answer:
         wanted = local_path(view.query.get("next"))
         if view.operator is not None:
             return Redirect(wanted)
+        if self._console.entrance() != LOGIN:
+            return Redirect(self._console.entrance())
         return page("login.html", next=wanted, login="", fault=None)
 
     async def enter(self, view: View) -> Answer:
