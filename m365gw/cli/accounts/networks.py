@@ -15,8 +15,9 @@ from m365gw.cli.accounts.as_file import table
 from m365gw.cli.accounts.client_list import made_in, permissions
 from m365gw.cli.accounts.names import CIDR, found, of_rule
 from m365gw.cli.main import Invocation
-from m365gw.cli.registry import registry
+from m365gw.cli.registry import Registry, registry
 from m365gw.cli.words import counted, escaped, printed
+from m365gw.edge.admission.admission import ip_network, trusts
 
 _ROW = "%-20s  %-28s  %-32s  %s"
 
@@ -46,7 +47,18 @@ def add(
         return
     values = {"cidr": cidr, **permissions, **of_rule(asked, permissions)}
     said = asked.post("/networks/add", {"values": values})
-    click.echo(json.dumps(said) if as_json else f"{cidr} may send{asked.since}.")
+    click.echo(json.dumps(said) if as_json else _added(asked, cidr))
+
+
+def _added(asked: Registry, cidr: str) -> str:
+    listeners, network = asked.get("/listeners"), ip_network(cidr)
+    trusting = [row["name"] for row in listeners if trusts(row["networks"], network)]
+    if not trusting:
+        return (
+            f"{cidr} is kept, but no listener trusts it, so it may not send yet. Add it to networks"
+            " of a [[listener]]; m365gw explain --ip shows who may."
+        )
+    return f"{cidr} may send at {escaped(', '.join(trusting))}{asked.since}."
 
 
 @network.command("list")

@@ -91,7 +91,7 @@ class Admission:
             for network in self._networks
             if address is not None
             and address in network
-            and any(_is_within(network, each) for each in visitor.listener.networks)
+            and trusts(visitor.listener.networks, network)
         ]
         if trusted:
             return self._networks[max(trusted, key=lambda network: network.prefixlen)]
@@ -123,9 +123,10 @@ def ip_network(cidr: str) -> IpNetwork:
     return ipaddress.ip_network(cidr)
 
 
-def _is_within(network: IpNetwork, cidr: str) -> bool:
-    around: Any = ip_network(cidr)
-    return network.version == around.version and network.subnet_of(around)
+def trusts(trusted: Iterable[str], network: IpNetwork) -> bool:
+    """Whether a listener that trusts these networks trusts this one, or one around it."""
+    wider: Iterable[Any] = map(ip_network, trusted)
+    return any(each.version == network.version and network.subnet_of(each) for each in wider)
 
 
 def _unknown(visitor: Visitor) -> Reply:

@@ -109,7 +109,9 @@ class NetworkTests(CommandTestCase):
     def test_made_listed_changed_removed(self) -> None:
         """A network of the directory, from its making to its end."""
         words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
-        self.assertEqual(self.run_command("network", "add", "10.1.0.0/16", *words)[0], 0)
+        status, said, _ = self.run_command("network", "add", "10.1.0.0/16", *words)
+        self.assertEqual(status, 0)
+        self.assertIn("no listener trusts it, so it may not send yet", said)
         status, said, error = self.run_command("network", "add", "10.1.2.3/16", *words)
         self.assertEqual(status, 1)
         self.assertIn("Did you mean 10.1.0.0/16?", error)
@@ -126,7 +128,8 @@ class NetworkTests(CommandTestCase):
             self.config.read_text().replace('"tcp:587"', '"tcp:587"\nnetworks = ["10.0.0.0/8"]')
         )
         words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
-        self.run_command("network", "add", "10.1.0.0/16", *words)
+        said = self.run_command("network", "add", "10.1.0.0/16", *words)[1]
+        self.assertIn("10.1.0.0/16 may send at ", said)
         asked = ("explain", "--from", "a@contoso.com", "--to", "b@example.com", "--ip", "10.1.2.3")
         status, said, _ = self.run_command(*asked)
         self.assertEqual(status, 0)

@@ -5,7 +5,6 @@ A network counts only where a listener trusts it; a network that none does is sa
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from m365gw.config.problems import Problem
 from m365gw.config.settings import Listener
 from m365gw.directory.orders import AddNetwork, ChangeNetwork, RemoveNetwork
 from m365gw.directory.registry import Rejected
+from m365gw.edge.admission.admission import ip_network, trusts
 
 _NAMES: Final = ("cidr", *rule_form.TEXTS, *rule_form.LISTS, *rule_form.NUMBERS)
 
@@ -121,15 +121,7 @@ def _listed(row: Row, listeners: Sequence[Listener]) -> Row:
 def _trusting(cidr: str, listeners: Sequence[Listener]) -> list[str]:
     """The listeners that trust it, or a network around it."""
     try:
-        network: Any = ipaddress.ip_network(cidr)
+        network = ip_network(cidr)
     except ValueError:
         return []
-    around: Any = ipaddress.ip_network
-    return [
-        listener.name
-        for listener in listeners
-        if any(
-            around(each).version == network.version and network.subnet_of(around(each))
-            for each in listener.networks
-        )
-    ]
+    return [each.name for each in listeners if trusts(each.networks, network)]
