@@ -7,6 +7,7 @@ person made; then `made_by` and its like say who and when (seconds since 1970).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -36,23 +37,22 @@ class Facts:
 
     def mailboxes(self) -> list[Row]:
         """Each mailbox, without what only the running service knows."""
-        return [self._row("mailbox", mailbox) for mailbox in self.settings.mailbox]
+        return self._rows("mailbox")
 
     def clients(self, uses: LastUse, today: date) -> list[Row]:
         """Each login with its passwords."""
         return [
-            self._row("client", client)
-            | {"passwords": [_password(client.login, one, uses, today) for one in _all(client)]}
-            for client in self.settings.client
+            row | {"passwords": [_password(client.login, one, uses, today) for one in _all(client)]}
+            for row, client in zip(self._rows("client"), self.settings.client, strict=True)
         ]
 
     def networks(self) -> list[Row]:
         """Each network that may send without a login."""
-        return [self._row("network", network) for network in self.settings.network]
+        return self._rows("network")
 
     def listeners(self) -> list[Row]:
         """Each place where mail comes in."""
-        return [self._row("listener", listener) for listener in self.settings.listener]
+        return self._rows("listener")
 
     def single_settings(self) -> list[Row]:
         """Each setting that may be made: its value, and where that was given.
@@ -71,13 +71,22 @@ class Facts:
         maker = self.made.makers.get(("setting", key))
         return row | attrs.asdict(maker) if maker is not None and not place else row
 
-    def _row(self, table: str, entry: Listener | Mailbox | Client | Network) -> Row:
-        name = getattr(entry, NAMES[table])
+    def _rows(self, table: str) -> list[Row]:
+        places = merge.places_in(self.configured, table)
+        return [self._row(table, entry, places) for entry in getattr(self.settings, table)]
+
+    def _row(
+        self,
+        table: str,
+        entry: Listener | Mailbox | Client | Network,
+        places: Mapping[str, str],
+    ) -> Row:
+        key = key_of(table, getattr(entry, NAMES[table]))
         row = attrs.asdict(entry, filter=_is_shown, recurse=False)
-        row = {key: _plain(value) for key, value in row.items()}
-        row["origin"] = merge.origin(self.configured, table, name)
-        row["place"] = merge.place_in(self.configured, table, name)
-        maker = self.made.makers.get((table, key_of(table, name)))
+        row = {name: _plain(value) for name, value in row.items()}
+        row["origin"] = "file" if key in places else "directory"
+        row["place"] = places.get(key, "")
+        maker = self.made.makers.get((table, key))
         if maker is not None and row["origin"] == "directory":
             row |= attrs.asdict(maker)
         return row

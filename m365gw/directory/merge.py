@@ -71,9 +71,16 @@ def place_in(configured: Settings, table: str, name: str) -> str:
     places = places_of(configured)
     if table == "setting":
         return places.get(name, "")
-    keys = [key_of(table, getattr(row, NAMES[table])) for row in getattr(configured, table)]
-    key = key_of(table, name)
-    return places.get(f"{table}[{keys.index(key)}]", "") if key in keys else ""
+    return places_in(configured, table).get(key_of(table, name), "")
+
+
+def places_in(configured: Settings, table: str) -> dict[str, str]:
+    """The same for all entries of a table that the configuration has, by their keys."""
+    places = places_of(configured)
+    return {
+        key_of(table, getattr(row, NAMES[table])): places.get(f"{table}[{number}]", "")
+        for number, row in enumerate(getattr(configured, table))
+    }
 
 
 @frozen

@@ -152,3 +152,8 @@ def _seconds(text: str) -> float:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         return 0.0
     return min(float(text), LONGEST_RETRY_AFTER)
+
+
+def is_of_graph(diagnosis: Diagnosis) -> bool:
+    """Whether it was Graph that said so: mail that passes by SMTP proves nothing about it then."""
+    return diagnosis.key.startswith("graph-") or diagnosis == UNKNOWN.reaction.diagnosis

@@ -74,6 +74,10 @@ class ReadingTests(SynchronousTestCase):
         """A pair as PEM is the same pair again."""
         self.assertEqual(read_pairs(PAIR.pem()), (PAIR,))
 
+    def test_what_was_read_is_remembered(self) -> None:
+        """Checking a key takes long, and hundreds of mailboxes are read at each change."""
+        self.assertIs(read_pairs(PAIR.pem()), read_pairs(PAIR.pem()))
+
     def test_keys_are_not_shown(self) -> None:
         """Neither repr nor words hold a key."""
         self.assertNotIn("PRIVATE", repr(PAIR))

@@ -23,6 +23,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.microsoft.reactions import Action, Reaction, Scope, hold, stop
 from m365gw.microsoft.replies import Phase, react
 from m365gw.relay.exit.connection import AttemptFailed
+from m365gw.relay.exit.instead import is_instead
 from m365gw.relay.exit.transaction import Answer, Transaction
 from m365gw.relay.limits.governor import Governor, Granted
 from m365gw.relay.stops.mailboxes import Mailboxes
@@ -137,7 +138,7 @@ class Attempts:
             heard = await self._transact(message, renewing, granted, fresh_token=True)
             again = {one.recipient: one for one in self._weigh(message, heard, was_renewed=True)}
             findings = [again.get(finding.recipient, finding) for finding in findings]
-        self._tell_how_far(message, findings)
+        self._tell_how_far(message, findings, instead=is_instead(heard.session))
         return Attempt(
             tuple(findings),
             heard.relay,
@@ -252,13 +253,14 @@ class Attempts:
         else:
             self.sessions.checkin(self.accounts[message.origin.mailbox], session)
 
-    def _tell_how_far(self, message: Message, findings: Iterable[Finding]) -> None:
+    def _tell_how_far(
+        self, message: Message, findings: Iterable[Finding], *, instead: bool
+    ) -> None:
         """Lets go of what stopped mail before the place this attempt came to."""
         arrived = any(finding.outcome is Outcome.DELIVERED for finding in findings)
         furthest = None if arrived else max((finding.phase for finding in findings), key=place_of)
-        self.mailboxes.passed(
-            message.origin.mailbox, message.envelope.sender, furthest, self.clock.seconds()
-        )
+        origin, sender, now = message.origin, message.envelope.sender, self.clock.seconds()
+        self.mailboxes.passed(origin.mailbox, sender, furthest, now, instead=instead)
 
 
 def without_token(problem: TokenUnavailable) -> Reaction:

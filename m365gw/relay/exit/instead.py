@@ -79,6 +79,13 @@ class GraphThenSmtp:
         return await self.session.deliver(transaction)
 
 
+def is_instead(session: object) -> bool:
+    """Whether a session has carried its message by SMTP in place of Graph."""
+    if isinstance(session, GraphThenSmtp):
+        session = session.session
+    return isinstance(session, SmtpInstead)
+
+
 def for_the_message(reaction: Reaction) -> Reaction:
     """What stops the fallback, as it concerns the one message that needs it."""
     if reaction.action is Action.REFRESH_TOKEN and reaction.then is not None:

@@ -134,14 +134,19 @@ class Mailboxes:
         """A reaction whose diagnosis names this mailbox and sender, ready to be read."""
         return self._roster.named(reaction, mailbox, sender)
 
-    def passed(self, mailbox: str, sender: str, phase: Phase | None, now: float) -> None:
-        """A message came as far as `phase`, or arrived (None): what it got past is no trouble."""
+    def passed(
+        self, mailbox: str, sender: str, phase: Phase | None, now: float, *, instead: bool = False
+    ) -> None:
+        """A message came as far as `phase`, or arrived (None): what it got past is no trouble.
+
+        `instead`: by SMTP in place of Graph, so whatever Graph said of the mailbox still stands.
+        """
         if not self._stops and not self._streaks:
             return
         place = place_of(phase)
         for key in self._roster.covering(mailbox, sender):
             stop = self._stops.get(key)
-            if stop is not None and stop.state is not State.PAUSED and stop.place < place:
+            if stop is not None and stop.place < place and stop.may_lift(instead=instead):
                 self._lift(key, stop, now)
             if phase is None:
                 self._streaks.end(key)

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import asdict, define, frozen
 
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.graph import is_of_graph
 from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.microsoft.replies import Phase
 
@@ -86,6 +87,10 @@ class Stop:
         if self.probed_at is None or self.until > now:
             return self.until
         return min(self.probed_at, now) + PROBE_PATIENCE
+
+    def may_lift(self, *, instead: bool) -> bool:
+        """Whether mail that passes ends it; `instead`: that passes by SMTP in place of Graph."""
+        return self.state is not State.PAUSED and not (instead and is_of_graph(self.diagnosis))
 
     def extend(self, due: Reaction, times: int, now: float) -> None:
         """Wait again, after the `times`-th equal answer in a row."""

@@ -16,7 +16,7 @@ from functools import partial
 from zlib import crc32
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from m365gw.config.mailboxes import USER_FLOWS
@@ -116,6 +116,7 @@ class Tokens:
         self._clock = clock
         self._mailboxes = tuple(mailboxes)
         self._accounts: dict[Mailbox, Account] = {}
+        self._turns: dict[str, DeferredLock] = {}  # by address
 
     def configure(self, clouds: Mapping[str, Cloud], mailboxes: Collection[Mailbox]) -> None:
         """From now on these are the clouds and mailboxes. The tokens of others are forgotten."""
@@ -250,8 +251,18 @@ class Tokens:
     def _ask(self, account: Account, *, fresh: bool) -> None:
         if not account.is_asking:
             account.is_asking = True
-            asked = Deferred.fromCoroutine(self._calls.call(account.flow.acquire, fresh=fresh))
+            asked = Deferred.fromCoroutine(self._acquired(account, fresh))
             asked.addCallbacks(partial(self._take, account), partial(self._fail, account))
+
+    async def _acquired(self, account: Account, fresh: bool) -> Grant:
+        """The tokens of one mailbox for either exit come from one sign-in: one after the other, or
+        one would write over what the other has just stored of it."""
+        turn = self._turns.setdefault(account.mailbox.address, DeferredLock())
+        await turn.acquire()
+        try:
+            return await self._calls.call(account.flow.acquire, fresh=fresh)
+        finally:
+            turn.release()
 
     def _take(self, account: Account, grant: Grant) -> None:
         account.held = Held(grant, self._monotonic() + grant.life)

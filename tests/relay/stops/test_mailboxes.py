@@ -43,6 +43,7 @@ def diagnosis(key: str, who: Who = "exchange-admin") -> Diagnosis:
 
 
 AUTH_OFF = hold(Scope.MAILBOX, diagnosis("auth-off"))
+GRAPH_DENIED = hold(Scope.MAILBOX, diagnosis("graph-access-denied"))
 QUOTA = stop(Scope.MAILBOX, 3600, diagnosis("quota", "nobody"), ceiling=3600)
 SEND_AS = hold(Scope.SENDER, diagnosis("send-as"))
 BUSY = stop(Scope.HOST, 60, diagnosis("busy", "nobody"), ceiling=240)
@@ -236,6 +237,18 @@ class ProbeTests(MailboxesCase):
         self.answer(AUTH_OFF, START, Phase.AUTH)
         self.mailboxes.passed(BOX, SENDER, Phase.DATA, START + 300)
         self.assertTrue(self.may(BOX, START + 300))
+
+    def test_smtp_in_place_of_graph_proves_nothing_of_graph(self) -> None:
+        """What Graph forbids stands until Graph allows it; other stops end by either exit."""
+        self.answer(GRAPH_DENIED, START)
+        self.mailboxes.passed(BOX, SENDER, None, START, instead=True)
+        self.assertEqual(len(self.events("incident.closed")), 0)
+        self.assertFalse(self.may(BOX, START))
+        self.mailboxes.passed(BOX, SENDER, None, START)
+        self.assertTrue(self.may(BOX, START))
+        self.answer(AUTH_OFF, START)
+        self.mailboxes.passed(BOX, SENDER, None, START, instead=True)
+        self.assertTrue(self.may(BOX, START))
 
     def test_not_passing_the_place_proves_nothing(self) -> None:
         """A quota told after DATA is not lifted by an answer to RCPT TO."""

@@ -226,3 +226,27 @@ class TokensTests(SynchronousTestCase):
         self.tokens.configure({"worldwide": CLOUD}, [BOX])
         for box, token in ((by_smtp, "AT1"), (by_graph, "AT2")):
             self.assertEqual(Outcomes(self.tokens.token(box)).value, token)
+
+    def test_the_exits_of_a_mailbox_ask_one_after_the_other(self) -> None:
+        """They have one sign-in, which each stores anew; other mailboxes do not wait for that."""
+        self.calls.is_holding = True
+        asked = [Outcomes(self.tokens.token(each)) for each in by_either_exit(BOX)]
+        other = Outcomes(self.tokens.token(mailbox(address="alarm@contoso.com")))
+        self.assertEqual(len(self.calls.held), 2)
+        self.calls.go()
+        self.assertEqual(len(self.calls.held), 1)
+        self.calls.go()
+        self.assertEqual({each.value for each in (*asked, other)}, {"AT1", "AT2", "AT3"})
+
+    def test_renewals_of_many_mailboxes_are_spread(self) -> None:
+        """Tokens that 200 mailboxes got in one moment are not all renewed in one."""
+        boxes = [mailbox(address=f"relay{number}@contoso.com") for number in range(200)]
+        counts = []
+        for _ in range(60):
+            before = self.calls.count
+            for box in boxes:
+                Outcomes(self.tokens.token(box))
+            counts.append(self.calls.count - before)
+            self.now += 60
+        self.assertEqual((counts[0], sum(counts[1:])), (200, 200))
+        self.assertLess(max(counts[1:]), 60)
