@@ -16,6 +16,7 @@
     POST   /rehearsal/revoke                 {"sessions": name or "", "access": name or ""}
     POST   /rehearsal/remove                 {"users": [...], "mailboxes": [...], "apps": [...]}
     POST   /rehearsal/rename                 {"user": name, "to": name}
+                                             or {"mailbox": address, "to": address}
 
 A request that makes no sense gets 400 with {"error": words} and changes nothing.
 """
@@ -127,6 +128,9 @@ class ControlPages(Resource):
             return {}
         if action == "remove":
             remove(self._exchange.tenant, values)
+            return {}
+        if action == "rename" and "mailbox" in values:
+            self._exchange.tenant.rename_mailbox(values["mailbox"], values["to"])
             return {}
         if action == "rename":
             self._exchange.tenant.rename_user(values["user"], values["to"])

@@ -185,6 +185,20 @@ class Tenant:
             user, name=new, id=user.object_id, mailbox=user.mailbox or user.name
         )
 
+    def rename_mailbox(self, address: str, new: str) -> None:
+        """Gives a mailbox another address; the old one is nobody's then. KeyError: none such.
+
+        Rights on the mailbox stay: they belong to it and not to its address.
+        """
+        mailbox = self.mailboxes.pop(address.lower())
+        self.mailboxes[new.lower()] = evolve(mailbox, address=new)
+        for name, user in self.users.items():
+            if user.owns(address):
+                self.users[name] = evolve(user, mailbox=new)
+        for client_id, app in self.apps.items():
+            named = (new if one.lower() == address.lower() else one for one in app.mailboxes)
+            self.apps[client_id] = evolve(app, mailboxes=tuple(named))
+
     def smtp_auth_refusal(self, mailbox: Mailbox) -> str:
         """Who has SMTP AUTH switched off: "tenant", "mailbox" or "". The mailbox's word wins."""
         if mailbox.smtp_auth_disabled is not None:

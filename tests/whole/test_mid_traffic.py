@@ -1,23 +1,31 @@
-"""Each kind of mailbox is revoked, expired, blocked, throttled or deleted while mail flows: nothing
-is lost, one incident each is opened and closed and told to people, and what is mended drains
-without a restart; a crash in the middle changes nothing of it."""
+"""Each kind of mailbox is revoked, expired, blocked, throttled, renamed or deleted while mail
+flows: nothing is lost, one incident each is opened and closed and told to people, and what is
+mended drains without a restart; a crash in the middle changes nothing of it."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import os
 import re
 import smtplib
 import sqlite3
 import subprocess
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest import mock
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from m365gw.rehearsal.certificates import app_certificate
-from m365gw.rehearsal.tenant import PUBLIC_APP_ID
+from m365gw.rehearsal.tenant import IDENTITY_ID, PUBLIC_APP_ID
 from tests.whole.stage import (
     BIN,
     PASSWORD,
@@ -36,15 +44,29 @@ DISABLED = f"disabled@{DOMAIN}"  # its user's sign-in is blocked
 SPAM = f"blocked@{DOMAIN}"  # Microsoft restricts it
 QUOTA = f"quota@{DOMAIN}"  # Microsoft throttles it
 GONE = f"gone@{DOMAIN}"  # it is deleted, and restored
+WEB = f"by-web@{DOMAIN}"  # its sign-in is revoked, too
+FEDERATED = f"by-federation@{DOMAIN}"  # its federated credential is taken out of the app
+IDENTITY = f"by-identity@{DOMAIN}"  # the identity of the host loses its right on the mailbox
+GRAPH = f"by-graph@{DOMAIN}"  # its app loses the permission for Graph
+PERSON_BY_GRAPH = f"person-by-graph@{DOMAIN}"  # Graph throttles it
+RENAMED = f"renamed@{DOMAIN}"  # it gets another address
 WELL = f"well@{DOMAIN}"  # nothing happens to it; alerts leave by it
-BROKEN = (SECRET, CERTIFICATE, DEVICE, DISABLED, SPAM, QUOTA, GONE)
-PEOPLE = (DEVICE, DISABLED)  # somebody signs in for them
+BROKEN = (
+    SECRET, CERTIFICATE, DEVICE, DISABLED, SPAM, QUOTA, GONE,
+    WEB, FEDERATED, IDENTITY, GRAPH, PERSON_BY_GRAPH, RENAMED,
+)  # fmt: skip
+PEOPLE = (DEVICE, DISABLED, WEB, PERSON_BY_GRAPH)  # somebody signs in for them
+SIGNED_OUT = (DEVICE, WEB)
+BY_GRAPH = (GRAPH, PERSON_BY_GRAPH)
+NEW_NAME = f"new-name@{DOMAIN}"
 ALL = (*BROKEN, WELL)
 EACH = 4  # messages of each mailbox before it breaks, and again while it is broken
 
 VALUE = "hush~hush~value"
 SIGNING = "webhook~signing~value"
 OPS = "ops@elsewhere.example"
+YOU = "you@elsewhere.example"
+GRAPH_QUOTA = {"status": 429, "error": "ErrorSubmissionQuotaExceeded"}
 
 # What each comes to: its state, and the key of its incident.
 KEYS = {
@@ -55,6 +77,12 @@ KEYS = {
     SPAM: ("needs_admin", "mailbox-restricted"),
     QUOTA: ("throttled", "mailbox-quota"),
     GONE: ("needs_admin", "auth-unsuccessful"),
+    WEB: ("needs_signin", "signin-revoked"),
+    FEDERATED: ("needs_admin", "federation-unknown"),
+    IDENTITY: ("needs_admin", "auth-unsuccessful"),
+    GRAPH: ("needs_admin", "graph-access-denied"),
+    PERSON_BY_GRAPH: ("throttled", "graph-mailbox-quota"),
+    RENAMED: ("needs_admin", "auth-unsuccessful"),
 }
 
 HEAD = """\
@@ -109,6 +137,8 @@ def app_id(box: str) -> str:
     """Each has an app of its own, but those of people."""
     if box in PEOPLE:
         return PUBLIC_APP_ID
+    if box == IDENTITY:
+        return IDENTITY_ID
     return f"00000000-0000-4000-8000-{ALL.index(box):012x}"
 
 
@@ -160,6 +190,12 @@ class MidTrafficTests(WholeTestCase):
         self.certificate = certificate.decode()
         (home / "app.pem").write_bytes(key + certificate)
         (home / "app.pem").chmod(0o600)
+        self.federate(home / "token")
+        # Where a virtual machine of Azure asks for its tokens.
+        host = f"http://127.0.0.1:{self.microsoft365.ports['control']}"
+        azure = mock.patch.dict(os.environ, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": host})
+        azure.start()
+        self.addCleanup(azure.stop)
         self.sent: list[str] = []  # subjects
         self.mend()
         head = HEAD % (OPS, WELL, self.receiver.server.server_port, SIGNING)
@@ -168,6 +204,17 @@ class MidTrafficTests(WholeTestCase):
         for box in PEOPLE:
             self.sign_in(box)
 
+    def federate(self, file: Path) -> None:
+        """An OIDC issuer that the app trusts, and a token of it for the gateway."""
+        private, certificate = app_certificate("issuer")
+        key = x509.load_pem_x509_certificate(certificate).public_key()
+        public = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.trusted = {"issuer": "https://oidc.example", "subject": "relay", "key": public}
+        now = int(time.time())
+        claims = {"iss": self.trusted["issuer"], "sub": "relay", "nbf": now, "exp": now + 3600}
+        claims["aud"] = "api://AzureADTokenExchange"
+        file.write_text(jwt.encode(claims, private, "RS256"))
+
     def mend(self) -> None:
         """All is as it should be at Microsoft."""
         apps = {
@@ -175,6 +222,9 @@ class MidTrafficTests(WholeTestCase):
                 "secrets": [{"value": VALUE}],
                 "certificates": [self.certificate],
                 "mailboxes": [box],
+                "federations": [self.trusted],
+                "roles": ["SMTP.SendAsApp", "Mail.Send"],
+                "managed": "user" if box == IDENTITY else "",
             }
             for box in ALL
             if box not in PEOPLE
@@ -194,14 +244,24 @@ class MidTrafficTests(WholeTestCase):
         """Each in its own way; tokens that were given out are worth nothing any more."""
         expired = {"secrets": [{"value": VALUE, "ends": 1.0}]}
         orders = {
-            "apps": {app_id(SECRET): expired, app_id(CERTIFICATE): {"certificates": []}},
+            "apps": {
+                app_id(SECRET): expired,
+                app_id(CERTIFICATE): {"certificates": []},
+                app_id(FEDERATED): {"federations": []},
+                app_id(IDENTITY): {"mailboxes": []},
+                app_id(GRAPH): {"roles": []},
+            },
             "mailboxes": {SPAM: {"blocked": True}, GONE: {"licensed": False}},
             "users": {DISABLED: {"enabled": False}},
         }
         self.microsoft365.ask("switches", orders)
         self.microsoft365.fault(phase="dot", answer="quota", match=QUOTA, times=0)
-        self.microsoft365.ask("revoke", {"sessions": DEVICE})
-        for name in (app_id(SECRET), app_id(CERTIFICATE), DEVICE, DISABLED):
+        self.microsoft365.fault(phase="graph", match=PERSON_BY_GRAPH, times=0, **GRAPH_QUOTA)
+        self.microsoft365.ask("rename", {"mailbox": RENAMED, "to": NEW_NAME})
+        for box in SIGNED_OUT:
+            self.microsoft365.ask("revoke", {"sessions": box})
+        apps = (SECRET, CERTIFICATE, FEDERATED, IDENTITY, GRAPH)
+        for name in (*map(app_id, apps), *SIGNED_OUT, DISABLED):
             self.microsoft365.ask("revoke", {"access": name})
 
     def submit(self) -> None:
@@ -213,16 +273,17 @@ class MidTrafficTests(WholeTestCase):
         for _ in range(EACH):
             for box, client in clients.items():
                 sender, subject = "erp@devices.example", f"number {len(self.sent)} of {box}"
-                text = f"From: {sender}\r\nSubject: {subject}\r\n\r\nHello\r\n"
-                client.sendmail(sender, ["you@elsewhere.example"], text)
+                header = f"From: {sender}\r\nTo: {YOU}\r\nSubject: {subject}\r\n"
+                client.sendmail(sender, [YOU], f"{header}\r\nHello\r\n")
                 self.sent.append(subject)
         for client in clients.values():
             client.quit()
 
     def sign_in(self, box: str) -> None:
         """`m365gw mailbox signin`, with a person at the other end."""
+        words = ["--config", str(self.gate.config), "mailbox", "signin", "--device", box]
         command = subprocess.Popen(
-            [str(BIN / "m365gw"), "--config", str(self.gate.config), "mailbox", "signin", box],
+            [str(BIN / "m365gw"), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -277,8 +338,10 @@ class MidTrafficTests(WholeTestCase):
         self.gate.wait_for("incident.closed", key="configuration-rejected")
         self.assert_known_after_a_restart()
 
+        self.microsoft365.ask("rename", {"mailbox": NEW_NAME, "to": RENAMED})
         self.mend()
-        self.sign_in(DEVICE)
+        for box in SIGNED_OUT:
+            self.sign_in(box)
         self.wait_until_drained()
         for box in BROKEN:
             self.gate.wait_for("incident.closed", mailbox=box)
@@ -367,7 +430,13 @@ def mailbox(box: str) -> str:
     """The configuration of one, and of the device that sends by it."""
     flow, credential = "secret", f'client_secret = "{VALUE}"'
     if box in PEOPLE:
-        flow, credential = "device", ""
+        flow, credential = "web" if box == WEB else "device", ""
     elif box == CERTIFICATE:
         flow, credential = "certificate", 'certificate_file = "app.pem"'
+    elif box == FEDERATED:
+        flow, credential = "federated", 'federated_token_file = "token"'
+    elif box == IDENTITY:
+        flow, credential = "managed-identity", ""
+    if box in BY_GRAPH:
+        credential += '\nexit = "graph"'
     return MAILBOX % (box, flow, app_id(box), credential, box, PASSWORD_HASH, box)

@@ -257,12 +257,8 @@ class Tokens:
     async def _acquired(self, account: Account, fresh: bool) -> Grant:
         """The tokens of one mailbox for either exit come from one sign-in: one after the other, or
         one would write over what the other has just stored of it."""
-        turn = self._turns.setdefault(account.mailbox.address, DeferredLock())
-        await turn.acquire()
-        try:
+        async with self._turns.setdefault(account.mailbox.address, DeferredLock()):
             return await self._calls.call(account.flow.acquire, fresh=fresh)
-        finally:
-            turn.release()
 
     def _take(self, account: Account, grant: Grant) -> None:
         account.held = Held(grant, self._monotonic() + grant.life)
