@@ -20,7 +20,9 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+from m365gw.config.settings import Client, Listener, Mailbox, Settings
 from m365gw.config.web import Web
+from m365gw.directory import passwords
 from m365gw.incidents import Incident, subject_of
 from m365gw.microsoft.replies import diagnose
 from m365gw.smtp.replies import Reply
@@ -30,7 +32,15 @@ from m365gw.spool.operations import Action
 from tests.admin.web.browser import HASH, PASSWORD, Stage, mailbox
 from tests.whole.test_console import CHROMIUM, FLAGS
 
-ALWAYS = ("overview", "queue", "message")  # kept in the repository; others when they are named
+ALWAYS = (
+    "overview",
+    "queue",
+    "message",
+    "clients",
+    "client",
+    "rules",
+    "log",
+)  # kept in the repository; others when they are named
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = {"desktop": (1280, 860, 1), "phone": (390, 844, 1)}
 THEMES = ("light", "dark")
@@ -52,7 +62,53 @@ def staged(folder: str) -> Stage:
     _flow(stage)
     _mailboxes(stage)
     _queue(stage)
+    _clients(stage)
     return stage
+
+
+def _clients(stage: Stage) -> None:
+    """Logins and networks, and what one of them did lately."""
+    boxes = [
+        Mailbox(address=address, flow="device", tenant="contoso.com", client_id="0" * 8)
+        for address in ("relay@contoso.com", "scanner@contoso.com", "erp@contoso.com")
+    ]
+    trusted = Listener(name="relay", endpoint="tcp:25", networks=("10.1.0.0/16",))
+    submission = Listener(name="submission", endpoint="tcp:587")
+    _, stored = passwords.generate()
+    file = Client(
+        login="erp-prod",
+        password_hash=stored,
+        senders=("*@erp.contoso.com",),
+        mailbox=boxes[2].address,
+    )
+    stage.registry.configured = Settings(
+        hostname="gw.example.com",
+        mailbox=tuple(boxes),
+        client=(file,),
+        listener=(submission, trusted),
+    )
+    registry, by = stage.registry.registry, "console: anna"
+    for login, senders, label in (
+        ("printer3", ["scan@contoso.com", "*@devices.contoso.com"], "floor 3"),
+        ("monitor", ["alarm@contoso.com"], "zabbix"),
+        ("shop", ["web@contoso.com", "noreply@contoso.com"], "web shop"),
+    ):
+        password = {"hash": passwords.generate()[1], "label": label, "created": "2026-11-02"}
+        values = {"login": login, "senders": senders, "mailbox": boxes[0].address}
+        registry.add_client({**values, "password": [password]}, by)
+    more = {"hash": passwords.generate()[1], "label": "new device", "expires": "2027-12-31"}
+    registry.set_password("printer3", more, by)
+    for cidr in ("10.1.2.0/24", "192.0.2.0/28"):
+        rule = {"senders": ["*@contoso.com"], "mailbox": boxes[0].address}
+        registry.add_network({"cidr": cidr, **rule}, by)
+    told = {"client": "unknown[10.1.0.7]", "sasl_username": "printer3", "from_": "fax@contoso.com"}
+    note = '553 5.7.1 login "printer3" may not send as <fax@contoso.com>.'
+    for _ in range(3):
+        stage.log.emit("message.refused", "smtpd", "NOQUEUE", level="warn", note=note, **told)
+        stage.clock.advance(40)
+    stage.log.emit("service.problem", "master", level="error", note="the disk is nearly full")
+    stage.desk.api_tokens.add("backup-job", "viewer", by)
+    stage.operators.add("vera", HASH, "viewer", by)
 
 
 def _flow(stage: Stage) -> None:
@@ -173,6 +229,13 @@ def _pages(stage: Stage) -> Iterator[tuple[str, str]]:
     yield "overview", "/"
     yield "queue", "/queue"
     yield "message", f"/queue/{min(waiting, key=lambda each: each.id).queue_id}"
+    yield "clients", "/clients"
+    yield "client", "/clients/printer3"
+    yield "client-form", "/clients/printer3/change"
+    yield "networks", "/networks"
+    yield "rules", "/rules?from=fax@contoso.com&to=you@example.com&login=printer3"
+    for name in ("log", "trace", "operators", "account", "audit", "backup"):
+        yield name, f"/{name}"
     yield "missing", "/nothing"
 
 

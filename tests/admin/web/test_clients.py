@@ -152,7 +152,9 @@ class ClientTests(EntriesTestCase):
             self.stage.log.emit("message.refused", "smtpd", level="warn", note=note, **told)
         for path in ("/clients", "/clients/printer3"):
             self.assertIn("tried to send as <code>new@contoso.com</code>", self.shown(path))
-        self.assertIn("3 times", self.shown("/clients"))
+        self.assertIn("3 times", self.shown("/clients?part=refused"))
+        self.assertIn("3 times", self.shown("/clients/printer3?part=lately"))
+        self.assertIn("no label", self.shown("/clients/printer3?part=passwords"))
         self.signed.send("/clients/printer3/allow", sender="new@contoso.com")
         self.assertEqual(self.client().senders, ("scan@contoso.com", "new@contoso.com"))
 
