@@ -85,8 +85,7 @@ class ClientStoryTests(WholeTestCase):
         page.get_by_label("Its mail leaves by").select_option(RELAY)
         page.get_by_role("button", name="Add it").click()
         expect(page.get_by_text("Copy it now.")).to_be_visible()
-        secret = page.locator("#secret").inner_text()
-        return secret
+        return page.locator("#secret").inner_text()
 
     def _allow(self, page: Page, address: str) -> None:
         """The sender that was refused is allowed by a click."""
