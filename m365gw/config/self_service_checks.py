@@ -25,6 +25,8 @@ def self_service_faults(settings: Settings, clouds: Sequence[str]) -> Iterator[F
         if app.name in names[:number]:
             yield (*here, "name"), f'"{app.name}" is there twice', "Each needs its own name."
         yield from _sign_in(here, app, clouds)
+    if settings.web.sign_in:
+        yield from _for_operators(settings)
     if settings.self_service.enabled:
         yield from _needs(settings)
     yield from _self_service(settings.self_service)
@@ -60,6 +62,20 @@ def _sign_in(here: KeyPath, app: SignIn, clouds: Sequence[str]) -> Iterator[Faul
             "client_secret is given too",
             "Keep one of the two: an app proves itself by one.",
         )
+
+
+def _for_operators(settings: Settings) -> Iterator[Fault]:
+    """Operators sign in to one tenant, whose administrators say who has which address."""
+    key, name = ("web", "sign_in"), settings.web.sign_in
+    app = next((each for each in settings.sign_in if each.name == name), None)
+    if app is None:
+        known = ", ".join(each.name for each in settings.sign_in) or "none"
+        yield key, f'there is no [[sign_in]] "{name}"', f"Known: {known}."
+    elif app.tenant.lower() in SHARED_TENANTS:
+        remedy = "Name one whose tenant is an id or a domain."
+        yield key, f'"{name}" takes people of any organisation', remedy
+    if not settings.web.public_url:
+        yield key, "needs public_url, where Microsoft sends people back to", "Set it in [web]."
 
 
 def _needs(settings: Settings) -> Iterator[Fault]:

@@ -40,3 +40,8 @@ class Web:
     )
     idle_time: Seconds = setting(1800.0, "A session in which nothing is done ends after so long.")
     session_time: Seconds = setting(43200.0, "Every session ends after so long.")
+    sign_in: str = setting(
+        "",
+        "The [[sign_in]] by which operators may sign in too: who signs in at Microsoft is the "
+        "operator whose login is that address. Its tenant must be one. Empty: by password alone.",
+    )

@@ -11,8 +11,9 @@ from twisted.logger import Logger
 from m365gw.admin.me.people import People
 from m365gw.admin.me.self_service import SelfService
 from m365gw.admin.web.console import Console
-from m365gw.admin.web.pages import me
+from m365gw.admin.web.pages import login_microsoft, me
 from m365gw.admin.web.returns import Returns
+from m365gw.admin.web.sign_in import SignIn
 from m365gw.config.web import Web
 from m365gw.service.accounts import Accounts
 from m365gw.service.parts import Parts
@@ -24,10 +25,19 @@ _diagnostics = Logger()
 
 
 class OwnMailboxes:
-    """Puts the pages into the console; from the first `apply` to `stop` it also sweeps."""
+    """Puts the pages into the console, and the sign-in of operators at Microsoft.
+
+    From the first `apply` to `stop` it also sweeps.
+    """
 
     def __init__(
-        self, console: Console, returns: Returns, parts: Parts, status: Status, accounts: Accounts
+        self,
+        console: Console,
+        returns: Returns,
+        sign_in: SignIn,
+        parts: Parts,
+        status: Status,
+        accounts: Accounts,
     ) -> None:
         out, clock = parts.mail_out, parts.reactor
         self._people = People(clock, parts.settings.web)
@@ -42,6 +52,7 @@ class OwnMailboxes:
             clock=clock,
         )
         me.add(console, self._service, self._people, returns)
+        login_microsoft.add(console, sign_in, self._service.enrolment, returns)
         self._sweeping = LoopingCall(self._sweep)
         self._sweeping.clock = clock
 

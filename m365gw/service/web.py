@@ -50,7 +50,6 @@ from m365gw.admin.web.pages import (
     tokens,
     trace,
 )
-from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.server import WebServer
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
@@ -156,11 +155,11 @@ class Web:
         self._first = FirstStart(operators, self._threads, reactor, parts.log)
         self._first.begin(settings)
         console.entrance = lambda: SETUP if self._first.is_open else LOGIN
-        login.add(console, self._sign_in)
+        login.add(console, self._sign_in, lambda: parts.settings.web.sign_in)
         setup.add(console, desk, self._first)
         for pages in PAGES:
             pages.add(console, desk)
-        self._own = OwnMailboxes(console, returns, parts, status, accounts)
+        self._own = OwnMailboxes(console, returns, self._sign_in, parts, status, accounts)
         console.stream("/live", self._live.begin)
         self._programs = Programs(parts, status, api, console, desk)
         self._server = WebServer(reactor, console, parts.mail_in.certificate, events)

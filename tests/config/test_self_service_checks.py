@@ -81,3 +81,14 @@ class SelfServiceChecksTests(SynchronousTestCase):
         self.assertEqual(with_app(made, [newer]).exit, "graph")
         other = Mailbox(address="a@contoso.com", flow="web", tenant="t", client_id="y")
         self.assertIs(with_app(other, [newer]), other)
+
+    def test_sign_in_of_operators(self) -> None:
+        """One that is there, to one tenant, and a place to come back to."""
+        for tenant, name, faults in (
+            ("contoso.com", "Contoso", []),
+            ("contoso.com", "other", ["web.sign_in"]),
+            ("organizations", "Contoso", ["web.sign_in"]),
+        ):
+            web = attrs.evolve(OPEN.web, sign_in=name)
+            settings = attrs.evolve(self.app(tenant=tenant), web=web)
+            self.assertEqual(self.places(settings), faults)

@@ -20,6 +20,7 @@ SELF_SERVICE = f"""
 [web]
 endpoint = "tcp:0:interface=127.0.0.1"
 public_url = "http://localhost:1"
+sign_in = "Contoso account"
 
 [self_service]
 enabled = true
@@ -79,6 +80,7 @@ class SelfServiceTests(WholeTestCase):
             self.sign_in(page, "Personal account", JOE)
             self.send(JOE, self.password(page, "Phone"), "Joe Żółw")
             self.leave(page)
+            self.enter_as_operator(page)
         self.assertNotIn(password, "".join(self.gate.lines))
         self.assert_refused(JOE)
 
@@ -151,6 +153,16 @@ class SelfServiceTests(WholeTestCase):
         page.get_by_role("button", name="Delete my access").first.click()
         page.get_by_role("dialog").get_by_role("button", name="Delete my access").click()
         expect(page.get_by_text("Your access is deleted.")).to_be_visible()
+
+    def enter_as_operator(self, page: Page) -> None:
+        """Who is an operator by that address enters the console by the same sign-in."""
+        self.assertEqual(self.gate.command("operator", "add", ALICE).returncode, 0)
+        page.goto(f"{self.address}/login?next=/queue")
+        page.get_by_role("link", name="Contoso account").click()
+        page.get_by_label("Sign in as").select_option(ALICE)
+        page.get_by_role("button", name="Sign in and accept").click()
+        expect(page).to_have_url(f"{self.address}/queue")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
 
     def assert_refused(self, address: str) -> None:
         done = self.gate.command("mailbox", "list", "--json")

@@ -49,6 +49,12 @@ class Enrolment:
         settings = self._settings()
         return settings.sign_in if settings.self_service.enabled else ()
 
+    def app_of_operators(self) -> SignIn | None:
+        """What operators may sign in with, beside their passwords."""
+        settings = self._settings()
+        named = settings.web.sign_in
+        return next((each for each in settings.sign_in if each.name == named), None)
+
     async def begin(self, app: SignIn, hint: str) -> WebSignIn:
         """Where to send a browser. The way back is where `public_url` says. Raises `Refusal`."""
         back = self._settings().web.public_url.rstrip("/") + CALLBACK
@@ -57,11 +63,18 @@ class Enrolment:
         except TokenUnavailable as problem:
             raise not_signed_in(problem) from None
 
+    async def person(self, sign_in: WebSignIn, answer: Mapping[str, str]) -> Person:
+        """Whoever came back; nothing is stored. Raises `Refusal`."""
+        try:
+            return await self._tokens.finish_as_person(sign_in, answer)
+        except TokenUnavailable as problem:
+            raise not_signed_in(problem) from None
+
     async def finish(self, app: SignIn, sign_in: WebSignIn, answer: Mapping[str, str]) -> Member:
         """Whoever came back; the mailbox is there, and its sign-in stored. Raises `Refusal`."""
+        person = await self.person(sign_in, answer)
+        self._check_may(person)
         try:
-            person = await self._tokens.finish_as_person(sign_in, answer)
-            self._check_may(person)
             mailbox = await self._changes.in_turn(self._enrolled, app, person)
         except TokenUnavailable as problem:
             raise not_signed_in(problem) from None

@@ -41,7 +41,14 @@ class Returns:
         self._away: dict[str, _Away] = {}
 
     def check(self, view: View) -> None:
-        """Returns if one more may leave. Raises `Refusal`."""
+        """Returns if somebody may leave from here. Raises `Refusal`."""
+        if not view.arrival.is_public:
+            raise Refusal(
+                400,
+                "Open this page by its public address.",
+                f"Microsoft sends people back there, and not to {view.arrival.host}.",
+                "The address is public_url in the settings of the gateway.",
+            )
         self._forget()
         place = view.arrival.place
         if sum(each.place == place for each in self._away.values()) >= MOST_OF_ONE:

@@ -77,10 +77,28 @@ class SignIn:
                 "Wait a minute. Where you signed in before you are not kept out by others.",
             ) from None
         operator = next(each for each in self._known if each.login == name)
-        now = self._clock.seconds()
-        await self._calls.call(self._operators.signed_in, name, str(arrival.address or ""), now)
-        self._note("web.login", name, arrival, f"signed in as {operator.role}")
+        await self._welcome(operator, arrival, "")
         return operator
+
+    async def known(self, address: str, arrival: Arrival) -> Operator:
+        """The operator whose login is the address of somebody Microsoft knows. Raises `Refusal`."""
+        for operator in await self._calls.call(self._operators.all):
+            if operator.login.casefold() == address.casefold():
+                await self._welcome(operator, arrival, " at Microsoft")
+                return operator
+        self._note("web.login.failed", address, arrival, "no operator", level="warn")
+        raise Refusal(
+            403,
+            f"{address} is no operator of this gateway.",
+            "Microsoft knows you, but nobody has let you in here.",
+            f"Somebody with the role operator can: m365gw operator add {address}",
+        )
+
+    async def _welcome(self, operator: Operator, arrival: Arrival, how: str) -> None:
+        """Note a sign-in."""
+        place, now = str(arrival.address or ""), self._clock.seconds()
+        await self._calls.call(self._operators.signed_in, operator.login, place, now)
+        self._note("web.login", operator.login, arrival, f"signed in{how} as {operator.role}")
 
     async def _learn(self) -> None:
         """Who there is now. The checks go on with what they know of failures."""

@@ -17,7 +17,7 @@ from m365gw.admin.me.people import People
 from m365gw.admin.me.self_service import SelfService
 from m365gw.admin.send_test_api import Following, TestMail
 from m365gw.admin.web.console import Console
-from m365gw.admin.web.pages import login, me
+from m365gw.admin.web.pages import login, login_microsoft, me
 from m365gw.admin.web.request import WebRequest
 from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.sign_in import SignIn as OperatorSignIn
@@ -89,8 +89,11 @@ class OwnStage:
         self.operators = Operators(database)
         visits = Visits(WebSessions(database), calls, self.clock, settings.web)
         self.console = Console(settings.web, visits, self.clock, "smtp.contoso.com")
-        login.add(self.console, OperatorSignIn(self.operators, calls, self.clock, Logins(), log))
-        me.add(self.console, self.service, self.people, Returns(self.clock))
+        sign_in = OperatorSignIn(self.operators, calls, self.clock, Logins(), log)
+        returns = Returns(self.clock)
+        login.add(self.console, sign_in, lambda: self.configured.web.sign_in)
+        me.add(self.console, self.service, self.people, returns)
+        login_microsoft.add(self.console, sign_in, self.service.enrolment, returns)
         self.site = site(self.console.resource(is_tls=is_tls), self.clock, WebRequest)
 
     def settings(self) -> Settings:
@@ -154,7 +157,10 @@ class OwnTestCase(SynchronousTestCase):
 
     def leave(self, browser: Browser, number: int = 0) -> dict[str, str]:
         """Off to Microsoft: what it is asked."""
-        answer = browser.get(f"/me/sign-in/{number}")
+        return self.left(browser.get(f"/me/sign-in/{number}"))
+
+    def left(self, answer: Any) -> dict[str, str]:
+        """What Microsoft is asked by an answer that leads there."""
         self.assertEqual(answer.status, 303, answer.body)
         place = urlsplit(answer.headers["location"])
         self.assertEqual(place.netloc, "login.microsoftonline.com")

@@ -80,7 +80,7 @@ class SignInTests(OwnTestCase):
         self.configure(enabled=False)
         self.assertEqual(self.browser.get("/me").status, 404)
         self.assertEqual(self.browser.get("/me/sign-in/0").status, 404)
-        self.assertEqual(self.browser.get(self.back(asked["state"])).status, 404)
+        self.assertEqual(self.browser.get(self.back(asked["state"])).status, 403)
         self.assertEqual(self.stage.settings().mailbox, ())
 
     def test_microsoft_cannot_be_asked(self) -> None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import evolve
 
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.console import LOGIN, Console
 from m365gw.admin.web.sign_in import SignIn
-from m365gw.admin.web.view import Answer, Redirect, View, local_path, page
+from m365gw.admin.web.view import Answer, Page, Redirect, View, local_path, page
 
 
-def add(console: Console, sign_in: SignIn) -> None:
-    """Put the pages in."""
-    pages = _Pages(console, sign_in)
+def add(console: Console, sign_in: SignIn, microsoft: Callable[[], str] = str) -> None:
+    """Put the pages in. `microsoft` names the other way to sign in, "" where there is none."""
+    pages = _Pages(console, sign_in, microsoft)
     console.get(LOGIN, pages.show, role=None)
     console.post(LOGIN, pages.enter, role=None)
     console.post("/logout", pages.leave, role=None)
 
 
 class _Pages:
-    def __init__(self, console: Console, sign_in: SignIn) -> None:
+    def __init__(self, console: Console, sign_in: SignIn, microsoft: Callable[[], str]) -> None:
         self._console = console
         self._visits = console.visits
         self._sign_in = sign_in
+        self._microsoft = microsoft
 
     def show(self, view: View) -> Answer:
         wanted = local_path(view.query.get("next"))
@@ -30,7 +33,7 @@ class _Pages:
             return Redirect(wanted)
         if self._console.entrance() != LOGIN:
             return Redirect(self._console.entrance())
-        return page("login.html", next=wanted, login="", fault=None)
+        return self._page(wanted, "", None)
 
     async def enter(self, view: View) -> Answer:
         """A new session, under a new cookie; the old one is worth nothing any more."""
@@ -38,7 +41,7 @@ class _Pages:
         try:
             account = await self._sign_in.check(login, view.form.raw("password"), view.arrival)
         except Refusal as fault:
-            shown = page("login.html", next=wanted, login=login, fault=fault)
+            shown = self._page(wanted, login, fault)
             return evolve(shown, status=fault.status)
         key = await self._visits.begin(account, view.arrival.place)
         await self._visits.end(view.session)
@@ -47,3 +50,8 @@ class _Pages:
     async def leave(self, view: View) -> Answer:
         await self._visits.end(view.session)
         return Redirect(LOGIN, key="")
+
+    def _page(self, wanted: str, login: str, fault: Refusal | None) -> Page:
+        return page(
+            "login.html", next=wanted, login=login, fault=fault, microsoft=self._microsoft()
+        )

@@ -46,13 +46,6 @@ class _Pages:
     async def begin(self, view: View) -> Answer:
         """Off to Microsoft. The account that is signed in already is the one proposed there."""
         app = self._app(view.names["number"])
-        if not view.arrival.is_public:
-            raise Refusal(
-                400,
-                "Open this page by its public address.",
-                f"Microsoft sends people back there, and not to {view.arrival.host}.",
-                "The address is public_url in the settings of the gateway.",
-            )
         member = self._people.of(view.browser)
         self._returns.check(view)
         try:
@@ -74,6 +67,8 @@ class _Pages:
         try:
             return await self._returns.back(view)
         except Refusal as fault:
+            if not self._enrolment.apps():
+                raise  # operators come back by this page too
             return welcome(self._enrolment, fault)
 
     async def leave(self, view: View) -> Answer:
