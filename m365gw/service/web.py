@@ -50,6 +50,7 @@ from m365gw.admin.web.pages import (
     tokens,
     trace,
 )
+from m365gw.admin.web.returns import Returns
 from m365gw.admin.web.server import WebServer
 from m365gw.admin.web.sign_in import SignIn
 from m365gw.admin.web.visits import Visits
