@@ -24,3 +24,11 @@ class MetricsPageTests(SynchronousTestCase):
         page = runpy.run_path(str(DOCS / "make_metrics.py"))["page"]()
         written = (DOCS / "metrics.md").read_text(encoding="utf-8")
         self.assertEqual(page, written, "Write it anew: python docs/make_metrics.py")
+
+
+class ApiDescriptionTests(SynchronousTestCase):
+    def test_it_is_what_the_code_says(self) -> None:
+        """Every endpoint, with what it takes and what it says."""
+        made = runpy.run_path(str(DOCS / "make_openapi.py"))["page"]()
+        written = (DOCS / "openapi.json").read_text(encoding="utf-8")
+        self.assertEqual(made, written, "Write it anew: python docs/make_openapi.py")

@@ -215,6 +215,20 @@ class Network(TypedDict):
     origin: str
 
 
+class Listener(TypedDict):
+    """A port mail is taken on."""
+
+    name: str
+    endpoint: str
+
+
+class Setting(TypedDict):
+    """A single setting, its value, and where that was said."""
+
+    key: str
+    value: Any
+
+
 class TestMail(TypedDict):
     """A test mail that is durable."""
 
@@ -254,5 +268,7 @@ class Changed(TypedDict):
     address: NotRequired[str]
     login: NotRequired[str]
     cidr: NotRequired[str]
+    name: NotRequired[str]
+    settings: NotRequired[list[str]]
     password: NotRequired[str]
     certificate: NotRequired[str]

@@ -67,9 +67,10 @@ def _of_attrs(kind: Any) -> Schema:
 
 
 def _of_typed_dict(kind: Any) -> Schema:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     properties = {name: schema_of(hint) for name, hint in hints.items()}
-    return _object(properties, sorted(kind.__required_keys__))
+    required = [name for name, hint in hints.items() if get_origin(hint) is not NotRequired]
+    return _object(properties, required)
 
 
 def _object(properties: Schema, required: list[str]) -> Schema:

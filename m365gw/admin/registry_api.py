@@ -49,8 +49,8 @@ def add_registry(api: Api, desk: Desk) -> None:
     api.get("/mailboxes", desk.mailboxes, list[answers.Mailbox])
     api.get("/clients", desk.clients, list[answers.Client])
     api.get("/networks", desk.networks, list[answers.Network])
-    api.get("/listeners", desk.listeners)
-    api.get("/settings", desk.single_settings)
+    api.get("/listeners", desk.listeners, list[answers.Listener])
+    api.get("/settings", desk.single_settings, list[answers.Setting])
     for path, kind in ORDERS.items():
         api.post(path, kind, partial(_carried_out, desk.carry_out), answers.Changed)
 

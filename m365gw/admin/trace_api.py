@@ -100,7 +100,7 @@ def watched(tracing: Tracing, wish: Wish, seconds: float) -> Watch:
     try:
         return tracing.watch(wish, seconds)
     except TooMany as error:
-        raise Refusal(503, "No other trace was begun.", str(error), "Wait, or end one.") from None
+        raise Refusal(429, "No other trace was begun.", str(error), "Wait, or end one.") from None
     except ValueError:
         raise Refusal(
             400, f'"{wish.client}" is no address and no network.', "", "10.1.0.7, or 10.1.0.0/16."

@@ -68,4 +68,4 @@ class TraceTests(SynchronousTestCase):
     def test_too_many_are_turned_away(self) -> None:
         """Until one ends."""
         statuses = [self.post("begin").status for _ in range(9)]
-        self.assertEqual(statuses, [200] * 8 + [503])
+        self.assertEqual(statuses, [200] * 8 + [429])
