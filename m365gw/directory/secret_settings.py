@@ -12,7 +12,13 @@ from m365gw.config.settings import Mailbox
 from m365gw.directory.vault import Vault
 
 # The setting, and what its secret is called in the vault.
-SECRETS: Final = MappingProxyType({"client_secret": "client-secret", "certificate": "certificate"})
+SECRETS: Final = MappingProxyType(
+    {
+        "client_secret": "client-secret",
+        "certificate": "certificate",
+        "certificate_passphrase": "certificate-passphrase",
+    }
+)
 SIGN_IN: Final = "sign-in"
 
 

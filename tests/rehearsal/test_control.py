@@ -64,6 +64,16 @@ class ControlTests(RehearsalCase):
         answer = await self.ask("POST", "/revoke", {"sessions": ALICE, "access": ""})
         self.assertEqual(answer.json(), {"sessions": 1, "access": 0})
 
+    async def test_renamed_mailbox(self) -> None:
+        """Its old address is nobody's; its owner and the app with rights on it keep it."""
+        new = "post@contoso.example"
+        await self.ask("POST", "/rename", {"mailbox": RELAY, "to": new})
+        tenant = self.rehearsal.tenant
+        self.assertIsNone(tenant.mailbox(RELAY))
+        self.assertEqual(tenant.mailboxes[new].address, new)
+        self.assertTrue(tenant.users[RELAY].owns(new))
+        self.assertIn(new, tenant.apps[APP_ID].mailboxes)
+
     async def test_mistakes_are_told(self) -> None:
         """400 with words, and nothing changed."""
         for method, path, values in (

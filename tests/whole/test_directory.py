@@ -8,8 +8,19 @@ import shutil
 import smtplib
 from collections.abc import Iterator
 
+import requests
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
 from m365gw.config.load import load
+from m365gw.directory import passwords
+from m365gw.directory.api_tokens import ApiTokens
 from m365gw.directory.database import Database
+from m365gw.directory.operators import Operators
 from m365gw.directory.registry import Registry
 from m365gw.directory.vault import Vault
 from m365gw.rehearsal.certificates import app_certificate
@@ -31,6 +42,17 @@ DEVICE = (
     .replace(f'client_secret = "{APP_SECRET}"', "")
     .replace(APP_ID, PUBLIC_APP_ID)
 )
+HOOK_PATH, HOOK_SECRET = "path-only-we-know", "what-signs-the-news"
+OPERATOR = "the password of an operator"
+CONSOLE = f"""\
+[web]
+endpoint = "tcp:0:interface=127.0.0.1"
+
+[[alerts.webhook]]
+url = "http://127.0.0.1:9/{HOOK_PATH}"
+secret = "{HOOK_SECRET}"
+loopback = true
+"""
 QUICK = '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n'
 FAX = {
     "login": "fax",
@@ -106,7 +128,7 @@ class PostgresqlTests(DirectoryTestCase):
 class SqliteTests(DirectoryTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.gate = self.gateway(self.microsoft365, QUICK, DEVICE)
+        self.gate = self.gateway(self.microsoft365, QUICK + CONSOLE, DEVICE)
         self.state = self.gate.folder / "state"
         self.gate.sign_in(self.microsoft365)
         self.registry(self.gate).add_client(FAX, "anna")
@@ -120,6 +142,19 @@ class SqliteTests(DirectoryTestCase):
         done = self.gate.command(*words)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
+
+    def signed_in(self) -> str:
+        """An operator signs in to the console; gives what the browser keeps of it."""
+        Operators(self.database).add("anna", passwords.hash_chosen(OPERATOR), "admin", "console")
+        place = self.gate.wait_for("web.ready")["address"]
+        with requests.Session() as browser:
+            browser.trust_env = False
+            page = browser.get(f"http://{place}/login", timeout=30).text
+            token = page.partition('name="token" value="')[2].partition('"')[0]
+            form = {"token": token, "login": "anna", "password": OPERATOR}
+            came = browser.post(f"http://{place}/login", form, timeout=30, allow_redirects=False)
+            self.assertEqual(came.status_code, 303)
+            return str(next(iter(browser.cookies.get_dict().values())))
 
     def test_damaged_and_restored(self) -> None:
         """It flows meanwhile; the backup brings everything back, sign-ins too."""
@@ -164,12 +199,16 @@ class SqliteTests(DirectoryTestCase):
             "flow": "certificate",
             "tenant": "contoso.example",
             "client_id": APP_ID,
-            "certificate": (key + certificate).decode(),
+            "certificate": (sealed_by(key, "phrase of a key") + certificate).decode(),
+            "certificate_passphrase": "phrase of a key",
             "cloud": "rehearsal",
         }
         registry, vault = self.registry(self.gate), self.vault(self.gate)
         registry.add_mailbox(mailbox, "anna")
-        other = {**mailbox, "flow": "secret", "certificate": None, "client_secret": APP_SECRET}
+        second = {**mailbox, "address": "second@contoso.example"}
+        registry.add_mailbox(second, "anna")  # and stays
+        other = {**mailbox, "flow": "secret", "client_secret": APP_SECRET}
+        other |= {"certificate": None, "certificate_passphrase": None}
         registry.change_mailbox("app@contoso.example", other, "anna")
         vault.store("webhook-secret", b"the secret of a webhook")
         cache = json.loads(vault.load(f"sign-in {RELAY}") or b"")
@@ -181,6 +220,9 @@ class SqliteTests(DirectoryTestCase):
         self.assertGreaterEqual(len(tokens), 2)
         lines = key.decode().splitlines()
         secrets = [*tokens, APP_SECRET, PASSWORD, "the secret of a webhook", lines[1], lines[2]]
+        secrets += ["phrase of a key", HOOK_PATH, HOOK_SECRET, OPERATOR, self.signed_in()]
+        secrets.append(ApiTokens(self.database).add("prometheus", "viewer", "anna"))
+        self.gate.command("incident", "test")
         self.command("keys", "rotate")
         self.assert_sent(self.gate, self.send(self.gate))
         for running in (True, False):
@@ -198,6 +240,12 @@ class SqliteTests(DirectoryTestCase):
             self.assertGreaterEqual(searched, 2)
         self.gate.start()
         self.assert_sent(self.gate, self.send(self.gate))
+
+
+def sealed_by(key: bytes, phrase: str) -> bytes:
+    """A private key that opens with a passphrase."""
+    seal = BestAvailableEncryption(phrase.encode())
+    return load_pem_private_key(key, None).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, seal)
 
 
 def _forms(secret: str) -> Iterator[bytes]:

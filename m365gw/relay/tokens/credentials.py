@@ -9,6 +9,7 @@ Blocking. Failures: `TokenUnavailable`; no secret stands in its words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Credential:
     secret: str = field(default="", repr=False)
     pair: KeyPair | None = None
     token_file: str = ""
+    token_seen: bytes = field(default=b"", repr=False)  # a digest of what is in it
 
     def text(self) -> bytes:
         """The same as the vault keeps it. A secret."""
@@ -58,7 +60,8 @@ PUBLIC = Credential()
 def credentials_of(mailbox: Mailbox) -> tuple[Credential, ...]:
     """The proofs of a mailbox's app, the preferred one first; `PUBLIC` alone for a public app."""
     if mailbox.flow == "federated":
-        return (Credential(token_file=mailbox.federated_token_file),)
+        file = mailbox.federated_token_file
+        return (Credential(token_file=file, token_seen=_seen(file)),)
     if mailbox.certificate_file:
         octets = _octets(mailbox, mailbox.certificate_file)
         return _certificates(mailbox, octets, mailbox.certificate_file)
@@ -104,6 +107,14 @@ def _text(mailbox: Mailbox, octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         raise _unreadable(mailbox, "its client secret", "not text in UTF-8") from None
+
+
+def _seen(file: str) -> bytes:
+    """By which it is noticed that a file is another one; nothing where it cannot be read."""
+    try:
+        return sha256(Path(file).read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _reader(mailbox: Mailbox, file: str) -> Callable[[], str]:

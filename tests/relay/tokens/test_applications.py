@@ -133,6 +133,15 @@ class FederatedTests(SynchronousTestCase):
             self.assertEqual(self.refused().diagnosis.key, "credential-unreadable")
         self.assertEqual(self.entra.posts, [])
 
+    def test_a_new_token_is_noticed(self) -> None:
+        """A mailbox that stands still goes on when the file was mended."""
+        self.file.write_text("of somebody else")
+        self.entra.script = [Answer(401, refusal("invalid_client", 700212))]
+        self.refused()
+        self.assertFalse(self.flow.has_new_sign_in())
+        self.file.write_text("ours")
+        self.assertTrue(self.flow.has_new_sign_in())
+
     def test_no_federated_credential(self) -> None:
         """Issuer, subject and audience must be known to the app: an administrator's matter."""
         self.file.write_text("token")
