@@ -128,7 +128,7 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
             yield (
                 (*here, "sign_in"),
                 f'there is no [[sign_in]] "{mailbox.sign_in}" any more',
-                "Put it back under that name, or let the person sign in anew by another one.",
+                f"Put it back under that name, or: m365gw mailbox remove {mailbox.address}",
             )
 
 
