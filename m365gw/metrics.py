@@ -105,6 +105,8 @@ class Metrics:
     def _go_on(self) -> None:
         """Begin the minutes that have come since, with noughts."""
         now = int(self._clock()) // 60
+        if now == self._minute:
+            return
         for minute in range(max(self._minute + 1, now - MINUTES + 1), now + 1):
             for counts in self._flow.values():
                 counts[minute % MINUTES] = 0

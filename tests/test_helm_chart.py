@@ -12,6 +12,8 @@ from helm_python.errors import HelmValuesError
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw import __version__
+from m365gw.config.web import Web
+from m365gw.config.web_checks import web_faults
 
 CHART = Path(__file__).parents[1] / "etc" / "helm" / "m365gw"
 WARNING = 2
@@ -27,6 +29,7 @@ MUCH: dict[str, Any] = {
     "nodeSelector": {"disk": "ssd"},
     "podAnnotations": {"contoso.example/team": "mail"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
 }
 
 
@@ -76,6 +79,39 @@ class ChartTests(SynchronousTestCase):
         self.assertEqual(
             "prometheus", objects["ServiceMonitor mail"]["metadata"]["labels"]["release"]
         )
+
+    def test_probes_ask_the_web_where_it_is(self) -> None:
+        """And the program itself where it is not."""
+        for web, kinds in ((True, ["httpGet", "httpGet"]), (False, ["exec", "tcpSocket"])):
+            pod = rendered({"web": {"enabled": web}})["StatefulSet mail"]["spec"]["template"]
+            (container,) = pod["spec"]["containers"]
+            probes = [container[name] for name in ("readinessProbe", "livenessProbe")]
+            self.assertEqual(kinds, [next(iter(probe)) for probe in probes])
+            if web:
+                self.assertEqual(
+                    ["/readyz", "/livez"], [each["httpGet"]["path"] for each in probes]
+                )
+
+    def test_its_web_is_one_a_gateway_starts_with(self) -> None:
+        """What the chart sets passes the checks, and metrics are for the cluster."""
+        pod = rendered()["StatefulSet mail"]["spec"]["template"]["spec"]
+        said = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+        web = Web(
+            endpoint=said["M365GW_WEB__ENDPOINT"],
+            tls=said["M365GW_WEB__TLS"] == "true",
+            metrics_from=tuple(said["M365GW_WEB__METRICS_FROM"].split(",")),
+        )
+        self.assertEqual([], list(web_faults(web)))
+        self.assertIn("10.0.0.0/8", web.metrics_from)
+
+    def test_the_alerts_are_those_of_prometheus(self) -> None:
+        """The same file; their scrape has the name of the service."""
+        ours = CHART.parents[1] / "prometheus" / "alerts.yml"
+        self.assertEqual(ours.read_text(), (CHART / "alerts.yml").read_text())
+        rule = rendered(MUCH)["PrometheusRule mail"]["spec"]
+        names = [each["alert"] for each in rule["groups"][0]["rules"]]
+        self.assertEqual(len(yaml.safe_load(ours.read_text())["groups"][0]["rules"]), len(names))
+        self.assertIn('up{job="mail-web"}', rule["groups"][0]["rules"][0]["expr"])
 
     def test_wrong_values_are_refused(self) -> None:
         """The schema names the value before anything is applied."""
