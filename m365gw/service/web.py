@@ -114,7 +114,6 @@ class Web:
         returns = Returns(reactor)
         sessions, operators = WebSessions(directory.database), Operators(directory.database)
         self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
-        returns = Returns(reactor)
         self._desk = desk = Desk(
             status=status.status,
             mailboxes=status.mailboxes,

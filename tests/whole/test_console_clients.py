@@ -36,7 +36,9 @@ class ClientStoryTests(WholeTestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
             queue_id = done.stdout.partition("queued as ")[2].split()[0]
             self._saw(log, trace, queue_id, secret)
+            name = gateway.api.post("/trace/begin", {"mailbox": RELAY})["id"]
             self._hold_and_release(page, address, queue_id, microsoft.mend)
+            self._heard(gateway.api.post("/trace/follow", {"id": name})["lines"])
             self._revoke(page, address)
             last = self._swaks(gateway, secret, SCANNER)
             self.assertIn("535 5.7.8", last.stdout)
@@ -115,6 +117,13 @@ class ClientStoryTests(WholeTestCase):
         self.assertNotIn(secret, trace.content())
         trace.get_by_role("button", name="End it").click()
         expect(trace.get_by_text("The trace is over")).to_be_visible()
+
+    def _heard(self, lines: list[dict[str, str]]) -> None:
+        """What was said to Microsoft, without its token and the message."""
+        said = [f"{line['speaker']} {line['text']}" for line in lines if line["way"] == "out"]
+        self.assertIn(f"C MAIL FROM:<{SENDER}>", [each.split(" SIZE")[0] for each in said])
+        self.assertTrue(any("octets of content" in each for each in said))
+        self.assert_no_secret("\n".join(said))
 
     def _hold_and_release(
         self, page: Page, address: str, queue_id: str, mend: Callable[[], None]

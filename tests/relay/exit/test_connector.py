@@ -26,6 +26,7 @@ from m365gw.microsoft.clouds import PRESETS, Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
 from m365gw.relay.exit.connector import Connector, tls_options
+from m365gw.tracing import Wish
 
 TOKEN = "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA"
 
@@ -108,6 +109,7 @@ class ConnectorTests(TestCase):
     async def open(self, cloud: Cloud, level: str = "info") -> Any:
         self.stream = io.StringIO()
         log = EventLog(self.stream, hostname="relay", level=level)
+        self.watch = log.tracing.watch(Wish(mailbox="relay@contoso.com"), 60)
         connector = Connector(reactor, "relay.contoso.com", Limits(), log)
         return await connector.open(cloud, "relay@contoso.com", TOKEN)
 
@@ -129,6 +131,20 @@ class ConnectorTests(TestCase):
         self.assertIn("C: [XOAUTH2 response]", trace)
         self.assertNotIn(TOKEN[:16], trace)
         self.assertNotIn("dXNlcj1", trace)
+
+    async def test_whoever_watches_sees_the_dialogue_and_not_the_token(self) -> None:
+        """The same at every level of the log, with the mailbox it is for."""
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        cloud = await self.cloud(certificate(address))
+        connection = await self.open(cloud)
+        await connection.quit()
+        lines = self.watch.since(0, self.watch.asked_at)
+        said = "\n".join(f"{line.speaker}: {line.text}" for line in lines)
+        for words in ("C: EHLO relay.contoso.com", "C: [XOAUTH2 response]", "S: 235", "C: QUIT"):
+            self.assertIn(words, said)
+        self.assertEqual({line.spoken.way for line in lines}, {"out"})
+        for secret in (TOKEN[:16], "dXNlcj1"):
+            self.assertNotIn(secret, said)
 
     async def test_certificate_for_another_host(self) -> None:
         """A certificate that does not name the host of the cloud ends the session before AUTH."""

@@ -33,7 +33,7 @@ def add(console: Console, desk: Desk) -> None:
             kept=KEPT,
         )
 
-    console.section("Audit", "/audit", "doctor")
+    console.section("Audit", "/audit", "audit")
     console.get("/audit", show)
 
 

@@ -27,7 +27,7 @@ PATH: Final = "/operators"
 def add(console: Console, desk: Desk) -> None:
     """Put the pages in."""
     pages = _Pages(desk)
-    console.section("Operators", PATH, "settings")
+    console.section("Operators", PATH, "person")
     console.get(PATH, pages.all, role="operator")
     console.post("/operators/add", pages.add)
     console.post("/operators/<path:login>/role", pages.role)

@@ -36,7 +36,7 @@ def add(console: Console, desk: Desk) -> None:
             logins=[client.login for client in settings.client[:500]],
         )
 
-    console.section("Rules", "/rules", "search")
+    console.section("Rules", "/rules", "rules")
     console.get("/rules", show)
 
 
