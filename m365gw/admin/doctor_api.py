@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
-from twisted.internet.defer import DeferredLock
 
 from m365gw.admin.api import Api
 from m365gw.admin.http import Caller
@@ -26,7 +25,7 @@ class Wanted:
 
 
 class Examines(Protocol):
-    """Whoever examines: `service.examination`."""
+    """Whoever examines: `service.rounds`."""
 
     @property
     def mailboxes(self) -> Sequence[str]:
@@ -44,8 +43,6 @@ def add_doctor(api: Api, examine: Examines) -> None:
 
 
 def _endpoint(examine: Examines) -> Callable[[Wanted, Caller], Awaitable[Any]]:
-    turn = DeferredLock()
-
     async def endpoint(wanted: Wanted, _caller: Caller) -> Any:
         known = {address.casefold() for address in examine.mailboxes}
         for address in wanted.mailboxes:
@@ -56,10 +53,6 @@ def _endpoint(examine: Examines) -> Callable[[Wanted, Caller], Awaitable[Any]]:
                     f"There are: {', '.join(examine.mailboxes) or 'none'}.",
                     "Name one of them, or none for all.",
                 )
-        await turn.acquire()
-        try:
-            return await examine(wanted.mailboxes, send=wanted.send)
-        finally:
-            turn.release()
+        return await examine(wanted.mailboxes, send=wanted.send)
 
     return endpoint

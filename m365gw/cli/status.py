@@ -16,7 +16,7 @@ from m365gw.cli.words import counted, escaped, moment, printed, short_span, span
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: status and mailboxes.")
+@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @click.pass_obj
 def status(invocation: Invocation, as_json: bool) -> None:
     """Show what the running service does, what waits, and why.
@@ -26,10 +26,11 @@ def status(invocation: Invocation, as_json: bool) -> None:
     """
     with service(invocation) as asked:
         gateway, mailboxes = asked.get("/status"), asked.get("/mailboxes")
+        incidents = asked.get("/incidents")["incidents"]
     if as_json:
-        click.echo(json.dumps({"status": gateway, "mailboxes": mailboxes}))
+        click.echo(json.dumps({"status": gateway, "mailboxes": mailboxes, "incidents": incidents}))
     else:
-        printed(screen(gateway, mailboxes, time.time()))
+        printed(screen(gateway, mailboxes, time.time(), len(incidents)))
     is_good = gateway["health"]["good"] and not gateway["queue"]["without_mailbox"]
     if not is_good or any(_needs_somebody(each) for each in mailboxes):
         raise click.exceptions.Exit(1)
@@ -40,12 +41,19 @@ def _needs_somebody(mailbox: dict[str, Any]) -> bool:
     return told is not None and told["who"] != "nobody"
 
 
-def screen(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
-    """The lines of the screen, from what the service says; `now` in seconds since 1970."""
-    return map(escaped, _lines(gateway, mailboxes, now))
+def screen(
+    gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float, incidents: int = 0
+) -> Iterator[str]:
+    """The lines of the screen, from what the service says; `now` in seconds since 1970.
+
+    `incidents` is how many are open.
+    """
+    return map(escaped, _lines(gateway, mailboxes, now, incidents))
 
 
-def _lines(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float) -> Iterator[str]:
+def _lines(
+    gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float, incidents: int
+) -> Iterator[str]:
     since = f"{moment(gateway['started_at'])} ({span(now - gateway['started_at'])})"
     yield f"m365gw {gateway['version']} on {gateway['hostname']}, pid {gateway['pid']}"
     yield f"Since     {since}"
@@ -62,6 +70,8 @@ def _lines(gateway: dict[str, Any], mailboxes: list[dict[str, Any]], now: float)
     for number, place in enumerate(gateway["listeners"]):
         head = "Listeners" if not number else ""
         yield f"{head:<9} {place['address']:<24} {place['listener']}"
+    if incidents:
+        yield f"Incidents {counted(incidents, 'incident')} open: m365gw incident list says which"
     yield "Mailboxes"
     for mailbox in mailboxes:
         yield from _mailbox(mailbox, now)

@@ -14,6 +14,7 @@ from attrs import field, fields, frozen
 
 from m365gw.config.alerts import Alerts
 from m365gw.config.directory import Directory
+from m365gw.config.doctor import Doctor
 from m365gw.config.fields import FileName, Octets, Seconds, meaning_of, required, secret, setting
 from m365gw.config.limits import Limits
 from m365gw.config.local import Local
@@ -239,6 +240,7 @@ class Settings:
     )
     log: Log = setting(Log(), "What is logged and how.")
     alerts: Alerts = setting(Alerts(), "Who is told of incidents.")
+    doctor: Doctor = setting(Doctor(), "When the gateway examines itself.")
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:

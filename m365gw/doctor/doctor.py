@@ -42,11 +42,16 @@ from m365gw.doctor.tools import Tools
 from m365gw.microsoft.diagnosis import Diagnosis
 
 Look = Callable[[Case], Awaitable[Seen]]
+Heard = Callable[[str, Finding], object]  # is told each finding as it comes, with its mailbox
 
 BUDGET: Final = (
     "Each mailbox is signed in to once, on one connection beside those of the gateway"
     " ([governor] connections); nothing is sent without --send."
 )
+
+
+def _unheard(_address: str, _finding: Finding) -> None:
+    """Nobody listens."""
 
 
 async def _ground(gateway: Gateway) -> Seen:
@@ -110,12 +115,17 @@ class Doctor:
         self._tools = tools
 
     async def examine(
-        self, settings: Settings, addresses: Sequence[str] = (), *, send: bool = False
+        self,
+        settings: Settings,
+        addresses: Sequence[str] = (),
+        *,
+        send: bool = False,
+        heard: Heard = _unheard,
     ) -> Report:
         """The findings for these mailboxes; for all when none is named."""
         tools, memory = self._tools, Memory(settings.state_dir)
         gateway = Gateway(settings, tools)
-        general = await carry_out(GATEWAY, gateway, tools.reactor)
+        general = await carry_out(GATEWAY, gateway, tools.reactor, heard=partial(heard, ""))
         chosen = [one for one in settings.mailbox if _is_chosen(one, addresses)]
         clouds = clouds_of(settings)
 
@@ -123,7 +133,14 @@ class Doctor:
             case = Case(settings, mailbox, clouds[mailbox.cloud], tools, send)
             try:
                 checks = _of_mailbox(memory, is_graph=case.is_graph)
-                return await carry_out(checks, case, tools.reactor, general, case.findings)
+                return await carry_out(
+                    checks,
+                    case,
+                    tools.reactor,
+                    general,
+                    case.findings,
+                    heard=partial(heard, mailbox.address),
+                )
             finally:
                 await case.let_go()
 

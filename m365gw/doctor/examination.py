@@ -65,17 +65,19 @@ async def carry_out(
     before: Mapping[str, Finding] | None = None,
     found: dict[str, Finding] | None = None,
     longest: float = LONGEST,
+    heard: Callable[[Finding], object] = bool,
 ) -> dict[str, Finding]:
     """The findings of these checks, sorted by id.
 
     `before` holds findings of others that checks may need; `found` grows as checks are made, for
-    those that look at what others found.
+    those that look at what others found. `heard` is told each finding as it comes.
     """
     found = {} if found is None else found
     for check in checks:
         obstacle = _obstacle(check, {**(before or {}), **found})
         seen = skipped(obstacle) if obstacle else await _bounded(check, subject, reactor, longest)
         found[check.id] = Finding(check.id, check.title, seen)
+        heard(found[check.id])
     return dict(sorted(found.items()))
 
 

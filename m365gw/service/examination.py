@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from m365gw.config.settings import Settings
-from m365gw.doctor.doctor import Doctor
+from m365gw.doctor.doctor import Doctor, Heard
 from m365gw.doctor.equipment import equip
 from m365gw.doctor.tools import Facts
 from m365gw.events import EventLog
@@ -40,8 +40,10 @@ class Examination:
         """The addresses there are."""
         return [mailbox.address for mailbox in self._settings().mailbox]
 
-    async def __call__(self, addresses: Sequence[str], *, send: bool) -> dict[str, Any]:
-        """The report, as JSON says it."""
+    async def __call__(
+        self, addresses: Sequence[str], *, send: bool, heard: Heard
+    ) -> dict[str, Any]:
+        """The report, as JSON says it; `heard` is told each finding as it comes."""
         settings = self._settings()
         tools = equip(
             settings,
@@ -51,7 +53,7 @@ class Examination:
             tokens=self._tokens,
             facts=self._facts,
         )
-        report = await Doctor(tools).examine(settings, addresses, send=send)
+        report = await Doctor(tools).examine(settings, addresses, send=send, heard=heard)
         return report.plain()
 
     async def stop(self) -> None:

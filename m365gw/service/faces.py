@@ -9,17 +9,19 @@ from __future__ import annotations
 from m365gw.admin import answers
 from m365gw.admin.api import Api
 from m365gw.admin.control_socket import ControlSocket, ControlUnavailable
-from m365gw.admin.doctor_api import add_doctor
+from m365gw.admin.doctor_api import Examines, add_doctor
 from m365gw.admin.incident_api import add_incidents
 from m365gw.admin.openapi import described
 from m365gw.admin.queue_api import add_queue
 from m365gw.admin.trace_api import Traces, add_trace
 from m365gw.config.settings import Settings
+from m365gw.doctor.casebook import Casebook
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.service import endpoints
 from m365gw.service.accounts import Accounts
 from m365gw.service.examination import Examination
 from m365gw.service.parts import Parts
+from m365gw.service.rounds import Rounds
 from m365gw.service.status import Status
 from m365gw.service.web import Web
 
@@ -38,15 +40,25 @@ class Faces:
         self._examination = Examination(
             lambda: parts.settings, status, parts.mail_out.tokens, parts.reactor, parts.log
         )
+        self._rounds = Rounds(
+            self._examination,
+            Casebook(settings.state_dir),
+            lambda: parts.settings.doctor.every,
+            parts.directory.calls,
+            parts.reactor,
+            parts.incidents,
+            parts.log,
+        )
         accounts = Accounts.of(parts)
         mode = int(settings.control_socket_mode, 8)
         api = Api(parts.log)
-        fill(api, parts, status, accounts, self._examination)
+        fill(api, parts, status, accounts, self._rounds)
         self._control = ControlSocket(parts.reactor, settings.control_socket, mode, api)
-        self._web = Web(parts, status, accounts, self._examination, api)
+        self._web = Web(parts, status, accounts, self._rounds, api)
 
     def open(self) -> None:
-        """Answer from now on."""
+        """Answer from now on, and make the rounds of the doctor."""
+        self._rounds.start()
         self._web.apply(self._settings)
         if not self._settings.control_socket:
             return
@@ -63,19 +75,18 @@ class Faces:
 
     async def close(self) -> None:
         """Answer nobody any more, and end what was begun for them."""
+        self._rounds.stop()
         await self._control.close()
         await self._web.stop()
         await self._examination.stop()
 
 
-def fill(
-    api: Api, parts: Parts, status: Status, accounts: Accounts, examination: Examination
-) -> None:
+def fill(api: Api, parts: Parts, status: Status, accounts: Accounts, examines: Examines) -> None:
     """Register every endpoint there is."""
     endpoints.serve(api, status, parts.reload.reload, parts.drain.begin)
     add_queue(api, parts.mail_out.operations)
     add_incidents(api, parts.desk)
-    add_doctor(api, examination)
+    add_doctor(api, examines)
     accounts.serve(api)
     add_trace(api, Traces(parts.log.tracing, parts.reactor))
     api.get("/openapi.json", lambda: described(api.endpoints), answers.Described)

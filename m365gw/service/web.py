@@ -23,12 +23,15 @@ from m365gw.admin.web.pages import (
     bulk,
     client_form,
     clients,
+    doctor,
+    incidents,
     listeners,
     log,
     login,
     mailbox_actions,
     mailbox_form,
     mailbox_set_up,
+    mailbox_sign_in,
     mailboxes,
     message,
     networks,
@@ -46,6 +49,7 @@ from m365gw.admin.web.pages import (
     setup_tenant,
     setup_test,
     shown_once,
+    test_mail,
     tls,
     tokens,
     trace,
@@ -67,10 +71,10 @@ from m365gw.recent import Recent
 from m365gw.relay.threads import Threads
 from m365gw.service.accounts import Accounts
 from m365gw.service.endpoints import told
-from m365gw.service.examination import Examination
 from m365gw.service.own_mailboxes import OwnMailboxes
 from m365gw.service.parts import Parts
 from m365gw.service.programs import Programs
+from m365gw.service.rounds import Rounds
 from m365gw.service.status import Status
 from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
@@ -80,8 +84,9 @@ THREADS: Final = 4  # for passwords, the directory and looks into the spool
 # In the order in which the navigation shows those that stand in it.
 PAGES: Final = (
     *(overview, queue, bulk, message),
-    *(mailboxes, mailbox_form, mailbox_set_up, mailbox_actions),
+    *(mailboxes, mailbox_form, mailbox_set_up, mailbox_sign_in, mailbox_actions),
     *(clients, client_form, passwords, networks, rules),
+    *(incidents, doctor, test_mail),
     *(log, trace, shown_once),
     *(listeners, tls, settings),
     *(operators, tokens, own_account, audit, backup),
@@ -99,7 +104,7 @@ class Web:
         parts: Parts,
         status: Status,
         accounts: Accounts,
-        examination: Examination,
+        rounds: Rounds,
         api: Api,
     ) -> None:
         self._parts = parts
@@ -135,12 +140,11 @@ class Web:
             test_mails=accounts.test_mails,
             changes=accounts.changes,
             by_hours=self._by_hours,
-            mailbox_sign_ins=MailboxSignIns(accounts.sign_ins, returns, reactor),
-            acceptance=Acceptance(examination, reactor),
+            mailbox_sign_ins=MailboxSignIns(accounts.sign_ins, returns, reactor, self._note),
+            acceptance=Acceptance(rounds, reactor),
             certificates=lambda: parts.mail_in.certificates.loaded,
             reload=partial(told, parts.reload.reload),
             incident_desk=parts.desk,
-            examines=examination,
             tail=tail,
             tracing=events.tracing,
             operators=operators,
@@ -148,6 +152,7 @@ class Web:
             api_tokens=ApiTokens(directory.database),
             check_password=self._sign_in.check,
             backup=self._backup,
+            rounds=rounds,
         )
         visits = Visits(sessions, directory.calls, reactor, settings.web)
         self._console = console = Console(settings.web, visits, reactor, settings.hostname)
@@ -194,6 +199,7 @@ class Web:
             "mailboxes": [(each["state"], each["waits"]) for each in self._desk.mailboxes()],
             "log": self._desk.tail.count,
             "clients": self._parts.directory.made.revision,
+            "doctor": self._desk.rounds.book.changes,
             "incidents": [each.id for each in self._parts.incidents],
             "setup": (self._desk.mailbox_sign_ins.changes, self._desk.acceptance.changes),
         }

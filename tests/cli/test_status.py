@@ -42,3 +42,9 @@ class ScreenTests(SynchronousTestCase):
         """And until when."""
         said = self.shown(is_draining=True, drains_until=90.0)
         self.assertIn("It stops in 30 seconds at the latest.", said)
+
+    def test_open_incidents(self) -> None:
+        """How many, and which command tells of them; nothing where there are none."""
+        said = "\n".join(screen(GATEWAY, [], 60.0, 2))
+        self.assertIn("2 incidents open: m365gw incident list", said)
+        self.assertNotIn("ncident", self.shown())

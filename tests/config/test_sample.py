@@ -43,6 +43,7 @@ TABLES: dict[str, type[Any]] = {
     "log": model.Log,
     "alerts": model.Alerts,
     "alerts.webhook": Webhook,
+    "doctor": model.Doctor,
     "cloud": model.CustomCloud,
 }
 
@@ -85,7 +86,7 @@ class SampleTests(SynchronousTestCase):
     def test_commented_values_are_the_defaults(self) -> None:
         """Taking a "#" away changes nothing."""
         defaults = model.Settings()
-        for table in ("queue", "limits", "logins", "governor", "log", "tls", "alerts"):
+        for table in ("queue", "limits", "logins", "governor", "log", "tls", "alerts", "doctor"):
             section = re.search(rf"(?ms)^\[{table}\]\n(.*?)(?=^#?\[|\Z)", self.text)
             assert section is not None
             values = tomllib.loads(uncommented(section.group(1)))

@@ -12,7 +12,6 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.admin import incident_api, registry_api
-from m365gw.admin.doctor_api import Examines
 from m365gw.admin.queue_api import Queue
 from m365gw.admin.queue_roll import Rolls
 from m365gw.admin.refusal import Refusal
@@ -28,6 +27,7 @@ from m365gw.directory.api_tokens import ApiTokens
 from m365gw.directory.audit import Change
 from m365gw.directory.operators import Operators
 from m365gw.directory.web_sessions import WebSessions
+from m365gw.doctor.casebook import Casebook
 from m365gw.edge.listening.tls_terms import Loaded
 from m365gw.incidents import Incident
 from m365gw.log_tail import LogTail
@@ -54,6 +54,22 @@ class Audit(Protocol):
     """
 
     def __call__(self, by: str, what: str, subject: str) -> None: ...
+
+
+class Rounds(Protocol):
+    """The doctor of a running gateway."""
+
+    book: Casebook
+
+    @property
+    def mailboxes(self) -> Sequence[str]: ...
+
+    @property
+    def is_busy(self) -> bool: ...
+
+    def begin(self, addresses: Sequence[str], by: str, *, send: bool = False) -> None:
+        """Examine these, or all; the book has what is found as it is found."""
+        ...
 
 
 @define(kw_only=True)
@@ -85,7 +101,6 @@ class Desk:
     certificates: Callable[[], Sequence[Loaded]]  # that clients see, the first one first
     reload: Callable[[], Awaitable[dict[str, Any]]]  # the file anew, as POST /api/v1/reload
     incident_desk: incident_api.Desk
-    examines: Examines
     tail: LogTail  # the end of the log
     tracing: Tracing  # the protocol, for who watches
     operators: Operators
@@ -93,6 +108,7 @@ class Desk:
     api_tokens: ApiTokens
     check_password: Callable[[str, str, Arrival], Awaitable[object]]  # raises `Refusal`
     backup: Callable[[], bytes]  # all but the mail, not sealed yet; it blocks
+    rounds: Rounds
     once: Once = field(factory=Once)  # passwords and tokens that were just made
 
     def why_waits(self) -> dict[str, str]:

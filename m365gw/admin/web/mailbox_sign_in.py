@@ -9,7 +9,7 @@ Failures: `Refusal` where one cannot begin; what fails later is shown with its d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import define, field
@@ -24,7 +24,10 @@ from m365gw.admin.web.view import Answer, Away, Redirect, View
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.failures import TokenUnavailable
 
+SIGNED_IN: Final = "mailbox.signed-in"  # in the audit
 MOST: Final = 100  # mailboxes whose last sign-in is remembered
+
+Audit = Callable[[str, str, str], object]  # who, what, to what
 
 _diagnostics = Logger()
 
@@ -44,10 +47,13 @@ class Shown:
 class MailboxSignIns:
     """Sign-ins that were begun on pages. `changes` grows whenever there is something to show."""
 
-    def __init__(self, sign_ins: SigningIn, returns: Returns, clock: IReactorTime) -> None:
+    def __init__(
+        self, sign_ins: SigningIn, returns: Returns, clock: IReactorTime, audit: Audit
+    ) -> None:
         self._sign_ins = sign_ins
         self._returns = returns
         self._clock = clock
+        self._audit = audit
         self._shown: dict[str, Shown] = {}
         self.changes = 0
 
@@ -104,6 +110,7 @@ class MailboxSignIns:
             self._show(address, Shown("failed", by, told=problem.diagnosis))
             return Redirect(back_to)
         self._show(address, Shown("done", by))
+        self._audit(by, SIGNED_IN, address)
         return Redirect(back_to)
 
     def _ask_later(self, address: str, name: str, interval: float, shown: Shown) -> None:
@@ -129,6 +136,7 @@ class MailboxSignIns:
                 self._ask_later(address, name, interval, shown)
                 return
             shown.state = "done"
+            self._audit(shown.by, SIGNED_IN, address)
         self.changes += 1
 
     def _show(self, address: str, shown: Shown) -> None:

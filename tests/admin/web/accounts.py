@@ -23,6 +23,7 @@ from m365gw.directory.merge import merged
 from m365gw.directory.orders import Answer, Order
 from m365gw.directory.registry import Registry
 from m365gw.directory.vault import Vault
+from m365gw.doctor.casebook import Casebook
 from m365gw.incidents import Incident
 
 Row = dict[str, Any]
@@ -191,14 +192,19 @@ class StageIncidents:
         return self.ends
 
 
-@define
-class StageExamination:
-    """Finds what it is told to find."""
+class StageRounds:
+    """Notes who was to be examined; a test puts the findings into the book."""
 
-    report: Row = field(factory=dict)
-    mailboxes: list[str] = field(factory=list)
-    asked: list[tuple[list[str], bool]] = field(factory=list)
+    is_busy = False
+
+    def __init__(self, folder: str) -> None:
+        self.book = Casebook(folder)
+        self.mailboxes: list[str] = []
+        self.asked: list[tuple[list[str], str, bool]] = []
+        self.report: Row = {"gateway": [], "mailboxes": []}
 
     async def __call__(self, addresses: Sequence[str], *, send: bool) -> Row:
-        self.asked.append((list(addresses), send))
         return self.report
+
+    def begin(self, addresses: Sequence[str], by: str, *, send: bool = False) -> None:
+        self.asked.append((list(addresses), by, send))

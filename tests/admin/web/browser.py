@@ -55,9 +55,9 @@ from m365gw.spool.names import Entry
 from m365gw.spool.operations import Action, Result
 from m365gw.spool.spool import Spool
 from tests.admin.web.accounts import (
-    StageExamination,
     StageIncidents,
     StageRegistry,
+    StageRounds,
     StageSignIns,
     StageStates,
     StageTestMails,
@@ -230,11 +230,13 @@ class Stage:
         self.incidents: list[Any] = []
         self.registry = StageRegistry(database, folder, lambda: self.mailboxes)
         self.states, self.sign_ins = StageStates(), StageSignIns()
-        self.test_mails, self.examination = StageTestMails(), StageExamination()
+        self.test_mails, self.rounds = StageTestMails(), StageRounds(folder)
         self.incident_desk = StageIncidents(lambda: self.incidents)
         self.returns = Returns(self.clock)
-        self.mailbox_sign_ins = MailboxSignIns(self.sign_ins, self.returns, self.clock)
-        self.acceptance = Acceptance(self.examination, self.clock)
+        self.mailbox_sign_ins = MailboxSignIns(
+            self.sign_ins, self.returns, self.clock, lambda *words: self.audited.append(words)
+        )
+        self.acceptance = Acceptance(self.rounds, self.clock)
         self.certificates: list[Any] = []
         self.reloaded: Any = {"changed": ["client door added"], "needs_restart": []}
         calls: Any = AtOnce()
@@ -266,7 +268,6 @@ class Stage:
             certificates=lambda: self.certificates,
             reload=self.reload,
             incident_desk=self.incident_desk,
-            examines=self.examination,
             tail=self.tail,
             tracing=self.log.tracing,
             operators=self.operators,
@@ -274,6 +275,7 @@ class Stage:
             api_tokens=ApiTokens(database),
             check_password=sign_in.check,
             backup=lambda: b"all but the mail",
+            rounds=self.rounds,
         )
         self.visits = Visits(self.sessions, calls, self.clock, web)
         self.console = Console(web, self.visits, self.clock, "gw.example.com")

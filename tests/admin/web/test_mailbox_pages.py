@@ -7,6 +7,7 @@ from typing import Any
 from m365gw.config.key_pairs import read_pairs
 from m365gw.incidents import Incident, subject_of
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.tokens.failures import TokenUnavailable
 from tests.admin.web.browser import HASH, NOW, Browser, ConsoleTestCase, mailbox
 
 APP = "00000000-0000-4000-8000-0000000000a1"
@@ -19,7 +20,15 @@ CLOSED = {
     "fix": "Switch it on.",
     "who": "exchange-admin",
 }
-CHANGES = ("pause", "resume", "retry", "renew", "remove", "change")
+CHANGES = (
+    "sign-in/code",
+    "pause",
+    "resume",
+    "retry",
+    "renew",
+    "remove",
+    "change",
+)
 
 
 class MailboxTestCase(ConsoleTestCase):
@@ -183,6 +192,66 @@ class FormTests(MailboxTestCase):
         self.assertEqual((len(after), after[1].thumbprint), (2, before[0].thumbprint))
 
 
+class SignInTests(MailboxTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.stage.mailboxes.append(mailbox(RELAY, flow="web"))
+        self.path = f"/mailboxes/{RELAY}/sign-in"
+
+    def test_by_a_code_that_is_entered_elsewhere(self) -> None:
+        """The code is shown to who asked for it, until it was entered; who did it is noted."""
+        self.stage.operators.add("eve", HASH, "operator", "test")
+        browser, other = self.signed_in(), self.signed_in("eve")
+        browser.send(f"{self.path}/code")
+        body = browser.get(f"{self.path}?part=sign_in").body
+        self.assertIn("ABCD1234", body)
+        self.assertIn("every 2s", body)
+        self.assertNotIn("ABCD1234", other.get(self.path).body)
+        self.stage.sign_ins.answer = True
+        self.stage.clock.advance(5)
+        answer = browser.get(f"{self.path}?part=sign_in", hx_request="true")
+        self.assertEqual(answer.headers["hx-redirect"], f"/mailboxes/{RELAY}")
+        self.assertIn(("anna", "mailbox.signed-in", RELAY), self.stage.audited)
+
+    def test_what_went_wrong_is_said(self) -> None:
+        """With the diagnosis, until the next one is begun; the code is gone."""
+        browser = self.signed_in()
+        browser.send(f"{self.path}/code")
+        told = Diagnosis("declined", f"Declined {HOSTILE}.", "Why.", "Fix.", "mailbox-user")
+        self.stage.sign_ins.answer = TokenUnavailable("restart", told)
+        self.stage.clock.advance(5)
+        body = browser.get(self.path).body
+        self.assertIn("The sign-in failed", body)
+        self.assertNotIn("<script>alert", body)
+        self.assertNotIn("ABCD1234", body)
+        browser.send(f"{self.path}/code")
+        self.assertNotIn("The sign-in failed", browser.get(self.path).body)
+
+    def test_in_the_browser(self) -> None:
+        """Off to Microsoft and back, with the state of this browser only, and once."""
+        browser, other = self.signed_in(), self.signed_in()
+        answer = browser.get(f"{self.path}/browser")
+        self.assertIn("login.example/authorize", answer.headers["location"])
+        begun = self.stage.sign_ins.begun
+        self.assertEqual(begun, [(RELAY, "http://127.0.0.1:8025/auth/callback")])
+        self.stage.sign_ins.answer = True
+        self.assertEqual(other.get("/auth/callback?state=s&code=c").status, 403)
+        answer = browser.get("/auth/callback?state=s&code=c")
+        answer = browser.get(answer.headers["location"])
+        self.assertEqual(answer.headers["location"], f"/mailboxes/{RELAY}")
+        self.assertIn(("anna", "mailbox.signed-in", RELAY), self.stage.audited)
+        self.assertEqual(self.stage.sign_ins.finished, [{"state": "s", "code": "c"}])
+        self.assertEqual(browser.get("/auth/callback?state=s&code=c").status, 403)
+
+    def test_one_that_needs_no_person(self) -> None:
+        """It is said so, and nothing begins."""
+        self.stage.mailboxes[0]["flow"] = "secret"
+        browser = self.signed_in()
+        for answer in (browser.get(self.path), browser.send(f"{self.path}/code")):
+            self.assertEqual(answer.status, 409)
+        self.assertEqual(self.stage.sign_ins.begun, [])
+
+
 class ActionTests(MailboxTestCase):
     def test_paused_with_a_reason_and_resumed(self) -> None:
         """Who did it is noted; without a reason nothing is done."""
@@ -215,7 +284,14 @@ class ActionTests(MailboxTestCase):
         browser = self.signed_in("ben")
         body = browser.get(f"/mailboxes/{RELAY}").body
         self.assertNotIn(f"/mailboxes/{RELAY}/", body.replace("?part", ""))
-        for path in ("add", f"{RELAY}/change", f"{RELAY}/set-up", f"{RELAY}/certificate"):
+        for path in (
+            "add",
+            f"{RELAY}/change",
+            f"{RELAY}/set-up",
+            f"{RELAY}/certificate",
+            f"{RELAY}/sign-in",
+            f"{RELAY}/sign-in/browser",
+        ):
             self.assertEqual(browser.get(f"/mailboxes/{path}").status, 403)
         token = browser.get("/").token()
         for path in ("add", *(f"{RELAY}/{each}" for each in CHANGES)):

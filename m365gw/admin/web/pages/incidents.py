@@ -36,12 +36,13 @@ class _Pages:
 
     async def all(self, view: View) -> Answer:
         every = await self._desk.incident_desk.history(SCREEN)
+        ends = [shown_end(each, view.now) for each in await self._desk.incident_desk.credentials()]
         open_ones = sorted(self._desk.incidents(), key=_urgency)
         return page(
             "incidents.html",
             open=[_shown(each) for each in open_ones],
             past=[_shown(each) for each in every if not each.is_open],
-            ends=[_end(each, view.now) for each in await self._desk.incident_desk.credentials()],
+            ends=ends,
             told=self._told(),
         )
 
@@ -110,7 +111,7 @@ def _steps(incident: Incident) -> list[dict[str, Any]]:
     return steps
 
 
-def _end(end: dict[str, Any], now: float) -> dict[str, Any]:
+def shown_end(end: dict[str, Any], now: float) -> dict[str, Any]:
     """A credential and when it ends, for the list of what is to come."""
     kinds = {"tls-certificate": "TLS certificate", "sign-in": "Sign-in", "secret": "Client secret"}
     at, warned = end["ends_at"], end["warned"]

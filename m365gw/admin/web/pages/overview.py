@@ -10,6 +10,8 @@ from m365gw.admin.queue_roll import Roll
 from m365gw.admin.web.chart import chart
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
+from m365gw.admin.web.mailbox_words import path_of
+from m365gw.admin.web.pages.incidents import shown_end
 from m365gw.admin.web.view import Answer, View, page
 from m365gw.incidents import Incident
 from m365gw.metrics import MINUTES, Kind, Metrics
@@ -31,12 +33,15 @@ def add(console: Console, desk: Desk) -> None:
 
     async def overview(_view: View) -> Answer:
         roll = await desk.rolls.latest()
+        now = desk.clock.seconds()
+        ends = [shown_end(one, now) for one in await desk.incident_desk.credentials()]
         found = sorted(desk.mailboxes(), key=lambda one: (one["state"] == "ready", -one["waits"]))
         return page(
             "overview.html",
             status=desk.status(),
             mailboxes=[_mailbox(each) for each in found[:SHOWN]],
             more_mailboxes=len(found[SHOWN:]),
+            ends=[each for each in ends if each["tone"] in ("bad", "warn")],
             incidents=[_incident(each) for each in desk.incidents()],
             queue=_counts(roll or Roll()),
             flow=flow(desk.metrics, desk.clock.seconds()),
@@ -80,6 +85,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
     about = ", ".join(value for _, value in incident.subject)
     return {
         "level": incident.level,
+        "path": f"/incidents/{incident.id}",
         "subject": about or "This gateway",
         "diagnosis": incident.told,
         "since": incident.opened_at,
@@ -102,5 +108,6 @@ def _mailbox(plain: dict[str, Any]) -> dict[str, Any]:
     return {
         **plain,
         "why": plain["why"] or (f"{waits} in the queue" if plain["waits"] else "nothing waits"),
+        "path": path_of(plain["address"]),
         "queue": f"/queue?mailbox={quote(plain['address'])}",
     }

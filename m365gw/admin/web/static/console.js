@@ -39,14 +39,21 @@
 
   // What has the keyboard's focus has it again after its region was fetched anew.
   let focused = "";
+  let opened = []; // what was unfolded in it is unfolded again
   document.addEventListener("htmx:beforeSwap", (event) => {
     const active = document.activeElement;
     focused = active && event.detail.target.contains(active) ? active.id : "";
+    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((each) => each.id);
   });
   document.addEventListener("htmx:afterSwap", () => {
     const again = focused && document.getElementById(focused);
     if (again) again.focus({ preventScroll: true });
     focused = "";
+    for (const id of opened) {
+      const details = document.getElementById(id);
+      if (details) details.open = true;
+    }
+    opened = [];
   });
 
   const listen = () => {
