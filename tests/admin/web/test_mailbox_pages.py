@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from m365gw.config.key_pairs import read_pairs
+from m365gw.config.web import Web
 from m365gw.incidents import Incident, subject_of
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.failures import TokenUnavailable
@@ -193,6 +194,8 @@ class FormTests(MailboxTestCase):
 
 
 class SignInTests(MailboxTestCase):
+    web = Web(endpoint="tcp:8025:interface=127.0.0.1", public_url="http://127.0.0.1:8025")
+
     def setUp(self) -> None:
         super().setUp()
         self.stage.mailboxes.append(mailbox(RELAY, flow="web"))
