@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.cli.main import main
+
 DOCS = Path(__file__).parents[1] / "docs"
+GUIDES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
+WRITTEN = re.compile(
+    r"`(?:sudo -u m365gw )?m365gw ([^`]+)`|^\s*(?:\$ )?(?:sudo -u m365gw )?m365gw ([a-z].*)$",
+    re.MULTILINE,
+)
+
+
+class CommandTests(SynchronousTestCase):
+    def test_commands_of_the_guides_are_there(self) -> None:
+        """Whoever copies a command from a page finds command and options there."""
+        seen = 0
+        for guide in GUIDES:
+            for match in WRITTEN.finditer(guide.read_text(encoding="utf-8")):
+                line = re.split(r"\s#", (match[1] or match[2]).replace("\n", " "))[0]
+                for word in unknown_in(line.split()):
+                    self.fail(f"{guide.name}: {word} in: m365gw {line}")
+                seen += 1
+        self.assertGreater(seen, 100)
+
+
+def unknown_in(words: list[str]) -> Iterator[str]:
+    """The words of a command line that nothing is called, as far as its command is."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and re.fullmatch("[a-z-]+,?", words[0]):
+        name, *words = words
+        found = command.get_command(click.Context(command), name.rstrip(","))
+        if found is None:
+            yield name
+            return
+        command = found
+    known = {word for each in command.params for word in (*each.opts, *each.secondary_opts)}
+    for word in words:
+        option = word.partition("=")[0].strip("[],.)(")
+        if option.startswith("--") and option not in {*known, "--help", "--"}:
+            yield option
 
 
 class ConfigurationReferenceTests(SynchronousTestCase):
