@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.edge.session.seldom import Seldom
 from m365gw.events import EventLog
-from m365gw.metrics import MINUTES, Kind, Metrics
+from m365gw.metric_rules import RULES, Count
+from m365gw.metric_table import METRICS
+from m365gw.metrics import MINUTES, MOST_SERIES, Histogram, Kind, Metrics
 from m365gw.recent import Recent
 
 NOW = 1_800_000_000.0  # a full minute
@@ -44,6 +48,60 @@ class MetricsTests(HeardTestCase):
         self.assertEqual(sum(self.metrics.flow()[Kind.REFUSED]), 1)
         names = {name for name, _ in self.metrics.totals}
         self.assertEqual(names, {"m365gw_smtpd_rejects_total", "m365gw_smtpd_auth_total"})
+
+    def test_what_is_not_logged_counts_too(self) -> None:
+        """Logins and connections that end; a mechanism nobody offers is not a label of its own."""
+        self.log.count("login.succeeded", sasl_method="PLAIN")
+        self.log.count("login.succeeded", sasl_method="x" * 500)
+        self.log.count("client.left", listener="a", tls="starttls")
+        expected = {
+            ("m365gw_smtpd_auth_total", ("PLAIN", "ok")): 1,
+            ("m365gw_smtpd_auth_total", ("other", "ok")): 1,
+            ("m365gw_smtpd_connections_total", ("a", "starttls")): 1,
+        }
+        self.assertEqual(dict(self.metrics.totals), expected)
+
+    def test_what_is_told_seldom_is_counted_each_time(self) -> None:
+        """The log holds back what an attack repeats; the count does not."""
+        clock = Clock()
+        seldom = Seldom(self.log, clock)
+        for _ in range(5):
+            seldom.warn("kind", "client.refused", "too many", client="x")
+        self.assertEqual(self.metrics.totals["m365gw_smtpd_rejects_total", ("client",)], 5)
+
+    def test_times_of_deliveries_go_into_buckets(self) -> None:
+        """How long a message took in all, when it was delivered; and how long the attempt."""
+        fields = {"mailbox": "r", "relay": "h[1.2.3.4]:587", "delay": "7.3"}
+        self.log.emit("delivery", "smtp", status="sent", delays="7/0/0.2/0.1", **fields)
+        self.log.emit("delivery", "smtp", status="deferred", delays="7/0/20/10", **fields)
+        latency = self.metrics.histograms["m365gw_message_latency_seconds"]
+        duration = self.metrics.histograms["m365gw_delivery_duration_seconds"]
+        self.assertEqual((sum(latency.counts), latency.total), (1, 7.3))
+        self.assertEqual((sum(duration.counts), round(duration.total, 6)), (2, 30.3))
+        self.assertEqual(latency.counts[latency.bounds.index(10)], 1, "7.3 is up to 10")
+
+    def test_a_value_on_a_bound_is_in_its_bucket(self) -> None:
+        """As Prometheus has it: less or equal."""
+        histogram = Histogram((1.0, 2.0))
+        for value in (1.0, 1.5, 2.0, 3.0):
+            histogram.observe(value)
+        self.assertEqual(histogram.counts, [1, 2, 1])
+
+    def test_names_without_end_are_not_told_apart(self) -> None:
+        """However many mailboxes there are, memory is bounded."""
+        for number in range(MOST_SERIES + 10):
+            self.log.count("token.acquired", mailbox=f"{number}@x.example")
+        self.assertLessEqual(len(self.metrics.totals), MOST_SERIES + 1)
+        others = self.metrics.totals["m365gw_token_refreshes_total", ("others", "others")]
+        self.assertEqual(others, 10)
+
+    def test_every_rule_counts_what_is_in_the_table(self) -> None:
+        """By the labels it has there."""
+        for rules in RULES.values():
+            for rule in rules:
+                metric = METRICS[rule.name]
+                if isinstance(rule, Count):
+                    self.assertEqual(len(rule.values({})), len(metric.labels), rule.name)
 
     def test_the_flow_is_kept_by_the_minute_for_a_day(self) -> None:
         """What is older is forgotten; minutes in which nothing happened are noughts."""
