@@ -10,7 +10,6 @@ from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.exposition import Snapshot
 from m365gw.admin.web.watch import Probe, Scrape
 from m365gw.config.web import Web
-from m365gw.directory.api_tokens import ApiTokens
 from m365gw.service.gauges import Gauges
 from m365gw.service.lag import Lag
 from m365gw.service.parts import Parts
@@ -27,8 +26,7 @@ class Programs:
         self._desk = desk
         readiness = Readiness(parts, status)
         self._gauges = Gauges(parts, desk.rolls, readiness.faults)
-        tokens = ApiTokens(parts.directory.database)
-        bearers = Bearers(tokens, desk.calls, parts.reactor, parts.log)
+        bearers = Bearers(desk.api_tokens, desk.calls, parts.reactor, parts.log)
         arrivals = console.arrivals
         self._scrape = Scrape(self._metrics, bearers, arrivals)
         console.beside("metrics", self._scrape)

@@ -89,6 +89,9 @@ class ListingTests(ConsoleTestCase):
         self.assertEqual(self.roll.by_mailbox[tag(RELAY)], 2)
         self.assertEqual(self.roll.oldest, self.entries[0].arrived_at)
         self.assertIsNone(Roll().oldest)
+        first = self.entries[0]
+        self.assertEqual(self.roll.firsts[first.state], first.arrived_at)
+        self.assertEqual(Roll().firsts, {})
 
 
 class Slow:
