@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from twisted.internet.threads import deferToThread
 from m365gw.config.settings import Client, Listener, Mailbox, Settings
 from m365gw.config.web import Web
 from m365gw.directory import passwords
+from m365gw.admin.web.mailbox_sign_in import Shown
+from m365gw.admin.web.set_up import NOBODY
+from m365gw.directory.certificates import new_certificate
+from m365gw.edge.listening.self_signed import self_signed
+from m365gw.edge.listening.tls_terms import Pair, load
 from m365gw.incidents import Incident, subject_of
 from m365gw.microsoft.replies import diagnose
 from m365gw.smtp.replies import Reply
@@ -63,6 +69,7 @@ def staged(folder: str) -> Stage:
     _mailboxes(stage)
     _queue(stage)
     _clients(stage)
+    _made(stage)
     return stage
 
 
@@ -109,6 +116,32 @@ def _clients(stage: Stage) -> None:
     stage.log.emit("service.problem", "master", level="error", note="the disk is nearly full")
     stage.desk.api_tokens.add("backup-job", "viewer", by)
     stage.operators.add("vera", HASH, "viewer", by)
+
+
+def _made(stage: Stage) -> None:
+    """What somebody has made in the console."""
+    mailbox = {"address": "fax@contoso.com", "tenant": "contoso.com", "client_id": NOBODY}
+    certificate = new_certificate("m365gw fax@contoso.com").decode()
+    person = {**mailbox, "address": "alerts@contoso.com", "client_id": "c0ffee00-1"}
+    registry = stage.registry.registry
+    listeners = [
+        {"name": "smtps", "endpoint": "tcp:465", "tls": "implicit"},
+        {"name": "scanners", "endpoint": "tcp:2525", "networks": ["10.1.9.0/24"]},
+    ]
+    settings = {"hostname": "relay.contoso.com", "queue.delay_warning_time": "4h"}
+    registry.arrange(settings, listeners, "anna")
+    registry.add_mailbox({**mailbox, "flow": "certificate", "certificate": certificate}, "anna")
+    registry.add_mailbox({**person, "flow": "device"}, "anna")
+    code = Shown(
+        "waiting",
+        "anna",
+        "FJC-WHR-TKP",
+        "https://microsoft.com/devicelogin",
+        stage.clock.seconds() + 880,
+    )
+    stage.mailbox_sign_ins._shown["alerts@contoso.com"] = code
+    pair = Pair(*self_signed(tempfile.mkdtemp(), "relay.contoso.com", datetime.now(UTC)))
+    stage.certificates.append(load(pair))
 
 
 def _flow(stage: Stage) -> None:
@@ -237,6 +270,13 @@ def _pages(stage: Stage) -> Iterator[tuple[str, str]]:
     for name in ("log", "trace", "operators", "account", "audit", "backup"):
         yield name, f"/{name}"
     yield "missing", "/nothing"
+    yield "listeners", "/listeners"
+    yield "listener", "/listeners/add"
+    yield "tls", "/tls"
+    yield "settings", "/settings"
+    for name in ("entrance", "mailbox", "tenant", "senders", "test", "done"):
+        yield f"setup-{name}", f"/setup/{name}"
+    yield "setup-code", "/setup/tenant?mailbox=alerts@contoso.com"
 
 
 def _pictures(stage: Stage, address: str, wanted: list[str]) -> None:

@@ -7,6 +7,7 @@ it would mean in a variable of the environment: "5m", "25M", "true", "a, b".
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -45,8 +46,9 @@ def settable() -> dict[str, Attribute[Any]]:
     found = {"hostname": attrs.fields_dict(Settings)["hostname"]}
     for table in TABLES:
         kind: Any = type(attrs.fields_dict(Settings)[table].default)
+        types = typing.get_type_hints(kind)
         for attribute in attrs.fields(kind):
-            if not (attribute.metadata.get("secret") or _is_rows(attribute)):
+            if not (attribute.metadata.get("secret") or _is_rows(types[attribute.name])):
                 found[f"{table}.{attribute.name}"] = attribute
     return found
 
@@ -82,7 +84,6 @@ def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
     return attrs.evolve(settings, **changed)
 
 
-def _is_rows(attribute: Attribute[Any]) -> bool:
+def _is_rows(kind: Any) -> bool:
     """Whether it is a list of tables."""
-    kind: Any = attribute.type
     return get_origin(kind) is tuple and any(attrs.has(each) for each in get_args(kind))

@@ -173,6 +173,7 @@ class Web:
         """Listen where these settings say, or nowhere. It cannot fail."""
         self._first.apply(settings)
         self._console.configure(settings.web)
+        self._console.call(settings.hostname)
         self._own.apply(settings.web)
         self._programs.configure(settings.web)
         self._sign_in.configure(settings.logins)

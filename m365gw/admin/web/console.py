@@ -69,6 +69,10 @@ class Console:
         self._arrivals = Arrivals(web)
         self.visits.configure(web)
 
+    def call(self, hostname: str) -> None:
+        """From now on the gateway has this name."""
+        self._rendering.hostname = hostname
+
     def section(self, name: str, path: str, icon: str) -> None:
         """Show a page in the navigation, behind the others; `icon` is one of icons.html."""
         self._rendering.sections.append(Section(name, path, icon))

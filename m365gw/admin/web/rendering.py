@@ -41,7 +41,7 @@ class Rendering:
 
     def __init__(self, assets: Assets, hostname: str) -> None:
         self.sections: list[Section] = []
-        self._hostname = hostname
+        self.hostname = hostname
         self._templates = Templates(assets)
         self._toasts: defaultdict[str, list[Redirect]] = defaultdict(list)  # by browser
 
@@ -83,7 +83,7 @@ class Rendering:
         frame = {
             "view": view,
             "sections": self.sections,
-            "hostname": self._hostname,
+            "hostname": self.hostname,
             "toasts": toasts,
         }
         part = "" if is_whole else view.part

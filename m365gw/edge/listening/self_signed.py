@@ -41,6 +41,11 @@ def self_signed(state_dir: str, hostname: str, now: datetime.datetime) -> tuple[
     return str(certificate), str(key)
 
 
+def forget(state_dir: str) -> None:
+    """Take the pair away, so that another one is made."""
+    Path(state_dir, "tls", "self-signed.crt").unlink(missing_ok=True)
+
+
 def _sign(
     secret: ec.EllipticCurvePrivateKey, hostname: str, now: datetime.datetime
 ) -> x509.Certificate:

@@ -35,6 +35,11 @@ TITLES: Final = {
     "log": "Log",
     "alerts": "Alerts",
 }
+TABS: Final = (
+    ("said", "Not the default"),
+    *((name or "hostname", title) for name, title in TITLES.items()),
+    ("start", "Paths and console"),
+)
 Row = dict[str, Any]
 
 
@@ -101,20 +106,34 @@ class _Pages:
             if row["key"] == key:
                 row |= {"typed": value, "fault": fault}
         found = [row for row in rows if wanted in f"{row['key']} {row['meaning']}".lower()]
+        tab = view.query.get("tab", "said")
+        if not wanted and tab != "start":
+            found = [row for row in found if _is_in(row, tab) or row["key"] == key]
         tables: dict[str, list[Row]] = {}
-        for row in found:
+        for row in found if wanted or tab != "start" else ():
             tables.setdefault(row["key"].rpartition(".")[0], []).append(row)
         return Page(
             "settings.html",
             {
                 "tables": [(TITLES.get(name, name), each) for name, each in tables.items()],
-                "elsewhere": [] if wanted else _elsewhere(self._desk.settings()),
+                "elsewhere": _elsewhere(self._desk.settings())
+                if tab == "start" and not wanted
+                else [],
+                "tabs": TABS,
+                "tab": "" if wanted else tab,
                 "wanted": view.query.get("q"),
                 "count": len(found),
                 "refusal": refusal,
             },
             422 if fault or refusal else 200,
         )
+
+
+def _is_in(row: Row, tab: str) -> bool:
+    """Whether a setting stands on a tab."""
+    if tab == "said":
+        return bool(row["origin"] != "default")
+    return bool((row["key"].rpartition(".")[0] or "hostname") == tab)
 
 
 def shown(row: Row) -> Row:
