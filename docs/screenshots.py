@@ -132,13 +132,8 @@ def _made(stage: Stage) -> None:
     registry.arrange(settings, listeners, "anna")
     registry.add_mailbox({**mailbox, "flow": "certificate", "certificate": certificate}, "anna")
     registry.add_mailbox({**person, "flow": "device"}, "anna")
-    code = Shown(
-        "waiting",
-        "anna",
-        "FJC-WHR-TKP",
-        "https://microsoft.com/devicelogin",
-        stage.clock.seconds() + 880,
-    )
+    uri, until = "https://microsoft.com/devicelogin", stage.clock.seconds() + 880
+    code = Shown("waiting", "anna", "FJC-WHR-TKP", uri, until)
     stage.mailbox_sign_ins._shown["alerts@contoso.com"] = code
     pair = Pair(*self_signed(tempfile.mkdtemp(), "relay.contoso.com", datetime.now(UTC)))
     stage.certificates.append(load(pair))
@@ -273,7 +268,7 @@ def _pages(stage: Stage) -> Iterator[tuple[str, str]]:
     yield "listeners", "/listeners"
     yield "listener", "/listeners/add"
     yield "tls", "/tls"
-    yield "settings", "/settings"
+    yield "settings", "/settings?tab=queue"
     for name in ("entrance", "mailbox", "tenant", "senders", "test", "done"):
         yield f"setup-{name}", f"/setup/{name}"
     yield "setup-code", "/setup/tenant?mailbox=alerts@contoso.com"

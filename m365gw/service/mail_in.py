@@ -19,7 +19,7 @@ from m365gw.edge.listening.census import Census
 from m365gw.edge.listening.certificate_watch import CertificateWatch
 from m365gw.edge.listening.certificates import ServerCertificate
 from m365gw.edge.listening.entrance import SessionFactory
-from m365gw.edge.listening.self_signed import self_signed
+from m365gw.edge.listening.self_signed import forget, self_signed
 from m365gw.edge.listening.tls_terms import Pair
 from m365gw.edge.local.maildrop import Maildrop, withdraw
 from m365gw.edge.local.pickup import Pickup
@@ -127,6 +127,8 @@ class MailIn:
             maildrop = _maildrop(settings) if self._pickup is None else None
             if maildrop is not None:
                 undo.callback(maildrop.close)
+            if settings.hostname != self._settings.hostname and not self._settings.listener:
+                forget(settings.state_dir)  # no client has seen the one for the old name
             self.certificates.reload(pairs(settings))  # takes them, so it comes last
             undo.pop_all()
         return Prepared(settings, prepared, maildrop)

@@ -84,6 +84,7 @@ def _set_in_the_file(row: Row) -> Row:
         "client_secret_expires": None,
         "federated_token_file": "",
         "origin": "file",
+        "place": "m365gw.toml:12",
         "credentials": [],
         "renews_at": None,
     }
