@@ -132,7 +132,7 @@ class _Pages:
             "setup_entrance.html",
             422 if faults or others else 200,
             presets=PRESETS,
-            values={**{f"on.{each.name}": "" for each in PRESETS}, **values},
+            values={**_EMPTY, **values},
             is_own=values.get("tls", "own" if values.get("tls.certificate") else "") == "own",
             faults=faults,
             others=others,
@@ -147,6 +147,13 @@ _FIELDS: Final = {
     r"setting tls\.key": "tls.key",
     r"setting tls|tls\.certificate": "tls.certificate",
     **{rf"listener {each.name}\b(?! and)": f"port.{each.name}" for each in PRESETS},
+}
+
+
+_EMPTY: Final = {
+    **dict.fromkeys(("hostname", *_TLS), ""),
+    **{f"on.{each.name}": "" for each in PRESETS},
+    **{f"port.{each.name}": str(each.port) for each in PRESETS},
 }
 
 
