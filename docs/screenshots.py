@@ -21,11 +21,11 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+from m365gw.admin.web.mailbox_sign_in import Shown
+from m365gw.admin.web.set_up import NOBODY
 from m365gw.config.settings import Client, Listener, Mailbox, Settings
 from m365gw.config.web import Web
 from m365gw.directory import passwords
-from m365gw.admin.web.mailbox_sign_in import Shown
-from m365gw.admin.web.set_up import NOBODY
 from m365gw.directory.certificates import new_certificate
 from m365gw.edge.listening.self_signed import self_signed
 from m365gw.edge.listening.tls_terms import Pair, load
