@@ -85,7 +85,7 @@ class MailboxSignIns:
 
     async def by_browser(self, view: View, address: str, back_to: str) -> Answer:
         """Send the browser to Microsoft; it comes back to `back_to`. Raises `Refusal`."""
-        self._returns.check(view)
+        self._returns.check(view, to_here=True)
         try:
             begun = await self._sign_ins.begin(address, self.redirect_uri(view))
         except TokenUnavailable as problem:

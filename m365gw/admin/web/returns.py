@@ -40,9 +40,12 @@ class Returns:
         self._clock = clock
         self._away: dict[str, _Away] = {}
 
-    def check(self, view: View) -> None:
-        """Returns if somebody may leave from here. Raises `Refusal`."""
-        if not view.arrival.is_public:
+    def check(self, view: View, *, to_here: bool = False) -> None:
+        """Returns if somebody may leave from here. Raises `Refusal`.
+
+        `to_here`: Microsoft sends him back to the host he leaves from, whatever that is.
+        """
+        if not (to_here or view.arrival.is_public):
             raise Refusal(
                 400,
                 "Open this page by its public address.",
