@@ -149,7 +149,7 @@ class MailboxTests(SetUpTestCase):
 
     def test_without_an_app(self) -> None:
         """The script makes it; until its id is known the mailbox is not tried."""
-        self.stage.examination.report = REPORT
+        self.stage.rounds.report = REPORT
         self.mailbox(client_id="")
         self.assertEqual(self.stage.states.asked[0][:2], ("pause", RELAY))
         self.assertIn("What the script has printed", self.anna.get("/setup/tenant").body)
@@ -218,13 +218,13 @@ class TenantTests(SetUpTestCase):
     def test_until_microsoft_accepts_it(self) -> None:
         """What the doctor found is shown, and it looks again by itself."""
         self.mailbox()
-        self.stage.examination.report = REPORT
+        self.stage.rounds.report = REPORT
         self.anna.send("/setup/tenant/check", mailbox=RELAY)
         shown = self.anna.get("/setup/tenant").body
         self.assertIn("Not yet.", shown)
         self.assertIn("AADSTS700016 &lt;b&gt;", shown)
         good = {"gateway": [], "mailboxes": [{"address": RELAY, "findings": []}]}
-        self.stage.examination.report = good
+        self.stage.rounds.report = good
         self.stage.clock.advance(EVERY)
         self.assertIn("Microsoft accepts", self.anna.get("/setup/tenant?part=proof").body)
         self.assertEqual(self.anna.get("/setup").headers["location"], "/setup/entrance")
