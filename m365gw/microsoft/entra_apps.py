@@ -109,7 +109,8 @@ _certificate = Diagnosis(
     "Microsoft does not know the certificate the gateway signs with.",
     "It was not uploaded to the app, was removed, has expired, or belongs to another key.",
     "Entra admin centre > App registrations > the app > Certificates & secrets > Certificates >"
-    " Upload certificate: the certificate in certificate_file.",
+    " Upload certificate: the one in certificate_file, or, of a key made here, the one that"
+    " m365gw mailbox renew <mailbox> shows.",
     "entra-admin",
 )
 _clock = Diagnosis(
