@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from attrs import asdict
 from playwright.sync_api import BrowserContext, sync_playwright
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
@@ -27,9 +28,12 @@ from m365gw.config.settings import Client, Listener, Mailbox, Settings
 from m365gw.config.web import Web
 from m365gw.directory import passwords
 from m365gw.directory.certificates import new_certificate
+from m365gw.doctor.finding import Finding, bad, good, skipped
 from m365gw.edge.listening.self_signed import self_signed
 from m365gw.edge.listening.tls_terms import Pair, load
 from m365gw.incidents import Incident, subject_of
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.remedies import remedy_for
 from m365gw.microsoft.replies import diagnose
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome, Verdict
@@ -42,6 +46,10 @@ ALWAYS = (
     "overview",
     "queue",
     "message",
+    "mailboxes",
+    "mailbox",
+    "incidents",
+    "doctor",
     "clients",
     "client",
     "rules",
@@ -159,11 +167,26 @@ def _flow(stage: Stage) -> None:
 def _mailboxes(stage: Stage) -> None:
     told = diagnose(CLOSED).about(mailbox="erp@contoso.com", tenant="contoso.com")
     stage.mailboxes[:] = [
-        mailbox("relay@contoso.com", waits=6, budget=_budget(1, 22, 3_412)),
-        mailbox("scanner@contoso.com", waits=2, budget=_budget(0, 4, 818)),
+        mailbox(
+            "relay@contoso.com",
+            waits=6,
+            budget=_budget(1, 22, 3_412),
+            flow="certificate",
+            credentials=[_end(stage, "certificate", 612, "known")],
+        ),
+        mailbox(
+            "scanner@contoso.com",
+            waits=2,
+            budget=_budget(0, 4, 818),
+            flow="web",
+            credentials=[_end(stage, "sign-in", 84, "hint")],
+        ),
         mailbox(
             "erp@contoso.com",
             state="needs_admin",
+            since=stage.clock.seconds() - 1500,
+            diagnosis=asdict(told),
+            credentials=[_end(stage, "secret", 6.5, "stated")],
             waits=3,
             why=f"{told.what} {told.why}",
             budget=_budget(0, 0, 9_604),
@@ -178,6 +201,28 @@ def _mailboxes(stage: Stage) -> None:
             opened_at=stage.clock.seconds() - 1500,
         )
     ]
+    _examined(stage, told)
+
+
+def _end(stage: Stage, kind: str, days: float, certainty: str) -> dict[str, Any]:
+    ends_at = stage.clock.seconds() + days * 86400
+    return {"kind": kind, "ends_at": ends_at, "certainty": certainty}
+
+
+def _examined(stage: Stage, told: Diagnosis) -> None:
+    """The doctor has looked at one mailbox."""
+    book, address = stage.rounds.book, "erp@contoso.com"
+    stage.rounds.mailboxes[:] = [each["address"] for each in stage.mailboxes]
+    book.begin(("", address), "anna", stage.clock.seconds() - 240)
+    steps = remedy_for(told, {"mailbox": address, "tenant": "contoso.com"})
+    for name, check, title, seen in (
+        ("", "D01", "files, folders and disk of the gateway", good("", "812 GB are free")),
+        (address, "D07", "token of Entra", good("", "good for 3599 s")),
+        (address, "D09", "sign-in at Exchange Online", bad("AUTH", str(CLOSED), told, steps)),
+        (address, "D10", "senders at MAIL FROM", skipped("skipped because D09 failed")),
+    ):
+        book.hear(name, Finding(check, title, seen).plain())
+    book.end(("", address), stage.rounds.mailboxes)
 
 
 def _budget(connections: int, minute: int, day: int) -> dict[str, Any]:
@@ -257,6 +302,14 @@ def _pages(stage: Stage) -> Iterator[tuple[str, str]]:
     yield "overview", "/"
     yield "queue", "/queue"
     yield "message", f"/queue/{min(waiting, key=lambda each: each.id).queue_id}"
+    yield "mailboxes", "/mailboxes"
+    yield "mailbox", "/mailboxes/erp@contoso.com"
+    yield "mailbox-form", "/mailboxes/add?flow=secret"
+    yield "sign-in", "/mailboxes/scanner@contoso.com/sign-in"
+    yield "incidents", "/incidents"
+    yield "incident", "/incidents/5f1c2d9a"
+    yield "doctor", "/doctor"
+    yield "test", "/test"
     yield "clients", "/clients"
     yield "client", "/clients/printer3"
     yield "client-form", "/clients/printer3/change"

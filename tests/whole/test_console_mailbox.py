@@ -1,0 +1,104 @@
+"""A mailbox in the console, in a real browser: made, signed in, broken at Microsoft, repaired."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from m365gw.rehearsal.tenant import PUBLIC_APP_ID
+from tests.whole.stage import WholeTestCase
+from tests.whole.test_console import PATIENCE, chromium
+
+ALICE = "alice@contoso.example"
+
+
+def free_port() -> int:
+    """A port nobody listens on now: Microsoft must know beforehand where browsers come back to."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class MailboxStoryTests(WholeTestCase):
+    def test_from_nothing_to_repaired(self) -> None:
+        """Made, signed in by a code, revoked, seen as an incident, signed in again, drained."""
+        self.microsoft365 = self.microsoft("--no-limits")
+        app = {"redirect_uris": ["http://localhost/auth/callback"]}
+        self.microsoft365.ask("switches", {"apps": {PUBLIC_APP_ID: app}})
+        port = free_port()
+        self.address = f"http://localhost:{port}"
+        web = f'[web]\nendpoint = "tcp:{port}:interface=127.0.0.1"\npublic_url = "{self.address}"\n'
+        self.gate = self.gateway(self.microsoft365, web)
+        done = self.gate.command("operator", "add", "anna")
+        self.gate.wait_for("web.ready")
+        with chromium(Path(tempfile.mkdtemp(dir=self.folder))) as context:
+            page = context.new_page()
+            said: list[str] = []
+            page.on("console", lambda one: said.append(one.text))
+            self._enter(page, done.stdout.split()[-1])
+            self._make(page)
+            self._sign_in_by_code(page)
+            self._send(page)
+            expect(page.get_by_text("Microsoft took it.")).to_be_visible(timeout=PATIENCE)
+            self.microsoft365.ask("revoke", {"sessions": ALICE, "access": ALICE})
+            self.gate.kill()  # what it has in memory would do for an hour
+            self.gate.start()
+            self._enter(page, done.stdout.split()[-1])
+            self._send(page)
+            held = page.get_by_role("heading", name="What is wrong")
+            expect(held).to_be_visible(timeout=PATIENCE)
+            self._see_the_incident(page)
+            self._sign_in_by_browser(page)
+            self.assertEqual([each for each in said if "Security Policy" in each], [])
+        self.assertEqual(len(self.microsoft365.wait_for(2)), 2)
+
+    def _enter(self, page: Page, password: str) -> None:
+        page.goto(f"{self.address}/mailboxes")
+        if page.get_by_label("Password").count():
+            page.get_by_label("Login").fill("anna")
+            page.get_by_label("Password").fill(password)
+            page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Mailboxes")).to_be_visible()
+
+    def _make(self, page: Page) -> None:
+        page.get_by_role("link", name="Add a mailbox").click()
+        page.get_by_role("link", name="Browser").click()
+        page.get_by_label("Address of the mailbox").fill(ALICE)
+        page.get_by_label("Tenant").fill("contoso.example")
+        page.get_by_label("Application (client) id").fill(PUBLIC_APP_ID)
+        page.get_by_text("Cloud, and how its mail leaves").click()
+        page.get_by_label("Cloud", exact=True).select_option("rehearsal")
+        page.get_by_role("button", name="Add it").click()
+        expect(page.get_by_text("Now somebody has to sign in.")).to_be_visible()
+
+    def _sign_in_by_code(self, page: Page) -> None:
+        page.get_by_role("button", name="Get a code").click()
+        code = page.locator("#user-code").inner_text()
+        self.microsoft365.ask("device", {"user_code": code, "user": ALICE})
+        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}", timeout=PATIENCE)
+        expect(page.get_by_role("heading", name=ALICE)).to_contain_text("ready", timeout=PATIENCE)
+
+    def _send(self, page: Page) -> None:
+        page.goto(f"{self.address}/test?mailbox={ALICE}")
+        page.get_by_label("To").fill("you@elsewhere.example")
+        page.get_by_role("button", name="Send it").click()
+
+    def _see_the_incident(self, page: Page) -> None:
+        page.goto(f"{self.address}/incidents")
+        page.get_by_role("link", name=ALICE).first.click()
+        expect(page.get_by_text("For your admin")).to_be_visible()
+        page.get_by_role("link", name="To the mailbox").click()
+        expect(page.get_by_role("heading", name=ALICE)).to_contain_text("sign-in needed")
+        expect(page.get_by_role("link", name="1 message in the queue")).to_be_visible()
+
+    def _sign_in_by_browser(self, page: Page) -> None:
+        page.get_by_role("link", name="Sign in").first.click()
+        page.get_by_role("link", name="Go to Microsoft").click()
+        page.get_by_role("button").first.click()
+        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}", timeout=PATIENCE)
+        expect(page.get_by_role("link", name="0 messages in the queue")).to_be_visible(
+            timeout=PATIENCE
+        )
