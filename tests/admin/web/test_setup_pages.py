@@ -70,6 +70,14 @@ class StepTests(SetUpTestCase):
         self.mailbox()
         self.assertEqual(self.anna.get("/setup").headers["location"], "/setup/tenant")
 
+    def test_the_overview_leads_there(self) -> None:
+        """As long as no mail can come in and go out."""
+        self.assertIn("The set-up is not finished.", self.anna.get("/").body)
+        self.entrance()
+        self.mailbox()
+        self.anna.send("/setup/senders/client", login="printer")
+        self.assertNotIn("The set-up is not finished.", self.anna.get("/").body)
+
     def test_steps_out_of_order(self) -> None:
         """What needs a mailbox leads to the step that makes one."""
         for name in ("tenant", "senders", "test"):

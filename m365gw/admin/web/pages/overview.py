@@ -12,6 +12,7 @@ from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.mailbox_words import path_of
 from m365gw.admin.web.pages.incidents import shown_end
+from m365gw.admin.web.set_up import is_unfinished
 from m365gw.admin.web.view import Answer, View, page
 from m365gw.incidents import Incident
 from m365gw.metrics import MINUTES, Kind, Metrics
@@ -46,6 +47,7 @@ def add(console: Console, desk: Desk) -> None:
             queue=_counts(roll or Roll()),
             flow=flow(desk.metrics, desk.clock.seconds()),
             disk=desk.disk(),
+            is_unfinished=is_unfinished(desk.settings()),
         )
 
     console.section("Overview", "/", "overview")
