@@ -43,6 +43,8 @@ class IncidentTests(ConsoleTestCase):
         self.assertLess(body.index("/incidents/5f1c2d9a"), body.index("/incidents/0badcafe"))
         for path in ("/incidents", "/incidents/0badcafe", "/incidents/5f1c2d9a", "/"):
             self.assertNotIn("<script>alert", browser.get(path).body)
+        for path in ("/incidents?part=rows", "/incidents/5f1c2d9a?part=facts"):
+            self.assertEqual(browser.get(path).status, 200)
 
     def test_one_with_all_that_is_known(self) -> None:
         """The remedy with the real name, who must act, and a text for him."""
@@ -149,7 +151,8 @@ class DoctorTests(ConsoleTestCase):
         for finding in (self.failed, found("D04", "ok"), found("D10", "skipped")):
             book.hear(RELAY, finding)
         browser = self.signed_in()
-        self.assertIn("3 checks so far", browser.get("/doctor").body)
+        for path in ("/doctor", "/doctor?part=rows"):  # the page, and what it fetches by itself
+            self.assertIn("3 checks so far", browser.get(path).body)
         book.end(("", RELAY), self.stage.rounds.mailboxes)
         body = browser.get(f"/doctor?mailbox={RELAY}").body
         for words in ("1 failed", "Click here", "PowerShell: Set-CASMailbox x", "D04 failed"):

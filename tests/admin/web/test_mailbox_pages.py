@@ -56,6 +56,8 @@ class ListTests(MailboxTestCase):
         ]
         body = self.signed_in().get("/mailboxes").body
         self.assertLess(body.index("erp@contoso.com"), body.index(RELAY))
+        for path in ("/mailboxes?part=rows", f"/mailboxes/{RELAY}?part=facts"):
+            self.assertEqual(self.signed_in().get(path).status, 200)
         self.assertIn("an Exchange administrator", body)
         self.assertNotIn("<script>alert", body)
 
