@@ -50,6 +50,20 @@ class HostTests(ConsoleTestCase):
         self.assertNotIn("strict-transport-security", browser.get("/").headers)
 
 
+class FiguresTests(ConsoleTestCase):
+    web = Web(endpoint="tcp:8025", trusted_proxies=("10.0.0.0/24",))
+
+    def test_an_address_in_figures(self) -> None:
+        """Is answered over https where no public address is set; another name never is."""
+        for host, status in (
+            ("192.0.2.7:8025", 200),
+            ("[2001:db8::1]", 200),
+            ("evil.example", 421),
+        ):
+            browser = Browser(self.stage, host, PROXY, _lines(HTTPS))
+            self.assertEqual(browser.get("/login").status, status)
+
+
 class ProxyTests(ConsoleTestCase):
     web = Web(
         endpoint="tcp:8025",
