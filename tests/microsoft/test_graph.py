@@ -36,9 +36,9 @@ ANSWERS = (
     (400, "ErrorMessageSubmissionBlocked", HOLD_A, "graph-submission-blocked", False),
     (401, "InvalidAuthenticationToken", AUTH, "graph-token-refused", False),
     (401, "", AUTH, "graph-token-refused", False),
-    (403, "ErrorAccessDenied", HOLD_A, "graph-access-denied", False),
-    (403, "Authorization_RequestDenied", HOLD_A, "graph-access-denied", False),
-    (403, "SomethingNew", HOLD_A, "graph-access-denied", False),
+    (403, "ErrorAccessDenied", AUTH, "graph-access-denied", False),
+    (403, "Authorization_RequestDenied", AUTH, "graph-access-denied", False),
+    (403, "SomethingNew", AUTH, "graph-access-denied", False),
     (403, "ErrorSendAsDenied", HOLD_S, "graph-send-as-denied", False),
     (404, "ErrorInvalidUser", HOLD_A, "graph-mailbox-unknown", False),
     (404, "ResourceNotFound", HOLD_A, "graph-mailbox-unknown", False),
@@ -110,7 +110,7 @@ class TableTests(SynchronousTestCase):
                 with self.subTest(status=status, header=header):
                     said = answer(status, **{"retry-after": header})
                     self.assertEqual(said.reaction.pause(), seconds)
-        self.assertEqual(answer(403, **{"retry-after": "17"}).reaction.seconds, 3600)
+        self.assertEqual(answer(404, **{"retry-after": "17"}).reaction.seconds, 3600)
 
     def test_the_phase_of_a_refused_token(self) -> None:
         """It comes before the message, so the mailbox did not get past the sign-in."""
