@@ -14,8 +14,8 @@ What `/metrics` says ([monitoring.md](monitoring.md)). Written from the code by
 `docs/make_metrics.py`. No label holds an id of a message, an address of a client or a text from
 outside: `account` is the address of a mailbox, `listener` its name in the configuration.
 
-The rules in [`etc/prometheus/alerts.yml`](../etc/prometheus/alerts.yml) and the dashboard in
-[`etc/grafana/dashboards`](../etc/grafana/dashboards/m365gw.json) use them.
+The rules in `etc/prometheus/alerts.yml` and the dashboard in
+`etc/grafana/dashboards` use them.
 
 | Metric | Kind | Labels | Meaning |
 |---|---|---|---|
