@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, text
 
 from m365gw.directory import migrating, sqlite
 from m365gw.directory.database import LAST_KNOWN, Database, DirectoryError, lock
-from m365gw.directory.schema import REVISION, metadata, sealed
+from m365gw.directory.schema import REVISION, metadata, revision, sealed
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
 
 ROW = {"name": "a", "secret": b"b", "changed_at": 1.0}
@@ -29,12 +29,25 @@ class DatabaseTests(DatabaseTestCase):
         with self.opened().reading() as connection:
             return list(connection.execute(select(sealed.c.name)).scalars())
 
-    def test_the_revisions_make_the_tables(self) -> None:
-        """What Alembic has made is what `schema` says, to the letter."""
-        with self.database.reading() as connection:
+    def assert_tables_are_those_of_the_schema(self) -> None:
+        with self.opened().reading() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             self.assertEqual(compare_metadata(context, metadata), [])
             self.assertEqual(migrating.revision_of(connection), REVISION)
+            self.assertEqual(connection.execute(select(revision.c.number)).scalars().all(), [0])
+
+    def test_the_revisions_make_the_tables(self) -> None:
+        """What Alembic makes, one revision after another, is what `schema` says."""
+        self.database.prepare()
+        with self.database.replacing() as connection:
+            migrating.migrate(connection, "0001")
+            migrating.migrate(connection)
+        self.assert_tables_are_those_of_the_schema()
+
+    def test_new_tables_are_those_of_the_schema(self) -> None:
+        """Where there were none they are made at once, and Alembic finds them up to date."""
+        self.database.prepare()
+        self.assert_tables_are_those_of_the_schema()
 
     def test_the_revision_of_the_schema_is_the_last(self) -> None:
         """Whoever adds a revision says so in `schema`."""
