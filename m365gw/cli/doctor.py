@@ -73,26 +73,34 @@ def _examined_here(
     """Examine in this process."""
     import time
 
+    from m365gw.cli.stopped import Stopped
     from m365gw.config.load import load
     from m365gw.config.problems import ConfigError
+    from m365gw.directory.database import DirectoryError
     from m365gw.directory.state_dir import NotOurs, claim
+    from m365gw.directory.vault import VaultError
     from m365gw.doctor.doctor import unconfigured
 
+    notes = ["The service does not run; this command has examined by itself."]
     try:
-        settings = load(invocation.config).settings
+        invocation.loaded = load(invocation.config)
     except ConfigError as error:
         return unconfigured(str(error), time.time()).plain()
+    settings = invocation.settings
     try:
         claim(settings.state_dir)
+        settings = Stopped(invocation).settings
     except NotOurs as problem:  # what this would leave there, the service could not read
         raise click.ClickException(str(problem)) from None
+    except (DirectoryError, VaultError, OSError) as problem:
+        notes.append(f"Without the mailboxes of the directory: {problem}")
     known = {one.address.casefold() for one in settings.mailbox}
     for address in mailboxes:
         if address.casefold() not in known:
             there = ", ".join(one.address for one in settings.mailbox) or "none"
             raise click.ClickException(f"There is no mailbox {address}. There are: {there}.")
     report = _run(settings, mailboxes, send)
-    report["notes"].insert(0, "The service does not run; this command has examined by itself.")
+    report["notes"][:0] = notes
     return report
 
 

@@ -48,12 +48,23 @@ def entra(
 
 
 def _settings(invocation: Invocation, addresses: tuple[str, ...]) -> Any:
-    """The settings; None where there are none yet and the mailboxes are named."""
+    """The settings, with the entries made beside them; None where there are none yet.
+
+    Then the mailboxes must be named.
+    """
+    from m365gw.cli.stopped import Stopped
     from m365gw.config.load import load
     from m365gw.config.problems import ConfigError
+    from m365gw.directory.database import DirectoryError
+    from m365gw.directory.state_dir import NotOurs
+    from m365gw.directory.vault import VaultError
 
     try:
-        return load(invocation.config).settings
+        invocation.loaded = load(invocation.config)
+        return Stopped(invocation).settings
+    except (DirectoryError, NotOurs, VaultError, OSError) as problem:
+        click.echo(f"# Without the mailboxes of the directory: {problem}", err=True)
+        return invocation.settings
     except ConfigError as problem:
         if not addresses:
             _end(
@@ -114,15 +125,16 @@ def _certificate(mailbox: Any) -> str:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    if not mailbox.certificate_file:
+    if not (mailbox.certificate or mailbox.certificate_file):
         return ""
     try:
-        text = Path(mailbox.certificate_file).read_bytes()
+        text = mailbox.certificate.encode() or Path(mailbox.certificate_file).read_bytes()
         block = re.search(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", text, re.S)
         certificate = x509.load_pem_x509_certificate(block[0] if block else b"")
     except (OSError, ValueError) as problem:
         kind = getattr(problem, "strerror", None) or "holds no certificate"
-        raise ValueError(f"{mailbox.certificate_file}: {kind}.") from None
+        place = mailbox.certificate_file or f"the certificate of {mailbox.address}"
+        raise ValueError(f"{place}: {kind}.") from None
     return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
 
 

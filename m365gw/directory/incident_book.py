@@ -1,5 +1,7 @@
 """The book of incidents: each from its opening to its closing, so that a restart forgets none.
 
+That one was opened or closed is a line of the audit as well, beside what people have changed.
+
 Several gateways may share a database: each reads and closes only what is its own. A book is
 bounded: of the incidents that are over, the oldest are forgotten.
 
@@ -9,11 +11,12 @@ Blocking. Failures: `DirectoryError`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
+from m365gw.directory import audit
 from m365gw.directory.database import Database
 from m365gw.directory.schema import incidents
 from m365gw.incidents import Incident, subject_of
@@ -33,11 +36,15 @@ class IncidentBook:
 
     def write(self, news: Sequence[Incident]) -> None:
         """Note these as they are now; what is there of them already is replaced."""
+        ours = incidents.c.id.in_([incident.id for incident in news])
         with self._database.writing() as connection:
-            connection.execute(delete(incidents).where(incidents.c.id.in_([i.id for i in news])))
+            known = connection.execute(select(incidents.c.id, incidents.c.closed_at).where(ours))
+            before = {row.id: row.closed_at for row in known}
+            connection.execute(delete(incidents).where(ours))
             for incident in news:
                 self._end_others(connection, incident)
                 connection.execute(insert(incidents).values(self._row(incident)))
+                self._audit(connection, incident, before)
             self._forget(connection)
 
     def open_ones(self) -> list[Incident]:
@@ -58,6 +65,18 @@ class IncidentBook:
     def _read(self, rows: Select[Any]) -> list[Incident]:
         with self._database.reading() as connection:
             return [_incident(row) for row in connection.execute(rows)]
+
+    def _audit(
+        self, connection: Connection, incident: Incident, before: Mapping[str, float | None]
+    ) -> None:
+        """A line for its opening, and one for its closing; `before` is what was noted of them."""
+        steps = [] if incident.id in before else ["incident.opened"]
+        if incident.closed_at is not None and before.get(incident.id) is None:
+            steps.append("incident.closed")
+        subject = ", ".join(value for _, value in incident.subject) or self._gateway
+        for step in steps:
+            detail = {"incident": incident.id, "key": incident.told.key, "what": incident.told.what}
+            audit.note(connection, self._gateway, step, subject, detail)
 
     def _end_others(self, connection: Connection, incident: Incident) -> None:
         """Of one name only one is open: another one was written before the database was away."""

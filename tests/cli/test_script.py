@@ -48,6 +48,23 @@ class ScriptTests(SynchronousTestCase):
         self.assertIn("$Mailboxes = @('a@contoso.com')", done.stdout)
         self.assertNotIn("s3cret", done.stdout)
 
+    def test_a_mailbox_of_the_directory_fills_it_in(self) -> None:
+        """One that was made by a command, with its certificate and nothing of its key."""
+        state = f'state_dir = "{self.folder.absolute()}/state"\n'
+        file = self.folder / "m365gw.toml"
+        file.write_text(state + 'control_socket = ""\n' + LISTENER)
+        file.chmod(0o600)
+        made = ("--flow", "certificate", "--generate", "--tenant", "contoso.com")
+        adding = ["--config", str(file), "mailbox", "add", "fax@contoso.com", *made]
+        added = CliRunner().invoke(main, [*adding, "--client-id", CLIENT_ID])
+        self.assertEqual(added.exit_code, 0, added.output)
+        done = CliRunner().invoke(main, ["--config", str(file), "script", "entra"])
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertIn("$Mode = 'certificate'", done.stdout)
+        self.assertIn("$Mailboxes = @('fax@contoso.com')", done.stdout)
+        self.assertIn("MII", done.stdout)
+        self.assertNotIn("PRIVATE KEY", done.stdout)
+
     def test_only_the_public_certificate_is_in_it(self) -> None:
         """The file holds the private key as well, and nothing of that is printed."""
         key, certificate = app_certificate("gateway")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from m365gw.directory import incident_book
+from m365gw.directory.audit import Audit
 from m365gw.directory.incident_book import LOST_SIGHT, IncidentBook
 from m365gw.incidents import Incident
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -47,6 +48,23 @@ class IncidentBookTests(DatabaseTestCase):
         self.book.write([over])
         (found,) = self.book.latest(10)
         self.assertEqual((found, found.note), (over, over.note))
+
+    def test_the_audit_tells_of_its_opening_and_its_closing(self) -> None:
+        """Once each, however often it is written; one that was soon over has both."""
+        self.book.write([incident(1), incident(2, 5000.0)])
+        self.book.write([evolve(incident(1), level="warn")])
+        self.book.write([evolve(incident(1), closed_at=2000.0)])
+        self.book.write([evolve(incident(1), closed_at=2000.0)])
+        told = [(line.action, line.subject) for line in Audit(self.database).changes()][::-1]
+        self.assertEqual(
+            told,
+            [
+                ("incident.opened", "box1@contoso.com"),
+                ("incident.opened", "box2@contoso.com"),
+                ("incident.closed", "box2@contoso.com"),
+                ("incident.closed", "box1@contoso.com"),
+            ],
+        )
 
     def test_of_one_name_only_one_is_open(self) -> None:
         """The end of the other was not noted, as the database was away."""
