@@ -39,7 +39,6 @@ from m365gw.rehearsal.submission import SubmissionSession
 from m365gw.rehearsal.tenant import (
     APP_ID,
     APP_SECRET,
-    IDENTITY_ID,
     PUBLIC_APP_ID,
     WEB_APP_ID,
     Tenant,
@@ -249,12 +248,11 @@ def _mailboxes(tenant: Tenant) -> str:
 #cloud = "rehearsal"
 
 # The identity of an Azure host: start the gateway with AZURE_POD_IDENTITY_AUTHORITY_HOST=
-# http://127.0.0.1:PORT, the port of the rehearsal's control interface. client_id may be left out.
+# http://127.0.0.1:PORT, the port of the rehearsal's control interface.
 #[[mailbox]]
 #address = "relay@{tenant.domain}"
 #flow = "managed-identity"
 #tenant = "{tenant.domain}"
-#client_id = "{IDENTITY_ID}"
 #cloud = "rehearsal"
 """
 
