@@ -80,8 +80,13 @@ class Rehearsal:
 
 
 @contextmanager
-def gateway(folder: Path, certificate: Path, last_hop: Rehearsal | None = None) -> Iterator[Server]:
-    """The gateway running in this folder; without a last hop it only accepts."""
+def gateway(
+    folder: Path, certificate: Path, last_hop: Rehearsal | None = None, more: str = ""
+) -> Iterator[Server]:
+    """The gateway running in this folder; without a last hop it only accepts.
+
+    `more` is added to its configuration.
+    """
     configuration, log, port = folder / "m365gw.toml", folder / "log", free_port()
     configuration.write_text(
         _CONFIGURATION.format(
@@ -92,6 +97,7 @@ def gateway(folder: Path, certificate: Path, last_hop: Rehearsal | None = None) 
             delivery="true" if last_hop else "false",
             cloud=last_hop.cloud if last_hop else _NOWHERE,
         )
+        + more
     )
     configuration.chmod(0o600)
     twistd = (Path(sys.executable).parent / "twistd", "-n", "--pidfile=", f"--logfile={log}")
