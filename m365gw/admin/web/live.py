@@ -20,6 +20,8 @@ from m365gw.admin.web.visits import Visits
 from m365gw.directory.database import DirectoryError
 
 EVERY: Final = 2.0  # seconds between two looks
+BUSY: Final = 5.0  # the same while each look finds something new: pages must not cost mail much
+SOON: Final = 3  # looks in a row that may find something new before that
 QUIET: Final = 20.0  # seconds until a line is sent that says nothing, so that proxies hold on
 MOST: Final = 100  # streams at a time; further pages are not live
 
@@ -44,6 +46,7 @@ class Live:
     _listeners: list[_Listener] = field(factory=list)
     _last: Mapping[str, Any] = field(factory=dict)
     _due: IDelayedCall | None = None
+    _busy: int = 0  # looks in a row that found something new
 
     def begin(self, request: Any) -> None:
         """Tell this page from now on, until it is closed."""
@@ -80,11 +83,13 @@ class Live:
 
     def _go_on(self) -> None:
         if self._listeners and self._due is None:
-            self._due = self.clock.callLater(EVERY, self._look)
+            wait = EVERY if self._busy < SOON else BUSY
+            self._due = self.clock.callLater(wait, self._look)
 
     async def _tell(self) -> None:
         now, signs = self.clock.seconds(), self.signs()
         changed = [name for name, value in signs.items() if self._last.get(name) != value]
+        self._busy = self._busy + 1 if changed else 0
         for listener in list(self._listeners):
             session = await self.visits.of(listener.request.key, is_used=False)
             if listener not in self._listeners:

@@ -27,6 +27,22 @@ class LiveTests(ConsoleTestCase):
         self.stage.clock.advance(2)
         self.assertIn(b"event: changed\ndata: queue\n\n", stream.value())
 
+    def test_while_much_flows_it_is_told_less_often(self) -> None:
+        """Three changes as they come, then one each five seconds, until a look finds nothing."""
+        stream = self.listen(self.signed_in())
+        told = []
+        for second in range(30):
+            self.stage.signs["queue"] = second
+            self.stage.clock.advance(1)
+            told.append(stream.value().count(b"event: changed"))
+        self.assertEqual([told[at] for at in (1, 3, 5, 6, 9, 10, 15, 20)], [1, 2, 3, 3, 3, 4, 5, 6])
+        self.stage.clock.advance(5)
+        self.stage.clock.advance(5)
+        before = stream.value().count(b"event: changed")
+        self.stage.signs["queue"] = "more"
+        self.stage.clock.advance(2)
+        self.assertEqual(stream.value().count(b"event: changed"), before + 1)
+
     def test_nobody_hears_without_a_session(self) -> None:
         """A stream is for who is signed in."""
         self.assertIn(b" 401 ", self.listen(self.browser).value())
