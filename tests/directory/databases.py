@@ -26,6 +26,13 @@ from m365gw.directory.vault import Vault
 _numbers = count()
 
 
+def _program(name: str) -> str:
+    """Where a program of the server is; Debian keeps these off the path."""
+    debian = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+    places = os.pathsep.join([os.environ.get("PATH", ""), *reversed(debian)])
+    return shutil.which(name, path=places) or name
+
+
 class Server:
     """A PostgreSQL server, from its making to `stop`."""
 
@@ -66,9 +73,9 @@ class Server:
     def _control(self, *words: str) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-s", *words)
 
-    def _run(self, *words: str) -> None:
+    def _run(self, name: str, *words: str) -> None:
         subprocess.run(
-            words,
+            [_program(name), *words],
             user=self._user,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
