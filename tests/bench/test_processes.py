@@ -31,8 +31,8 @@ class ProcessesTests(SynchronousTestCase):
         self.assertNotIn(child.pid, tree(os.getpid()))
 
     def test_children_that_ended_are_counted(self) -> None:
-        """Their time goes to the parent that waited for them."""
+        """Their time goes to the parent that waited for them, in whole ticks of the kernel."""
         before = processor_seconds(os.getpid())
-        busy = "import time\nwhile time.process_time() < 0.1: pass"
+        busy = "import time\nwhile time.process_time() < 0.2: pass"
         subprocess.run([sys.executable, "-c", busy], check=True)
-        self.assertGreaterEqual(processor_seconds(os.getpid()) - before, 0.09)
+        self.assertGreater(processor_seconds(os.getpid()) - before, 0.15)
