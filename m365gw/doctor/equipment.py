@@ -16,7 +16,7 @@ from m365gw.directory.vault import Vault
 from m365gw.doctor.lookups import DnsLookup, system_lookup
 from m365gw.doctor.tools import Facts, Tools
 from m365gw.events import EventLog
-from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens.https import https_session
@@ -41,7 +41,7 @@ def equip(
         reactor=reactor,
         calls=calls,
         tokens=tokens,
-        sessions=Connector(reactor, settings.hostname, settings.governor, log),
+        sessions=Dialer(reactor, settings.hostname, settings.governor, log),
         open_session=https_session,
         resolve=lambda host: calls.call(partial(system_lookup, host)),
         ask_dns=DnsLookup(reactor),

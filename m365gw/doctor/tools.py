@@ -36,7 +36,7 @@ class TokenSource(Protocol):
 
 
 class Sessions(Protocol):
-    """Who opens signed-in sessions: `relay.exit.connector.Connector`."""
+    """Who opens signed-in sessions: `relay.exit.dialer.Dialer`."""
 
     async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
         """A session. Raises `AttemptFailed`."""

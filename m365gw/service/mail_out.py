@@ -22,7 +22,7 @@ from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.attempt import Attempts, without_token
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.delivery.marks import Marks
-from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.exit.exits import Exits
 from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.exit.pool import Pool
@@ -80,8 +80,8 @@ class MailOut:
         self._keep_alive = KeepAlive(
             tokens=tokens, clock=reactor, failed=self._cannot_sign_in, refreshed=self._signs_in
         )
-        self._connector = Connector(reactor, settings.hostname, settings.governor, log)
-        self._pool = Pool(tokens, self._connector, clouds, settings.governor)
+        self._dialer = Dialer(reactor, settings.hostname, settings.governor, log)
+        self._pool = Pool(tokens, self._dialer, clouds, settings.governor)
         self._graph = GraphExit(reactor, tokens, clouds, log)
         self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
         sharing = _accounts(settings, clouds)
@@ -160,7 +160,7 @@ class MailOut:
         self._clouds = clouds
         self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
         self.tokens.configure(clouds, settings.mailbox)
-        self._connector.configure(settings.hostname, settings.governor)
+        self._dialer.configure(settings.hostname, settings.governor)
         self._pool.configure(clouds, settings.governor, [*changed, *removed])
         self._graph.configure(clouds)
         self.exits.configure(settings.governor, [*changed, *removed])

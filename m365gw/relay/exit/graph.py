@@ -24,7 +24,7 @@ from m365gw.microsoft.graph import not_reached
 from m365gw.microsoft.reactions import Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
-from m365gw.relay.exit.connector import tls_options
+from m365gw.relay.exit.dialer import tls_options
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import opened
 from m365gw.relay.exit.graph_session import GraphSession

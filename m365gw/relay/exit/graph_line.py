@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from m365gw.relay.exit.connector import cancellable
+from m365gw.relay.exit.dialer import cancellable
 
 CONNECT_TIMEOUT: Final = 30.0  # seconds
 HANDSHAKE_TIMEOUT: Final = 60.0

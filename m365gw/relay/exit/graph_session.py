@@ -25,7 +25,7 @@ from twisted.web.http_headers import Headers
 from m365gw.microsoft.graph import LOST, GraphAnswer
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.exit.connector import cancellable
+from m365gw.relay.exit.dialer import cancellable
 from m365gw.relay.exit.graph_body import Base64Body
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import Line

@@ -19,7 +19,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
-from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.tokens.tokens import Tokens
 from m365gw.smtp.replies import Reply
 
@@ -39,10 +39,10 @@ class Pool:
     """Gives out connections and takes them back. `clouds` maps the names mailboxes use."""
 
     def __init__(
-        self, tokens: Tokens, connector: Connector, clouds: Mapping[str, Cloud], limits: Limits
+        self, tokens: Tokens, dialer: Dialer, clouds: Mapping[str, Cloud], limits: Limits
     ) -> None:
         self._tokens = tokens
-        self._connector = connector
+        self._dialer = dialer
         self._clouds = clouds
         self._limits = limits
         self._lines: dict[str, Line] = {}
@@ -114,7 +114,7 @@ class Pool:
         try:
             token = await self._tokens.token(mailbox, force=fresh_token)
             cloud = self._clouds[mailbox.cloud]
-            connection = await self._connector.open(cloud, mailbox.address, token)
+            connection = await self._dialer.open(cloud, mailbox.address, token)
         except BaseException:
             _left(line)
             raise

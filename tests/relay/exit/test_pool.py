@@ -12,7 +12,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
-from m365gw.relay.exit.connector import Connector
+from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.exit.pool import Pool
 from m365gw.relay.tokens.tokens import Tokens
 from m365gw.smtp.replies import Reply
@@ -59,7 +59,7 @@ class PoolCase(SynchronousTestCase):
         self.limits = Limits(connections=2)
         self.dial = Dial(self.limits)
         self.pool = Pool(
-            cast(Tokens, self.dial), cast(Connector, self.dial), {"worldwide": CLOUD}, self.limits
+            cast(Tokens, self.dial), cast(Dialer, self.dial), {"worldwide": CLOUD}, self.limits
         )
 
     def checkout(self, box: Mailbox = BOX, **keywords: Any) -> Outcomes:

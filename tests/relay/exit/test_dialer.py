@@ -1,4 +1,4 @@
-"""Tests for `m365gw.relay.exit.connector`: real TLS, on loopback."""
+"""Tests for `m365gw.relay.exit.dialer`: real TLS, on loopback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from m365gw.events import EventLog
 from m365gw.microsoft.clouds import PRESETS, Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
-from m365gw.relay.exit.connector import Connector, tls_options
+from m365gw.relay.exit.dialer import Dialer, tls_options
 from m365gw.tracing import Wish
 
 TOKEN = "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA"
@@ -79,7 +79,7 @@ class Submission(LineReceiver):
             self.sendLine(b"235 ok")
 
 
-class ConnectorTests(TestCase):
+class DialerTests(TestCase):
     """Opening sessions."""
 
     timeout = 20
@@ -110,8 +110,8 @@ class ConnectorTests(TestCase):
         self.stream = io.StringIO()
         log = EventLog(self.stream, hostname="relay", level=level)
         self.watch = log.tracing.watch(Wish(mailbox="relay@contoso.com"), 60)
-        connector = Connector(reactor, "relay.contoso.com", Limits(), log)
-        return await connector.open(cloud, "relay@contoso.com", TOKEN)
+        dialer = Dialer(reactor, "relay.contoso.com", Limits(), log)
+        return await dialer.open(cloud, "relay@contoso.com", TOKEN)
 
     async def failure(self, cloud: Cloud) -> AttemptFailed:
         with self.assertRaises(AttemptFailed) as caught:

@@ -1,4 +1,4 @@
-"""Opens connections: name to address, TCP, and how the certificate of a cloud is verified.
+"""Dials: opens connections: name to address, TCP, and how the certificate of a cloud is verified.
 
 The certificate must name the host of the cloud and come from the system's authorities, or, when
 the cloud has a `ca_file`, from that one alone. TLS 1.2 is the least. There is no way to switch
@@ -36,7 +36,7 @@ from m365gw.smtp.replies import Reply
 CONNECT_TIMEOUT: Final = 30.0  # seconds
 
 
-class Connector:
+class Dialer:
     """Opens sessions. `hostname` is the name we give in EHLO; `reactor` connects and has time."""
 
     def __init__(self, reactor: Any, hostname: str, limits: Limits, log: EventLog) -> None:
