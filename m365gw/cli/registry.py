@@ -5,8 +5,8 @@ listens there the same orders are carried out on the directory itself (`stopped`
 next start on. Commands do not know which of the two it is.
 
 Ends a command by 1 when the registry says no (nothing was changed then), 2 for what makes no sense,
-75 when the service or the directory cannot answer now, 77 when this user may not, and 78 when the
-configuration is wrong.
+66 where there is no spool yet, 75 when the service or the directory cannot answer now, 77 when this
+user may not, and 78 when the configuration is wrong.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Registry:
         return self._ask_here(self._stopped, path, body)
 
     def _ask_here(self, stopped: Stopped, path: str, body: dict[str, Any] | None) -> Any:
+        from m365gw.cli.queue.actions import CannotAct
         from m365gw.cli.stopped import Senseless
         from m365gw.directory.database import DirectoryError
         from m365gw.directory.registry import Rejected
@@ -90,6 +91,8 @@ class Registry:
             _end(EX_NOPERM, [str(error)])
         except (DirectoryError, VaultError) as error:
             _end(EX_TEMPFAIL, [str(error)])
+        except CannotAct as error:
+            _end(error.code, [str(error)])
 
 
 def _refused(error: ControlFailed) -> NoReturn:

@@ -3,8 +3,8 @@
 Everything in state_dir must belong to the user of the service, so only that user may, or root, who
 works as that user. A directory that was never made has no entries, and is not made to be looked at.
 
-Failures: those of the directory, `NotOurs`, `Senseless` for a question that makes none, and
-`SignInFailed`.
+Failures: those of the directory, `NotOurs`, `Senseless` for a question that makes none,
+`SignInFailed`, and `CannotAct` where the spool cannot be had.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from m365gw.cli.accounts import states_at_rest
 from m365gw.cli.main import Invocation
 from m365gw.cli.owner import as_owner
 from m365gw.config.settings import Settings
@@ -47,7 +48,7 @@ class Stopped:
         facts, uses = self._known()
         today = datetime.now(UTC).date()
         answers: dict[str, Callable[[], Any]] = {
-            "/mailboxes": facts.mailboxes,
+            "/mailboxes": lambda: _with_stops(facts),
             "/clients": lambda: facts.clients(uses, today),
             "/networks": facts.networks,
             "/listeners": facts.listeners,
@@ -56,9 +57,11 @@ class Stopped:
         return answers[path]()
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """An order, or /explain."""
+        """An order, /explain, or whether a mailbox may send."""
         if path == "/explain":
             return self._explained(body)
+        if path in states_at_rest.PATHS:
+            return states_at_rest.StatesAtRest(self.settings, _caller()).post(path, body)
         with self.opened() as database:
             vault = Vault(database, self._configured.state_dir)
             registry = Registry(database, vault, lambda: self._configured)
@@ -102,6 +105,12 @@ class Stopped:
                 yield database
             finally:
                 database.close()
+
+
+def _with_stops(facts: Facts) -> list[dict[str, Any]]:
+    """Each mailbox, and what stops it, where something did when the service ended."""
+    stops = states_at_rest.standings(facts.settings)
+    return [row | stops.get(row["address"], {}) for row in facts.mailboxes()]
 
 
 def _is_there(file: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,6 @@ from m365gw.config.settings import Mailbox, Settings
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
-from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.attempt import Attempts, without_token
 from m365gw.relay.delivery.delivery import Delivery
@@ -36,7 +35,8 @@ from m365gw.relay.reports.bounces import Bounces
 from m365gw.relay.reports.delays import Delays
 from m365gw.relay.reports.summaries import Summaries
 from m365gw.relay.stops.mailboxes import Mailboxes
-from m365gw.relay.stops.stops import Account, State
+from m365gw.relay.stops.roster import accounts_of
+from m365gw.relay.stops.stops import State
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens.keep_alive import KeepAlive
 from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
@@ -84,7 +84,7 @@ class MailOut:
         self._pool = Pool(tokens, self._dialer, clouds, settings.governor)
         self._graph = GraphExit(reactor, tokens, clouds, log)
         self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
-        sharing = _accounts(settings, clouds)
+        sharing = accounts_of(settings)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
         self.mailboxes = Mailboxes(sharing, log, incidents)
@@ -164,7 +164,7 @@ class MailOut:
         self._pool.configure(clouds, settings.governor, [*changed, *removed])
         self._graph.configure(clouds)
         self.exits.configure(settings.governor, [*changed, *removed])
-        sharing = _accounts(settings, clouds)
+        sharing = accounts_of(settings)
         self.governor.configure(settings.governor, sharing)
         self.mailboxes.configure(sharing, changed, now)
         self._bounces.hostname = settings.hostname
@@ -252,16 +252,3 @@ class MailOut:
         for threads in (self.disk, self._sign_in):
             await threads.stop()
         self.governor.ledger.close()
-
-
-def _accounts(settings: Settings, clouds: Mapping[str, Cloud]) -> list[Account]:
-    """The mailboxes as their stops see them."""
-    return [
-        Account(
-            mailbox.address,
-            mailbox.tenant,
-            clouds[mailbox.cloud].host_of(mailbox.exit),
-            mailbox.client_id,
-        )
-        for mailbox in settings.mailbox
-    ]

@@ -13,10 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.admin.http import Caller
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.states_api import Addressed, Pausing
-from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.stops.pauses import paused
 from m365gw.service.mail_out import MailOut
-
-LONGEST_REASON = 500  # characters
 
 
 class States:
@@ -29,17 +27,13 @@ class States:
     async def pause(self, order: Pausing, caller: Caller) -> dict[str, Any]:
         """Send nothing by a mailbox until it is resumed. Raises `Refusal`."""
         address = self._known(order.address)
-        reason = order.reason.strip()
-        if not reason or len(reason) > LONGEST_REASON:
-            raise Refusal(
-                400,
-                "A pause needs a reason.",
-                f"It is shown to whoever looks, and has at most {LONGEST_REASON} characters.",
-                'As "migration until Monday, ask Ann".',
-            )
+        try:
+            told = paused(address, order.reason, caller.name)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from None
         now = self._clock.seconds()
         self._out.mailboxes.resume(address, now)  # a new reason takes the place of the old one
-        self._out.mailboxes.pause(address, _paused(address, reason, caller.name), now)
+        self._out.mailboxes.pause(address, told, now)
         self._out.dispatch.turn()
         return self._plain(address)
 
@@ -66,13 +60,3 @@ class States:
 
     def _plain(self, address: str) -> dict[str, Any]:
         return next(each.plain() for each in self._out.overview() if each.address == address)
-
-
-def _paused(address: str, reason: str, by: str) -> Diagnosis:
-    return Diagnosis(
-        "paused",
-        f"{address} is paused: {reason.rstrip('.')}.",
-        f"Paused by {by}. Its mail is kept and does not grow older.",
-        f"When it may send again: m365gw mailbox resume {address}",
-        "operator",
-    )

@@ -43,17 +43,24 @@ class SendTestTests(WholeTestCase):
         self.microsoft365.wait_for(1)
 
     def test_pause_and_resume(self) -> None:
-        """Nothing leaves while it is paused, also after a restart; then all goes at once."""
+        """Nothing leaves while it is paused, over restarts, also if that was said meanwhile."""
         done = self.gate.command("mailbox", "pause", RELAY, "--why", "until Monday, ask Ann")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         done = self.gate.command("send-test")
         self.assertEqual(done.returncode, 1)
         self.assertIn("until Monday, ask Ann", done.stdout)
         self.gate.stop()
+        done = self.gate.command("mailbox", "pause", RELAY, "--why", "until Tuesday")
+        self.assertIn("from its next start on", done.stderr)
+        self.assertIn(f"{RELAY} is paused: 1 waiting.", done.stdout)
         self.gate.start()
         done = self.gate.command("mailbox", "list")
         self.assertRegex(done.stdout, rf"(?m)^{RELAY} +paused .* 1 ")
+        self.assertIn("until Tuesday", done.stdout)
+        self.assertEqual(self.gate.command("mailbox", "retry", RELAY).returncode, 0)
         self.assertEqual(self.microsoft365.messages(), [])
+        self.gate.stop()
         self.assertEqual(self.gate.command("mailbox", "resume", RELAY).returncode, 0)
+        self.gate.start()
         self.microsoft365.wait_for(1)
         await_(lambda: not self.gate.spooled(), "it is not removed")

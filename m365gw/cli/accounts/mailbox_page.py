@@ -1,6 +1,7 @@
 """Mailboxes as a table, and one mailbox on a page, from what the registry says of them.
 
-Without a running service only what was set is known; then the rest is left out.
+Without a running service only what was set is known, and what stops a mailbox; the rest is left
+out then.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def _page(row: Row, now: float) -> Iterator[str]:
         since = f" since {moment(row['since'])}" if row["since"] else ""
         yield f"State          {row['state']}{since}"
         yield from _wrong(row, now, "               ")
+    if "waits" in row:
         yield f"Waiting        {counted(row['waits'], 'message')}"
         for words, key in (
             ("connections", "connections"),

@@ -1,7 +1,7 @@
 """`m365gw mailbox pause, resume, retry`: whether a mailbox of the running service sends.
 
 A pause holds at once and over restarts; the mail of a paused mailbox is taken and kept, and does
-not age. These ask the running service, as nothing is sent while there is none: 69 then.
+not age. While no service runs this is said to the next one: 66 where none has ever run.
 """
 
 from __future__ import annotations
@@ -13,14 +13,29 @@ import click
 
 from m365gw.cli.accounts import options
 from m365gw.cli.accounts.names import ADDRESS
-from m365gw.cli.asking import service
 from m365gw.cli.main import Invocation
+from m365gw.cli.registry import registry
 from m365gw.cli.words import printed
+from m365gw.relay.stops.pauses import paused
+
+
+def _reason(_ctx: click.Context, _param: click.Parameter, words: str) -> str:
+    try:
+        paused("", words, "")
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return words
 
 
 @click.command(short_help="Send nothing by a mailbox until it is resumed.")
 @click.argument("address", type=ADDRESS)
-@click.option("--why", metavar="WORDS", required=True, help="The reason, shown to whoever looks.")
+@click.option(
+    "--why",
+    metavar="WORDS",
+    required=True,
+    callback=_reason,
+    help="The reason, shown to whoever looks.",
+)
 @options.as_json
 @click.pass_obj
 def pause(invocation: Invocation, address: str, why: str, as_json: bool) -> None:
@@ -55,6 +70,8 @@ def retry(invocation: Invocation, address: str, as_json: bool) -> None:
 def _order(
     invocation: Invocation, path: str, body: dict[str, Any], words: str, as_json: bool
 ) -> None:
-    with service(invocation) as asked:
-        said = asked.post(path, body)
+    asked = registry(invocation)
+    said = asked.post(path, body)
     printed([json.dumps(said, ensure_ascii=False) if as_json else words.format_map(said)])
+    if not asked.is_running:
+        click.echo("The service does not run: this holds from its next start on.", err=True)

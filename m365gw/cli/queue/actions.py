@@ -59,8 +59,8 @@ def actions(spool_dir: str, control_socket: str) -> Iterator[Acting]:
     try:
         control.get("/queue/active")
     except NotRunning as nobody:
-        with _locked(spool_dir, str(nobody) if control_socket else "") as acting:
-            yield acting
+        with locked(spool_dir, str(nobody) if control_socket else "") as spool:
+            yield _UnderLock(spool)
     except NotAllowed as error:
         raise CannotAct(str(error), EX_NOPERM) from None
     except ControlFailed as error:
@@ -78,17 +78,17 @@ class _ThroughService:
     def act(self, action: Action, queue_ids: Iterable[str], reason: str = "") -> Iterator[Result]:
         for batch in _batches(queue_ids, ASKED_AT_ONCE):
             body = {"queue_ids": batch, "reason": reason}
-            with _told():
+            with told():
                 answer = self._control.post(f"/queue/{action.value}", body)
             for one in answer["results"]:
                 yield Result(one["queue_id"], Done(one["result"]), one["words"])
 
     def flush(self, mailbox: str = "") -> int:
-        with _told():
+        with told():
             return int(self._control.post("/queue/flush", {"mailbox": mailbox})["released"])
 
     def active(self) -> frozenset[str]:
-        with _told():
+        with told():
             return frozenset(self._control.get("/queue/active")["active"])
 
 
@@ -100,12 +100,12 @@ class _UnderLock:
 
     def act(self, action: Action, queue_ids: Iterable[str], reason: str = "") -> Iterator[Result]:
         for batch in _batches(queue_ids, DONE_AT_ONCE):
-            with _told():
+            with told():
                 results = operations.act_on(self._spool, action, batch, reason)
             yield from results
 
     def flush(self, mailbox: str = "") -> int:
-        with _told():
+        with told():
             return operations.flush(self._spool, mailbox)
 
     def active(self) -> frozenset[str]:
@@ -113,7 +113,11 @@ class _UnderLock:
 
 
 @contextmanager
-def _locked(spool_dir: str, why: str) -> Iterator[Acting]:
+def locked(spool_dir: str, why: str) -> Iterator[Spool]:
+    """The spool, as its owner and under its lock; `why`: no service could be asked.
+
+    Raises `CannotAct`.
+    """
     if not os.path.exists(os.path.join(spool_dir, "VERSION")):
         raise CannotAct(f"There is no spool at {spool_dir}, so there is no mail.", EX_NOINPUT)
     with as_owner(spool_dir):
@@ -123,13 +127,13 @@ def _locked(spool_dir: str, why: str) -> Iterator[Acting]:
             words = f"{error} {why}".strip()
             raise CannotAct(words, EX_TEMPFAIL if "in use" in words else EX_UNAVAILABLE) from None
         try:
-            yield _UnderLock(spool)
+            yield spool
         finally:
             spool.close()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What fails in the middle, in words."""
     try:
         yield

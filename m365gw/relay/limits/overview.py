@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
 from m365gw.relay.limits.governor import Governor, Use, Uses, Wait
 from m365gw.relay.limits.shortages import in_words
 from m365gw.relay.stops.mailboxes import Mailboxes
-from m365gw.relay.stops.stops import Standing, State
+from m365gw.relay.stops.stops import Standing
 from m365gw.spool.names import tag
 from m365gw.spool.schedule import Schedule
 
@@ -42,14 +42,10 @@ class Overview:
 
     def plain(self) -> dict[str, Any]:
         """As JSON shows it; times are seconds since the epoch, or null."""
-        is_ready = self.standing.state is State.READY
-        told, uses = self.standing.diagnosis, self.uses
+        uses = self.uses
         return {
             "address": self.address,
-            "state": self.standing.state.value,
-            "since": None if is_ready else self.standing.since,
-            "until": None if is_ready else _time(self.standing.until),
-            "diagnosis": None if told is None else asdict(told),
+            **self.standing.plain(),
             "budget": {
                 "connections": self._use(uses.connections),
                 "minute": self._use(uses.minute),

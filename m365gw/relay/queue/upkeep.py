@@ -9,7 +9,6 @@ Failures: none leave here; they are logged and tried again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from math import inf
 
@@ -20,13 +19,13 @@ from m365gw.events import EventLog
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.shortages import Shortages
 from m365gw.relay.queue.disk_watch import DiskWatch
+from m365gw.relay.stops import kept
 from m365gw.relay.stops.mailboxes import Mailboxes
 from m365gw.relay.stops.stops import State
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
 
-STATE_FILE = "mailboxes.json"
 SAVE_ANYHOW = 60.0  # seconds
 SYNC_EVERY = 5.0  # seconds between syncs of the budgets: what a power loss may forget of them
 LOOK_EVERY = 5.0  # seconds between looks for a new sign-in of a mailbox that may not send
@@ -56,13 +55,11 @@ class Upkeep:
         """What stopped mailboxes when the last process ended. Without it all are ready."""
         now = self.clock.seconds()
         try:
-            data = self.spool.read_state(STATE_FILE)
-            if data is not None:
-                self.mailboxes.restore(json.loads(data), now)
-        except (SpoolError, ValueError, TypeError, LookupError, AttributeError) as error:
+            kept.restore(self.spool, self.mailboxes, now)
+        except (SpoolError, kept.Unreadable) as error:
             note = (
-                f"{STATE_FILE} in the spool cannot be used ({type(error).__name__}): mailboxes that"
-                " were held are tried again"
+                f"{kept.STATE_FILE} in the spool cannot be used ({type(error).__name__}):"
+                " mailboxes that were held are tried again"
             )
             self.log.emit("mailboxes.lost", "qmgr", level="warn", note=note)
 
@@ -88,8 +85,7 @@ class Upkeep:
             if save:
                 self.mailboxes.has_news, self._saved_at = False, now
                 self.mailboxes.forget(now)
-                data = json.dumps(self.mailboxes.state(now)).encode("ascii")
-                await self.disk.call(self.spool.write_state, STATE_FILE, data)
+                await self.disk.call(kept.write, self.spool, kept.octets(self.mailboxes, now))
                 self.governor.ledger.note_time()
         except SpoolError as error:
             self.mailboxes.has_news = True

@@ -11,9 +11,25 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
+from m365gw.config.clouds import clouds_of
+from m365gw.config.settings import Settings
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
 from m365gw.relay.stops.stops import Account, Key
+
+
+def accounts_of(settings: Settings) -> list[Account]:
+    """The mailboxes of a configuration, as their stops see them."""
+    clouds = clouds_of(settings)
+    return [
+        Account(
+            mailbox.address,
+            mailbox.tenant,
+            clouds[mailbox.cloud].host_of(mailbox.exit),
+            mailbox.client_id,
+        )
+        for mailbox in settings.mailbox
+    ]
 
 
 class Roster:

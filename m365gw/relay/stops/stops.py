@@ -68,6 +68,16 @@ class Standing:
     until: float = 0.0  # when it is tried again
     diagnosis: Diagnosis | None = None
 
+    def plain(self) -> dict[str, Any]:
+        """As JSON shows it; times are seconds since the epoch, or null."""
+        is_ready = self.state is State.READY
+        return {
+            "state": self.state.value,
+            "since": None if is_ready else self.since,
+            "until": None if is_ready or self.until == inf else self.until,
+            "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+        }
+
 
 @define
 class Stop:

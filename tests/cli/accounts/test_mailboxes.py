@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.admin import answers
 from m365gw.cli.main import Invocation, main
 from m365gw.cli.stopped import Stopped
+from m365gw.events import EventLog
+from m365gw.incidents import Incidents
+from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.reactions import Scope, stop
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.stops import kept
+from m365gw.relay.stops.mailboxes import Mailboxes
+from m365gw.relay.stops.stops import Account, State
+from m365gw.spool.names import State as MessageState
 from tests.config.test_load import GOOD
+from tests.spool.mail import new_spool, put
 
 SECRET = "correct.horse~battery"
 APP = ("--tenant", "contoso.com", "--client-id", "00000000-0000-4000-8000-0000000000a1")
@@ -99,10 +113,87 @@ class MailboxTests(CommandTestCase):
         kept = settings.mailbox[-1].certificate
         self.assertEqual((kept.count("PRIVATE KEY-----"), first in kept), (4, True))
 
-    def test_pause_without_a_service(self) -> None:
-        """Nothing is sent anyhow; the exit code says that there is nobody to ask."""
+    def test_pause_where_no_service_ever_ran(self) -> None:
+        """There is no spool to say it in, and none is made."""
         for command in (("pause", "--why", "x"), ("resume",), ("retry",)):
-            self.assertEqual(self.run_command("mailbox", *command, "relay@contoso.com")[0], 69)
+            self.assertEqual(self.run_command("mailbox", *command, "relay@contoso.com")[0], 66)
+        self.assertFalse((self.folder / "spool").exists())
+
+
+class StatesAtRestTests(CommandTestCase):
+    """Mailboxes paused, resumed and retried while no service runs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        spool = self.folder / "spool"
+        self.config.write_text(f'spool_dir = "{spool}"\n' + self.config.read_text())
+        self.spool = new_spool(str(spool))
+        self.addCleanup(self.spool.close)
+        self.log = EventLog(io.StringIO(), hostname="relay.test")
+
+    def kept(self) -> Mailboxes:
+        """What stops mailboxes as the next service finds it."""
+        accounts = [Account("relay@contoso.com", "contoso.com", "smtp.office365.com:587")]
+        mailboxes = Mailboxes(accounts, self.log, Incidents(self.log, time.time))
+        kept.restore(self.spool, mailboxes, time.time())
+        return mailboxes
+
+    def ordered(self, *words: str) -> dict[str, Any]:
+        status, said, error = self.run_command("mailbox", *words, "--json")
+        self.assertEqual((status, "from its next start on" in error), (0, True), error)
+        answer: dict[str, Any] = json.loads(said)
+        return answer
+
+    def test_pause_and_resume(self) -> None:
+        """The next start finds the pause, with its reason, and then that it is over."""
+        self.spool.close()
+        row = self.ordered("pause", "RELAY@contoso.com", "--why", "migration, ask Ann")
+        self.assertEqual((row["state"], row["until"], row["waits"]), ("paused", None, 0))
+        self.assertEqual(set(row), set(answers.MailboxState.__annotations__))
+        self.spool = new_spool(str(self.folder / "spool"))
+        standing = self.kept().standing("relay@contoso.com")
+        self.assertEqual(standing.state, State.PAUSED)
+        self.assertIn("migration, ask Ann", str(standing.diagnosis))
+        self.spool.close()
+        status, said, _ = self.run_command("mailbox", "list")
+        self.assertIn("relay@contoso.com is paused: migration, ask Ann.", said)
+        self.assertIn(
+            "State          paused", self.run_command("mailbox", "show", "relay@contoso.com")[1]
+        )
+        self.assertEqual(self.ordered("resume", "relay@contoso.com")["state"], "ready")
+        self.assertNotIn("paused", self.run_command("mailbox", "list")[1])
+
+    def test_retry(self) -> None:
+        """What would wait for an hour more, and its mail with it, is tried by the next start."""
+        now = time.time()
+        mailboxes = self.kept()
+        quota = stop(Scope.MAILBOX, 3600, Diagnosis("quota", "Full.", "Why.", "Wait.", "nobody"))
+        mailboxes.answered("relay@contoso.com", "", Phase.MAIL, quota, now)
+        kept.write(self.spool, kept.octets(mailboxes, now))
+        self.assertGreater(self.kept().may_send("relay@contoso.com", now), now + 3000)
+        later = put(self.spool)
+        self.spool.defer(self.spool.claim(later), int(now + 3600))
+        self.spool.close()
+        row = self.ordered("retry", "relay@contoso.com")
+        self.assertEqual((row["state"], row["waits"]), ("throttled", 1))
+        self.spool = new_spool(str(self.folder / "spool"))
+        self.assertLessEqual(self.kept().may_send("relay@contoso.com", time.time()), time.time())
+        (entry,) = self.spool.entries(MessageState.DEFERRED)
+        self.assertLessEqual(entry.due, time.time())
+
+    def test_what_cannot_be(self) -> None:
+        """An unknown mailbox, a reason that says nothing, and a spool that is in use."""
+        words = ("mailbox", "retry", "relay@contoso.com")
+        status, _, error = self.run_command(*words)
+        self.assertEqual(status, 75)
+        self.assertIn("in use by another process", error)
+        self.spool.close()
+        status, _, error = self.run_command("mailbox", "resume", "nobody@contoso.com")
+        self.assertEqual(status, 1)
+        self.assertIn("Known: relay@contoso.com", error)
+        self.assertEqual(
+            self.run_command("mailbox", "pause", "relay@contoso.com", "--why", " ")[0], 2
+        )
 
 
 class NetworkTests(CommandTestCase):
