@@ -33,6 +33,7 @@ from m365gw.directory.entries import Entries, Made, Setting, place_of
 from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.last_use import fingerprint
 from m365gw.directory.schema import revision
+from m365gw.directory.taking_over import Handover, Taken, TakingOver
 from m365gw.directory.vault import Vault
 
 CERTIFIED = ("certificate", "web")  # flows that may prove themselves by a certificate
@@ -171,6 +172,12 @@ class Registry:
                     change.remove("setting.unset")
             if listeners is not None:
                 self._replace_listeners(connection, before, wanted, by)
+
+    def take_over(self, handover: Handover, by: str) -> tuple[Taken, ...]:
+        """Make what another program had, all or nothing; what is there already stays."""
+        with self._checked() as (connection, before):
+            taking = TakingOver(connection, self._vault, self._read_settings(), before, by)
+            return taking.carry_out(handover)
 
     def _replace_listeners(
         self, connection: Connection, before: Made, wanted: Mapping[str, Listener], by: str

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.relay.tokens.user_flow import UserFlow, vault_name
+from m365gw.relay.tokens.sign_in import vault_name
+from m365gw.relay.tokens.user_flow import UserFlow
 from tests.relay.entra import (
     CLOUD,
     Entra,

@@ -15,7 +15,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.relay.tokens.applications import SecretStore
 from m365gw.relay.tokens.credentials import credentials_of
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.relay.tokens.user_flow import used_at
+from m365gw.relay.tokens.sign_in import used_at
 
 REFRESH_LIFE = 90 * 86400.0  # seconds a refresh token lives without use, says Microsoft
 

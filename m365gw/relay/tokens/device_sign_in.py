@@ -20,7 +20,7 @@ from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.tokens.applications import OpenSession, SecretStore, make_application
 from m365gw.relay.tokens.failures import Translated, granted, unavailable
 from m365gw.relay.tokens.https import Fault, HttpsClient, fault_of
-from m365gw.relay.tokens.user_flow import keep_sign_in
+from m365gw.relay.tokens.sign_in import keep_sign_in
 
 PENDING: Final = ("authorization_pending", "slow_down")
 

@@ -22,7 +22,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.relay.tokens.user_flow import demand_refresh_token
+from m365gw.relay.tokens.sign_in import demand_refresh_token
 
 PERSONAL_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # of all personal accounts
 LONGEST_NAME: Final = 100  # characters of a name that are shown

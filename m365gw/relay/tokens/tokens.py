@@ -31,7 +31,8 @@ from m365gw.relay.tokens.failures import Grant, TokenUnavailable, unavailable
 from m365gw.relay.tokens.flows import AppFlow, Flow, IdentityFlow
 from m365gw.relay.tokens.https import Fault, https_session
 from m365gw.relay.tokens.person import Person
-from m365gw.relay.tokens.user_flow import UserFlow, store_sign_in, used_at
+from m365gw.relay.tokens.sign_in import store_sign_in, used_at
+from m365gw.relay.tokens.user_flow import UserFlow
 from m365gw.relay.tokens.web_sign_in import WebSignIn
 
 __all__ = ["CredentialEnd", "DeviceSignIn", "TokenUnavailable", "Tokens", "WebSignIn"]

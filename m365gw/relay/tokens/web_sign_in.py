@@ -35,7 +35,7 @@ from m365gw.relay.tokens.applications import (
 from m365gw.relay.tokens.failures import TokenUnavailable, unavailable
 from m365gw.relay.tokens.https import Fault, fault_of
 from m365gw.relay.tokens.person import Person, person_of
-from m365gw.relay.tokens.user_flow import keep_sign_in
+from m365gw.relay.tokens.sign_in import keep_sign_in
 
 LIFETIME: Final = 900.0  # seconds a sign-in may take
 

@@ -9,7 +9,7 @@ from typing import Any
 from m365gw.config.key_pairs import read_pairs
 from m365gw.directory.certificates import new_certificate
 from m365gw.relay.tokens.credential_ends import REFRESH_LIFE, CredentialEnd, credential_ends
-from m365gw.relay.tokens.user_flow import used_at, vault_name
+from m365gw.relay.tokens.sign_in import used_at, vault_name
 from tests.relay.entra import ADDRESS, Store, mailbox
 from tests.relay.signed_in import MAILBOX, SignedInCase
 

@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 from m365gw.relay.tokens.failures import Grant
-from m365gw.relay.tokens.user_flow import vault_name
+from m365gw.relay.tokens.sign_in import vault_name
 from tests.relay.entra import (
     ADDRESS,
     BROKEN,
