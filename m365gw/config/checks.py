@@ -62,6 +62,8 @@ def faults(settings: Settings) -> Iterator[Fault]:
         )
     if settings.queue.postmaster:
         yield from address_fault(("queue", "postmaster"), settings.queue.postmaster)
+    for number, address in enumerate(settings.doctor.out_of_scope):
+        yield from address_fault(("doctor", "out_of_scope", number), address)
     yield from _reports(settings)
     yield from alert_faults(settings.alerts, _addresses(settings))
     yield from web_faults(settings.web)

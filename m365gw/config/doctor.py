@@ -15,3 +15,8 @@ class Doctor:
         "needs somebody is examined a minute later, too, once an hour at most. Nothing is ever "
         "sent. 0: never by itself.",
     )
+    out_of_scope: tuple[str, ...] = setting(
+        (),
+        "Mailboxes of your tenant that no app of this gateway may open: D12 tries to sign in to "
+        "each, and warns when Exchange lets it. Nothing is sent.",
+    )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from m365gw.directory import migrating, postgresql, sqlite
@@ -99,6 +99,14 @@ class Database:
             with connection.begin():
                 migrating.remove_all(connection)
                 yield connection
+
+    def server_time(self) -> float | None:
+        """Seconds since 1970 by the clock of the database's server; None where it is our own."""
+        if not self._url:
+            return None
+        with self.reading() as connection:
+            asked = text("SELECT extract(epoch FROM clock_timestamp())")
+            return float(connection.execute(asked).scalar_one())
 
     def close(self) -> None:
         """Let go of all connections."""

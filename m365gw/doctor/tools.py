@@ -59,12 +59,13 @@ class Facts:
 
     places      where it listens: {"listener": name, "address": "127.0.0.1:587"}
     mailboxes   `relay.limits.overview.Overview.plain` of each
+    revision    of the directory's entries it works with; None: it could not read them all
     """
 
     is_running: bool = False
     places: tuple[dict[str, str], ...] = ()
     mailboxes: tuple[dict[str, Any], ...] = ()
-    directory: str = ""  # why the directory cannot be used now; "" when it can
+    revision: int | None = None
 
 
 @frozen(kw_only=True)

@@ -18,17 +18,20 @@ THREADS = 4  # of its own: a check that hangs keeps nobody else waiting
 
 
 class Examination:
-    """Examines with the settings of the moment. `settings` gives them."""
+    """Examines with the settings of the moment. `settings` gives them, `revision` that of the
+    directory's entries among them."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
+        revision: Callable[[], int | None],
         status: Status,
         tokens: Tokens,
         reactor: Any,
         log: EventLog,
     ) -> None:
         self._settings = settings
+        self._revision = revision
         self._status = status
         self._tokens = tokens
         self._reactor = reactor
@@ -65,4 +68,5 @@ class Examination:
             is_running=True,
             places=tuple(self._status.status()["listeners"]),
             mailboxes=tuple(self._status.mailboxes()),
+            revision=self._revision(),
         )

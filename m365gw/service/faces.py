@@ -38,7 +38,12 @@ class Faces:
             parts.spool, parts.mail_in, parts.mail_out, parts.reload, parts.drain, parts.reactor
         )
         self._examination = Examination(
-            lambda: parts.settings, status, parts.mail_out.tokens, parts.reactor, parts.log
+            lambda: parts.settings,
+            lambda: parts.directory.made.revision,
+            status,
+            parts.mail_out.tokens,
+            parts.reactor,
+            parts.log,
         )
         self._rounds = Rounds(
             self._examination,

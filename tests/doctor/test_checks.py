@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Listener, Mailbox, Settings
+from m365gw.doctor.case import Case
 from m365gw.doctor.checks.claims import claims_of, permissions
 from m365gw.doctor.checks.clock import judged as clock_judged
+from m365gw.doctor.checks.headroom import OFTEN
+from m365gw.doctor.checks.headroom import look as look_at_headroom
 from m365gw.doctor.checks.patience import judged as patience_judged
 from m365gw.doctor.checks.sender_domains import SPF
 from m365gw.doctor.checks.sender_domains import look as look_at_domains
-from m365gw.doctor.finding import Finding, bad
+from m365gw.doctor.finding import Finding, Seen, bad
 from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.lookups import Answer
 from m365gw.doctor.memory import FILE, Memory
+from m365gw.doctor.tools import Facts
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.relay.limits.governor import Governor
+from m365gw.spool.health import Health
+from m365gw.spool.ledger import LEDGER, Ledger
 
 NOW = 1_800_000_000.0
+BOX = "relay@contoso.com"
 DENIED = Diagnosis("auth-unsuccessful", "No.", "Right missing.", "Grant it.", "exchange-admin")
 
 
@@ -138,3 +148,84 @@ class SenderDomainTests(SynchronousTestCase):
     def test_a_silent_resolver_is_said(self) -> None:
         """And is no missing record."""
         self.assertIn("SPF unknown (timeout)", self.told(contoso__com=Answer(fault="timeout")))
+
+
+class HeadroomTests(SynchronousTestCase):
+    """D15, with the service running and stopped."""
+
+    def setUp(self) -> None:
+        spool = Path(self.mktemp()).absolute()
+        (spool / "state").mkdir(parents=True)
+        self.ledger = spool / LEDGER
+        mailbox = Mailbox(address=BOX, flow="secret", tenant="t", client_id="c", client_secret="s")
+        client = Client(login="fax", password_hash="x", senders=("fax@contoso.com",), mailbox=BOX)
+        self.settings = Settings(spool_dir=str(spool), mailbox=(mailbox,), client=(client,))
+
+    def told(self, times: int) -> None:
+        """Microsoft says so often that there are too many connections."""
+        ledger = Ledger(str(self.ledger), Health(time.time))
+        governor = Governor(self.settings.governor, ledger, ())
+        for _ in range(times):
+            governor.fewer_connections(BOX)
+        ledger.close()
+
+    def look(self, facts: Facts | None = None) -> Seen:
+        """What D15 says."""
+
+        async def call(function: Any) -> Any:
+            return function()
+
+        calls: Any = type("Calls", (), {"call": staticmethod(call)})()
+        tools: Any = type(
+            "Tools",
+            (),
+            {"calls": calls, "facts": lambda _: facts or Facts(), "reactor": Clock()},
+        )()
+        tools.reactor.advance(time.time())
+        case = Case(self.settings, self.settings.mailbox[0], None, tools)  # type: ignore[arg-type]  # D15 asks no cloud
+        return self.successResultOf(Deferred.fromCoroutine(look_at_headroom(case)))
+
+    def test_nobody_has_counted(self) -> None:
+        """Then that is said, and no ledger is made."""
+        seen = self.look()
+        self.assertEqual((seen.result, seen.came_back[:9]), ("info", "not known"))
+        self.assertFalse(self.ledger.exists())
+
+    def test_the_service_is_stopped(self) -> None:
+        """What was counted is still there, and what is not known is said."""
+        self.told(2)
+        seen = self.look()
+        self.assertEqual(seen.result, "ok")
+        for words in (
+            "2 times too many connections (432) in 24 hours",
+            "UTC only",
+            "whether it is throttled now only the running service knows",
+        ):
+            self.assertIn(words, seen.came_back)
+
+    def test_told_often(self) -> None:
+        """The mailbox is named, and the rules that could go to another."""
+        self.told(OFTEN)
+        seen = self.look()
+        assert seen.diagnosis is not None
+        self.assertEqual((seen.result, seen.diagnosis.key), ("warn", "mailbox-often-throttled"))
+        self.assertIn(f"said {OFTEN} times in 24 hours that {BOX}", seen.diagnosis.what)
+        self.assertIn('[[client]] login = "fax"', seen.diagnosis.fix)
+
+    def test_throttled_now(self) -> None:
+        """The running service says so, and why."""
+        self.told(1)
+        budget = {"connections": {"used": 1}}
+        now = {"address": BOX.upper(), "state": "throttled", "why": "Too fast.", "budget": budget}
+        seen = self.look(Facts(True, mailboxes=(now,)))
+        assert seen.diagnosis is not None
+        self.assertEqual(seen.diagnosis.key, "mailbox-throttled")
+        self.assertEqual(seen.diagnosis.why, "Too fast.")
+        self.assertNotIn("only the running service", seen.came_back)
+
+    def test_a_ledger_that_cannot_be_read(self) -> None:
+        """It is no failure of nobody's."""
+        self.ledger.mkdir()
+        seen = self.look()
+        assert seen.diagnosis is not None
+        self.assertEqual((seen.result, seen.diagnosis.key), ("warn", "ledger-unreadable"))

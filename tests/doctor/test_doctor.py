@@ -9,8 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from m365gw.config.doctor import Doctor as DoctorSettings
 from m365gw.doctor.doctor import unconfigured
-from m365gw.doctor.finding import Finding
+from m365gw.doctor.finding import Finding, Seen
 from m365gw.doctor.lookups import Lookup
 from m365gw.doctor.tools import Facts
 from m365gw.rehearsal.faults import Fault
@@ -25,8 +26,13 @@ Test = Callable[[Any], Coroutine[Any, Any, None]]
 
 def key_of(finding: Finding) -> str:
     """The key of what a finding means."""
-    assert finding.seen.diagnosis is not None
-    return finding.seen.diagnosis.key
+    return key_of_seen(finding.seen)
+
+
+def key_of_seen(seen: Seen) -> str:
+    """The same of what one check saw."""
+    assert seen.diagnosis is not None
+    return seen.diagnosis.key
 
 
 def asynchronous(test: Test) -> Callable[[Any], Deferred[None]]:
@@ -325,6 +331,21 @@ class SenderTests(DoctorCase):
         self.settings = {"network": self.made_network("*")}
         found = await self.findings()
         self.assertEqual(key_of(found["D12"]), "rule-for-anybody")
+
+    @asynchronous
+    async def test_mailboxes_out_of_scope(self) -> None:
+        """Exchange refuses the one the app has no right on, and opens the one it has."""
+        alice, shared = "alice@contoso.example", "shared@contoso.example"
+        self.settings = {"doctor": DoctorSettings(out_of_scope=(alice,))}
+        found = (await self.findings())["D12"]
+        self.assertEqual(
+            (found.result, found.seen.came_back),
+            ("ok", f"refused by every rule; {alice} by Exchange"),
+        )
+        self.settings = {"doctor": DoctorSettings(out_of_scope=(alice, shared))}
+        found = (await self.findings())["D12"]
+        self.assertEqual((found.result, key_of(found)), ("warn", "app-opens-out-of-scope"))
+        self.assertIn(shared, found.seen.came_back)
 
     def made_network(self, *senders: str) -> Any:
         from m365gw.config.settings import Network

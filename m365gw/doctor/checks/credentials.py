@@ -15,7 +15,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import remedy
 from m365gw.microsoft.remedies_entra import CERTIFICATE, SECRET
 from m365gw.microsoft.remedies_rows import AT_ONCE, Steps
-from m365gw.relay.tokens.credential_ends import CredentialEnd
+from m365gw.relay.tokens.credential_ends import REFRESH_LIFE, CredentialEnd
 
 WARN_DAYS: Final = 30
 _DAY: Final = 86400.0
@@ -59,5 +59,6 @@ def _words(end: CredentialEnd) -> str:
         return f"when the {end.kind} ends only Entra knows (client_secret_expires can state it)"
     day = f"{datetime.fromtimestamp(end.ends_at, UTC):%Y-%m-%d}"
     if end.certainty == "hint":
-        return f"the {end.kind} lasts until {day} without use; the gateway renews it"
+        used = f"{datetime.fromtimestamp(end.ends_at - REFRESH_LIFE, UTC):%Y-%m-%d}"
+        return f"the {end.kind} was renewed on {used} and lasts until {day} without use"
     return f"the {end.kind} ends on {day}"

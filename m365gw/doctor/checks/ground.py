@@ -56,7 +56,12 @@ def _files(settings: Settings) -> Iterator[tuple[str, Remedy]]:
         *(
             name
             for mailbox in settings.mailbox
-            for name in (mailbox.client_secret_file, mailbox.certificate_file)
+            for name in (
+                mailbox.client_secret_file,
+                mailbox.certificate_file,
+                mailbox.certificate_passphrase_file,
+                mailbox.federated_token_file,
+            )
         ),
         *(cloud.ca_file for cloud in settings.cloud.values()),
     ]

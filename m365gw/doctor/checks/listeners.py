@@ -1,66 +1,105 @@
-"""D16: mail in: each listener greets, its certificate lasts, and no stranger may relay.
+"""D16: mail in: each listener serves a client, its certificate is good, and no stranger may relay.
 
-A listener that wants a PROXY header from this machine cannot be tried from here. Whether a
-stranger may relay is asked of the rules themselves, with addresses that belong to nobody: whatever
-a rule lets them send, that there is one for them is too much.
+The running service says where it listens; there we come as a client does (`doctor.knock`), with TLS
+at once where the listener begins with it. Whether a stranger may relay is asked of the rules
+themselves, with addresses that belong to nobody: whatever a rule lets them send, that there is one
+for them is too much.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
-from pathlib import Path
-from typing import Any, Final, cast
-
-from cryptography import x509
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.protocol import Factory
+from typing import Final
 
 from m365gw.config.settings import Listener, Settings
+from m365gw.doctor.checks import listener_certificate
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
 from m365gw.doctor.gateway import Gateway
+from m365gw.doctor.knock import Knock, Silent, knock
 from m365gw.edge.admission.admission import Admission, Visitor
 from m365gw.edge.admission.rules import Rule
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
-from m365gw.relay.exit.wire import Lost, Wire, cause
 
-TIMEOUT: Final = 5.0  # seconds
-WARN_DAYS: Final = 30
 STRANGERS: Final = ("192.0.2.1", "2001:db8::1")  # of RFC 5737 and RFC 3849: nobody's
+_TLS_FIRST: Final = {"implicit": (True,), "auto": (True, False)}  # the ways a client may begin
+_FAILURES: Final = frozenset({"listener-silent", listener_certificate.ENDED})
 
 
 async def look(gateway: Gateway) -> Seen:
     """D16."""
     settings, tools = gateway.settings, gateway.tools
     names = ", ".join(one.name for one in settings.listener) or "none"
-    tried = f"listeners {names}: greeting, certificate, strangers at {' and '.join(STRANGERS)}"
+    tried = f"listeners {names}: as a client, and as strangers at {' and '.join(STRANGERS)}"
     trouble = _open_relay(settings) or _trusting_everybody(settings)
     if trouble is not None:
         return bad(tried, trouble.what, trouble, _fix(trouble))
-    left = await tools.calls.call(_certificate_days, settings, tools.reactor.seconds())
     facts = tools.facts()
     if not facts.is_running:
-        return note(tried, f"the service does not run; certificate: {_days(left)}")
-    answers = []
-    for place in facts.places:
-        listener = next(one for one in settings.listener if one.name == place["listener"])
-        words, diagnosis = await _greeting(tools.reactor, listener, place["address"])
-        if diagnosis is not None:
-            return bad(tried, words, diagnosis, _fix(diagnosis))
-        answers.append(words)
-    came_back = f"{'; '.join(answers)}; certificate: {_days(left)}"
-    if left is not None and left <= WARN_DAYS:
-        diagnosis = Diagnosis(
-            "listener-certificate-ends",
-            f"The certificate clients see: {_days(left)}.",
-            "Clients that verify it will no longer connect then.",
-            f"Renew {settings.tls.certificate or 'it'}; it is taken within a minute.",
-            "operator",
+        words = await tools.calls.call(
+            listener_certificate.on_disk, settings, tools.reactor.seconds()
         )
-        return doubtful(tried, came_back, diagnosis, _fix(diagnosis))
-    return good(tried, came_back)
+        return note(tried, f"the service does not run, so nobody listens; {words}")
+    by_name = {one.name: one for one in settings.listener}
+    met: list[str] = []
+    doubts: list[Diagnosis] = []
+    for place in facts.places:
+        listener = by_name.get(place["listener"])
+        if listener is None:
+            continue  # removed meanwhile
+        for tls_first in _TLS_FIRST.get(listener.tls, (False,)):
+            words, faults = await _tried(gateway, listener, place["address"], tls_first=tls_first)
+            met.append(words)
+            doubts += faults
+    came_back = "; ".join(met) or "there is no listener"
+    if not doubts:
+        return good(tried, came_back)
+    worst = min(doubts, key=lambda one: one.key not in _FAILURES)
+    fixes = [_fix(each) for each in dict.fromkeys([worst, *doubts])]
+    return (bad if worst.key in _FAILURES else doubtful)(tried, came_back, worst, *fixes)
+
+
+async def _tried(
+    gateway: Gateway, listener: Listener, address: str, *, tls_first: bool
+) -> tuple[str, list[Diagnosis]]:
+    """What a client meets at one place, in words, and what is wrong with that."""
+    settings, reactor = gateway.settings, gateway.tools.reactor
+    hostname = settings.hostname or "localhost"
+    name = f"{listener.name} {address}{', TLS at once' if tls_first else ''}"
+    try:
+        seen = await knock(reactor, listener, address, hostname, tls_first=tls_first)
+    except Silent as silent:
+        return f"{name}: {silent}", [_silent(listener, address, str(silent))]
+    words = [", ".join(seen.steps), *_about_balancers(listener, seen)]
+    if seen.presented is not None:
+        words.append(listener_certificate.in_words(seen.presented, reactor.seconds()))
+    faults = listener_certificate.faults(settings, seen.presented, reactor.seconds())
+    return f"{name}: {'; '.join(words)}", list(faults)
+
+
+def _silent(listener: Listener, address: str, words: str) -> Diagnosis:
+    return Diagnosis(
+        "listener-silent",
+        f'Listener "{listener.name}" does not serve a client at {address}.',
+        f"{words}. Its connections may all be used, or a firewall of this machine stands between.",
+        "Look at m365gw status and the log.",
+        "operator",
+    )
+
+
+def _about_balancers(listener: Listener, seen: Knock) -> Iterator[str]:
+    """What our way in says about that of a load balancer."""
+    if not listener.proxy_from:
+        return
+    here, those = seen.came_from or "a UNIX socket", ", ".join(listener.proxy_from)
+    if seen.introduced:
+        yield f"{here} is in proxy_from, so this came with a PROXY header as its health check"
+    else:
+        yield (
+            f"{here} is not in proxy_from ({those}), so this came as a client without a load"
+            " balancer; the way through one can only be tried from there"
+        )
 
 
 def _open_relay(settings: Settings) -> Diagnosis | None:
@@ -92,55 +131,6 @@ def _trusting_everybody(settings: Settings) -> Diagnosis | None:
                     "operator",
                 )
     return None
-
-
-async def _greeting(reactor: Any, listener: Listener, address: str) -> tuple[str, Diagnosis | None]:
-    """What one listener says to a client from this machine, and what is wrong with that."""
-    name = f"{listener.name} {address}"
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        return f"{name}: not on TCP", None
-    if listener.proxy_from:
-        return f"{name}: wants a PROXY header, not tried", None
-    if listener.tls == "implicit":
-        return f"{name}: TLS at once, not tried", None
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    kind: Any = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-    factory = Factory.forProtocol(partial(Wire, reactor))
-    factory.noisy = False
-    try:
-        wire = cast(Wire, await kind(reactor, host, int(port), timeout=TIMEOUT).connect(factory))
-        banner = await wire.reply(TIMEOUT)
-    except Exception as problem:
-        words = str(problem) if isinstance(problem, Lost) else cause(problem)
-        diagnosis = Diagnosis(
-            "listener-silent",
-            f'Listener "{listener.name}" does not greet at {address}.',
-            f"{words}. Its connections may all be used, or a firewall of this machine stands"
-            " between.",
-            "Look at m365gw status and the log.",
-            "operator",
-        )
-        return f"{name}: {words}", diagnosis
-    wire.write(b"QUIT\r\n")
-    wire.hang_up()
-    return f"{name}: {str(banner)[:60]}", None
-
-
-def _certificate_days(settings: Settings, now: float) -> int | None:
-    """Days the certificate clients see has left; None when it cannot be read. Blocking."""
-    file = settings.tls.certificate or str(Path(settings.state_dir, "tls", "self-signed.crt"))
-    try:
-        certificate = x509.load_pem_x509_certificate(Path(file).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return (certificate.not_valid_after_utc - datetime.fromtimestamp(now, UTC)).days
-
-
-def _days(left: int | None) -> str:
-    if left is None:
-        return "none yet"
-    return f"{left} days left" if left >= 0 else "it has ended"
 
 
 def _fix(diagnosis: Diagnosis) -> Remedy:

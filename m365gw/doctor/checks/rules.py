@@ -2,17 +2,20 @@
 
 An address that no rule lists must be refused by this gateway, which is asked as a session would
 ask it. And the token must not open more than it should: a permission for all mailboxes of the
-tenant is said aloud.
+tenant is said aloud, and Exchange is asked for the mailboxes of [doctor] out_of_scope.
 """
 
 from __future__ import annotations
 
+from m365gw.config.mailboxes import APP_FLOWS
 from m365gw.doctor.case import Case
 from m365gw.doctor.checks.claims import permissions
 from m365gw.doctor.finding import Seen, doubtful, good
-from m365gw.edge.admission.rules import Rule, client_rule, network_rule
+from m365gw.edge.admission.rules import Rule, client_rule, local_rule, network_rule
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
+from m365gw.microsoft.replies import Phase
+from m365gw.relay.exit.connection import AttemptFailed
 
 STRANGER = "nobody@not-yours.example"  # whom no rule should list
 
@@ -20,7 +23,7 @@ STRANGER = "nobody@not-yours.example"  # whom no rule should list
 async def look(case: Case) -> Seen:
     """D12."""
     tried = f"whether a rule lets <{STRANGER}> through this mailbox; the roles of the app"
-    open_to = [rule.name for rule in _rules(case) if rule.may_be_from(STRANGER)]
+    open_to = [rule.name for rule in rules_of(case) if rule.may_be_from(STRANGER)]
     if "Mail.Send" in permissions(case.claims) and "roles" in case.claims:
         diagnosis = Diagnosis(
             "app-sends-as-anyone",
@@ -40,7 +43,37 @@ async def look(case: Case) -> Seen:
         )
         fix = Remedy(diagnosis.why, "In m365gw.toml: senders of that rule", "", "operator", "")
         return doubtful(tried, f"let through by {', '.join(open_to)}", diagnosis, fix)
-    return good(tried, "refused by every rule")
+    refused, opened = await _outside(case)
+    if opened:
+        diagnosis = Diagnosis(
+            "app-opens-out-of-scope",
+            f"The app of {case.mailbox.address} can also send as {opened}.",
+            "[doctor] out_of_scope says that it must not; its role in Exchange has no scope, or"
+            " one that is too wide, or it has a right on that mailbox.",
+            "Narrow the scope of the app: m365gw script entra --mode certificate prints it.",
+            "exchange-admin",
+        )
+        return doubtful(
+            tried, f"Exchange let it sign in as {opened}", diagnosis, _scoped(diagnosis)
+        )
+    return good(tried, f"refused by every rule{refused}")
+
+
+async def _outside(case: Case) -> tuple[str, str]:
+    """Whom Exchange refused of [doctor] out_of_scope, in words; and whom it let sign in, or ""."""
+    outside = case.settings.doctor.out_of_scope
+    if not outside or case.session is None or case.mailbox.flow not in APP_FLOWS:
+        return "", ""  # a person's token opens nobody else's mailbox, and mail by Graph no session
+    for address in outside:
+        try:
+            opened = await case.tools.sessions.open(case.cloud, address, case.token)
+        except AttemptFailed as failed:
+            if failed.phase is not Phase.AUTH or failed.reply.code != 535:
+                return f"; {address} could not be tried: {failed.reply}", ""
+            continue
+        await opened.quit()
+        return "", address
+    return f"; {', '.join(outside)} by Exchange", ""
 
 
 def _scoped(diagnosis: Diagnosis) -> Remedy:
@@ -53,11 +86,12 @@ def _scoped(diagnosis: Diagnosis) -> Remedy:
     )
 
 
-def _rules(case: Case) -> list[Rule]:
+def rules_of(case: Case) -> list[Rule]:
     """The rules that lead to this mailbox."""
     settings = case.settings
     made = [
         *map(client_rule, settings.client),
         *map(network_rule, settings.network),
+        *(local_rule(local.user, local) for local in settings.local),
     ]
     return [rule for rule in made if rule.mailbox.casefold() == case.mailbox.address.casefold()]

@@ -17,6 +17,7 @@ PUNCTUAL = MINUTE * (MARGIN - 1)  # a message may reach Microsoft so many second
 SLACK = 1e-6  # seconds nobody can tell apart: what rounding leaves
 
 REGROWTH = 600.0  # seconds until twice as many connections are allowed again after a 432
+SAME_EVENT = 60.0  # seconds in which equal answers come from messages sent before the first
 SMALLER_FOR = 86400.0  # seconds for which transactions stay smaller
 
 
@@ -126,6 +127,11 @@ class Budget:
     smaller_since: float = 0.0
     minute: Rolling = Factory(lambda: Rolling.over(MINUTE, 12))  # messages
     day: Rolling = Factory(lambda: Rolling.over(24 * HOUR, 24))  # recipients
+    crowded: Rolling = Factory(lambda: Rolling.over(24 * HOUR, 12))  # answers "too many" (432)
+
+    @property
+    def _counts(self) -> tuple[Rolling, ...]:
+        return self.minute, self.day, self.crowded
 
     @classmethod
     def of(cls, cells: list[float]) -> Budget:
@@ -134,7 +140,7 @@ class Budget:
         pace = Pace(interval, tolerance)
         budget = cls(paced, pace, fewer, fewer_since, smaller, smaller_since)
         at = 7
-        for rolling in (budget.minute, budget.day):
+        for rolling in budget._counts:
             size = len(rolling.counts)
             rolling.last, rolling.counts = cells[at], cells[at + 1 : at + 1 + size]
             at += 1 + size
@@ -144,7 +150,7 @@ class Budget:
         """Writes it into a record."""
         known = [self.paced, self.pace.interval, self.pace.tolerance]
         known += [self.fewer, self.fewer_since, self.smaller, self.smaller_since]
-        for rolling in (self.minute, self.day):
+        for rolling in self._counts:
             known += [rolling.last, *rolling.counts]
         cells[: len(known)] = known
 
@@ -166,6 +172,12 @@ class Budget:
             return limit
         regrown = int(max(0.0, now - self.fewer_since) // REGROWTH)
         return min(limit, self.fewer * 2.0 ** min(regrown, 32))
+
+    def halve(self, most: int, now: float) -> None:
+        """Half as many connections from now on, at least one; `most` if it was never taught."""
+        if not self.fewer or now - self.fewer_since >= SAME_EVENT:
+            self.fewer = max(1, self.connections(most, now) // 2)
+            self.fewer_since = now
 
     def recipients_per_message(self, limit: int, now: float) -> int:
         """Recipients of one transaction: `limit`, or what was taught within a day."""

@@ -74,12 +74,12 @@ class Uses:
     day: Use
     tenant: Use | None
     recipients_per_message: int
+    crowded: int = 0  # answers "too many connections" (432) in 24 hours
 
 
 NOTHING = Granted(0)
 LOOK_AGAIN = 1.0  # seconds; others use what is waited for, and do not say when they are done
 DISK_PATIENCE = 60.0  # the same for a disk that failed
-SAME_EVENT = 60.0  # seconds in which equal answers come from messages sent before the first
 
 
 class Governor:
@@ -198,12 +198,19 @@ class Governor:
 
     def fewer_connections(self, mailbox: str) -> None:
         """Microsoft counted too many connections (432): half as many from now on, at least one."""
-        self._halve(mailbox, self._limits.connections)
+        with self.ledger.drawing(mailbox) as (record,):
+            now, budget = self.ledger.now(), Budget.of(record)
+            budget.crowded.add(1, now)
+            budget.halve(self._limits.connections, now)
+            budget.put(record)
 
     def busy(self, mailbox: str) -> None:
         """The host of this mailbox is busy: half as many deliveries at a time, of all mailboxes."""
         host = self._host(mailbox)
-        self._halve(f"host {host}", max(2, self._on_host.get(host, 0)))
+        with self.ledger.drawing(f"host {host}") as (record,):
+            budget = Budget.of(record)
+            budget.halve(max(2, self._on_host.get(host, 0)), self.ledger.now())
+            budget.put(record)
 
     def fewer_recipients(self, mailbox: str, refused: int) -> None:
         """A transaction to `refused` recipients had too many: half as many for a day."""
@@ -229,6 +236,7 @@ class Governor:
             day=Use(budget.day.used(now), day, budget.day.wait(day, now)),
             tenant=of_tenant,
             recipients_per_message=self._per_message(budget, now),
+            crowded=budget.crowded.used(now),
         )
 
     def by_hours(self, mailbox: str) -> list[int]:
@@ -245,14 +253,6 @@ class Governor:
 
     def _per_message(self, budget: Budget, now: float) -> int:
         return budget.recipients_per_message(self._limits.recipients_per_message, now)
-
-    def _halve(self, name: str, most: int) -> None:
-        with self.ledger.drawing(name) as (record,):
-            now, budget = self.ledger.now(), Budget.of(record)
-            if not budget.fewer or now - budget.fewer_since >= SAME_EVENT:
-                budget.fewer = max(1, budget.connections(most, now) // 2)
-                budget.fewer_since = now
-                budget.put(record)
 
     def _host(self, mailbox: str) -> str:
         account = self._accounts.get(mailbox)

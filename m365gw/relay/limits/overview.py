@@ -52,6 +52,7 @@ class Overview:
                 "day": self._use(uses.day),
                 "tenant_day": None if uses.tenant is None else self._use(uses.tenant),
                 "recipients_per_message": uses.recipients_per_message,
+                "too_many_connections": uses.crowded,
             },
             "waits": self.waiting,
             "why": self.why,

@@ -346,6 +346,18 @@ class ConnectionTests(GovernorCase):
             governor.fewer_connections(BOX)
         self.assertEqual(governor.uses(BOX).connections.limit, 4)
 
+    def test_432_are_counted_for_a_day(self) -> None:
+        """Each of them, over a restart; after a day and two hours at most they are forgotten."""
+        first = self.governor(limits(connections=3))
+        for _ in range(3):
+            first.fewer_connections(BOX)
+        self.machine.wait(DAY - 7200)
+        second = self.governor(limits(connections=3))
+        second.fewer_connections(BOX)
+        self.assertEqual((second.uses(BOX).crowded, second.uses(OTHER).crowded), (4, 0))
+        self.machine.wait(2 * 7200)
+        self.assertEqual(second.uses(BOX).crowded, 1)
+
     def test_busy_host_gets_fewer_of_all_mailboxes(self) -> None:
         """After "server busy" half as many go at a time, whichever mailboxes they are of."""
         governor = self.governor(limits())
