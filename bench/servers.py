@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 
 from attrs import frozen
 
-PATIENCE = 20.0  # seconds a server has to start
+PATIENCE = 120.0  # seconds a server has to start
+_chance = SystemRandom()
 
 
 @frozen
@@ -21,10 +24,16 @@ class Server:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody has, for a server that is started with its number.
+
+    It is below those that Linux gives out unasked (from 32768, ip_local_port_range of ip(7)), so
+    that it is nobody's until the server has it, and again when the server is started once more.
+    """
+    while True:
+        port = _chance.randrange(20_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def await_greeting(name: str, port: int, said: Path) -> None:

@@ -7,6 +7,7 @@
     DELETE /rehearsal/messages               forget them
     POST   /rehearsal/faults                 a fault, by the fields of `faults.Fault`
     DELETE /rehearsal/faults                 all goes well again
+    POST   /rehearsal/go-on                  {}: SMTP sessions that stall go on
     POST   /rehearsal/switches               {"tenant": {...}, "limits": {...},
                                               "mailboxes": {address: {...}}, "users": {...},
                                               "apps": {client_id: {...}},
@@ -116,6 +117,9 @@ class ControlPages(Resource):
         tokens = self._exchange.tokens
         if action == "faults":
             return asdict(self._exchange.faults.order_from(values))
+        if action == "go-on":
+            self._exchange.faults.go_on()
+            return {}
         if action == "switches":
             exchange = self._exchange
             apply_switches(exchange.tenant, exchange.limits, exchange.middlebox, values)

@@ -7,7 +7,7 @@ always). The first fault in the list that fits is the one that strikes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from attrs import define, field, fields_dict
@@ -35,7 +35,7 @@ class Fault:
     match: str = "*"  # pattern of a mailbox, sender, recipient or client id
     times: int = 1  # 0: always
     skip: int = 0
-    seconds: float = 0.0  # of a stall; then all goes on. 0: for ever
+    seconds: float = 0.0  # of a stall; then all goes on. 0: until `go_on`
     after: int = 0  # phase content: octets of the message that arrive first
     record: bool = False  # phases dot and graph: the message counts as taken all the same
     status: int = 400  # sign-in and graph: HTTP status
@@ -67,6 +67,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
+        self.stalled: list[Callable[[], None]] = []  # how each session that stalls goes on
 
     def order(self, fault: Fault) -> Fault:
         """Adds a fault behind those that wait already."""
@@ -82,8 +83,14 @@ class Faults:
         return self.order(Fault(**values))
 
     def clear(self) -> None:
-        """All goes well again."""
+        """All goes well again. What stalls does so still."""
         self.pending.clear()
+
+    def go_on(self) -> None:
+        """The SMTP sessions that stall go on."""
+        stalled, self.stalled = self.stalled, []
+        for go_on in stalled:
+            go_on()
 
     def due(self, phase: Phase, subjects: Iterable[str] = ()) -> Fault | None:
         """The fault that strikes now, if any; it is counted."""

@@ -49,7 +49,7 @@ class Pump(protocol.Protocol):
         self.closed = False
         self._replies: list[str] = []
         self._waits: IDelayedCall | None = None
-        self._silent = False  # an answer will never come
+        self._silent = False  # no answer comes until it is told to go on
         self._paused = False
         self._errors = 0
 
@@ -154,16 +154,19 @@ class Pump(protocol.Protocol):
             proceed()
             return
 
-        def resume() -> None:
-            self._waits = None
-            self._stay_awake()
-            proceed()
-            if self._paused and not self.closed:
-                self._paused = False
-                self.transport.resumeProducing()
-            self.pump()
+        self._waits = self.exchange.clock.callLater(seconds, self._go_on, proceed)
 
-        self._waits = self.exchange.clock.callLater(seconds, resume)
+    def _go_on(self, proceed: Callable[[], None]) -> None:
+        """What was waited for is over."""
+        if self.closed:
+            return
+        self._waits, self._silent = None, False
+        self._stay_awake()
+        proceed()
+        if self._paused and not self.closed:
+            self._paused = False
+            self.transport.resumeProducing()
+        self.pump()
 
     def mistake(self, answer: str) -> None:
         """A bad command or a failed login: slowly answered, and counted."""
@@ -196,6 +199,7 @@ class Pump(protocol.Protocol):
                 self.after(fault.seconds, proceed)
             else:
                 self._silent = True
+                self.exchange.faults.stalled.append(lambda: self._go_on(proceed))
         elif fault.phase == "connect" or fault.answer.startswith("421"):
             self.close(fault.answer)
         else:

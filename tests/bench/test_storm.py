@@ -13,6 +13,22 @@ from bench import storm
 from bench.certificate import certificate
 
 
+class Clock:
+    """Time that passes in sleep only, in which all that can happen does."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._yield = asyncio.sleep
+
+    def monotonic(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += seconds
+        for _ in range(20):
+            await self._yield(0)
+
+
 class StormTests(SynchronousTestCase):
     def rage(
         self, answers: dict[bytes, bytes], seconds: float = 0.1
@@ -20,6 +36,9 @@ class StormTests(SynchronousTestCase):
         """What the storm counted, and what a server heard that answers each verb so."""
         self.patch(storm, "ADDRESSES", ["127.0.1.1", "127.0.1.2"])
         self.patch(storm, "SESSIONS", 2)
+        clock = Clock()
+        self.patch(storm, "time", clock)
+        self.patch(asyncio, "sleep", clock.sleep)
         folder = Path(self.mktemp())
         folder.mkdir()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -63,6 +63,11 @@ class ControlTests(RehearsalCase):
         self.rehearsal.tokens.sign_in(PUBLIC_APP_ID, ALICE)
         answer = await self.ask("POST", "/revoke", {"sessions": ALICE, "access": ""})
         self.assertEqual(answer.json(), {"sessions": 1, "access": 0})
+        went_on: list[str] = []
+        self.rehearsal.faults.stalled.append(lambda: went_on.append("once"))
+        for _ in range(2):
+            await self.ask("POST", "/go-on", {})
+        self.assertEqual(went_on, ["once"])
 
     async def test_renamed_mailbox(self) -> None:
         """Its old address is nobody's; its owner and the app with rights on it keep it."""

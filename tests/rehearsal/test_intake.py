@@ -335,12 +335,16 @@ class FaultTests(SynchronousTestCase):
         self.assertTrue(dialogue.heard().startswith("250 2.0.0"))
 
     def test_stall_for_ever(self) -> None:
-        """No answer, until the session times out."""
-        self.order(phase="mail", action="stall")
-        dialogue = self.service.signed_in()
-        self.assertEqual(dialogue.say(f"MAIL FROM:<{RELAY}>"), "")
+        """No answer, until the session times out or is told to go on."""
+        self.order(phase="mail", action="stall", times=2)
+        dialogue, gone = self.service.signed_in(), self.service.signed_in()
+        for each in (dialogue, gone):
+            self.assertEqual(each.say(f"MAIL FROM:<{RELAY}>"), "")
         self.service.clock.advance(299)
         self.assertEqual(dialogue.heard(), "")
+        gone.session.drop()
+        self.service.faults.go_on()
+        self.assertTrue(dialogue.heard().startswith("250 2.1.0"))
 
     def test_421_closes(self) -> None:
         """A 421 at any phase is followed by the end."""

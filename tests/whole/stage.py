@@ -29,7 +29,7 @@ from m365gw.cli.control import Control
 from m365gw.directory import passwords
 from m365gw.rehearsal.tenant import APP_SECRET
 
-PATIENCE = 60.0  # seconds until something expected is given up
+PATIENCE = 120.0  # seconds until something expected is given up
 BIN = Path(sys.executable).parent
 LOGIN = "printer3"
 PASSWORD = "correct-horse-battery-staple"
@@ -270,6 +270,10 @@ class Gateway:
             if path.is_file()
         ]
 
+    def is_drained(self) -> bool:
+        """Whether the spool is empty: looked at twice, as what moves meanwhile is seen once."""
+        return not self.spooled() and not self.spooled()
+
     def hidden(self) -> list[Path]:
         """Messages that are accepted and cannot be seen yet."""
         return [path for path in self.spooled() if path.name.startswith(".")]
@@ -322,8 +326,11 @@ class WholeTestCase(SynchronousTestCase):
         return started
 
     def _leave(self, gateway: Gateway) -> None:
-        if gateway.process.poll() is None:
-            gateway.stop()
+        try:
+            if gateway.process.poll() is None:
+                gateway.stop()
+        finally:
+            gateway.kill()  # nothing, where it has ended
         self.assert_no_secret("".join(gateway.lines))
 
     def assert_no_secret(self, text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from tests.whole.stage import SENDER, Gateway, WholeTestCase
+from tests.whole.stage import PATIENCE, SENDER, Gateway, WholeTestCase
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -26,7 +26,6 @@ FLAGS = [
 ]
 WEB = '[web]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
 HOSTILE = "\"><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
-PATIENCE = 20_000  # milliseconds
 
 
 @contextmanager
@@ -39,8 +38,10 @@ def chromium(folder: Path) -> Iterator[BrowserContext]:
             args=FLAGS,
             headless=True,
             ignore_https_errors=True,  # the rehearsal has a certificate of its own
+            timeout=1000 * PATIENCE,
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(1000 * PATIENCE)
+        expect.set_options(timeout=1000 * PATIENCE)
         try:
             yield context
         finally:
@@ -126,5 +127,5 @@ class ConsoleTests(WholeTestCase):
 
     def _release(self, page: Page) -> None:
         page.get_by_role("button", name="Release").click()
-        expect(page.get_by_text("Delivered to Microsoft 365")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Delivered to Microsoft 365")).to_be_visible()
         expect(page.get_by_text("It is no longer in the queue.")).to_be_visible()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.whole.stage import RELAY, SENDER, Gateway, WholeTestCase
-from tests.whole.test_console import PATIENCE, WEB, chromium
+from tests.whole.stage import PATIENCE, RELAY, SENDER, Gateway, WholeTestCase
+from tests.whole.test_console import WEB, chromium
 
 SCANNER = "scan@contoso.example"
 
@@ -57,7 +57,7 @@ class ClientStoryTests(WholeTestCase):
             ["swaks", "--server", "127.0.0.1", "--port", port, "--tls", *who, *mail],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -106,14 +106,14 @@ class ClientStoryTests(WholeTestCase):
     def _saw(self, log: Page, trace: Page, queue_id: str, secret: str) -> None:
         """Both without a reload; the trace has what led to the login, and not the password."""
         lines = log.get_by_role("log")
-        expect(lines).to_contain_text(queue_id, timeout=PATIENCE)
+        expect(lines).to_contain_text(queue_id)
         spoken = trace.get_by_role("log")
         for words in (
             "AUTH PLAIN [hidden]",
             f"MAIL FROM:<{SENDER}>",
             "octets of content",
         ):
-            expect(spoken).to_contain_text(words, timeout=PATIENCE)
+            expect(spoken).to_contain_text(words)
         self.assertNotIn(secret, trace.content())
         trace.get_by_role("button", name="End it").click()
         expect(trace.get_by_text("The trace is over")).to_be_visible()
@@ -133,7 +133,7 @@ class ClientStoryTests(WholeTestCase):
         expect(page.get_by_text(f"{queue_id} is held.")).to_be_visible()
         mend()
         page.get_by_role("button", name="Release").click()
-        expect(page.get_by_text("Delivered to Microsoft 365")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Delivered to Microsoft 365")).to_be_visible()
 
     def _revoke(self, page: Page, address: str) -> None:
         """A login keeps one password, so another one is made before."""

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from bench.servers import free_port
 from m365gw.rehearsal.tenant import PUBLIC_APP_ID
 from tests.whole.stage import WholeTestCase
-from tests.whole.test_console import PATIENCE, chromium
+from tests.whole.test_console import chromium
 
 ALICE = "alice@contoso.example"
-
-
-def free_port() -> int:
-    """A port nobody listens on now: Microsoft must know beforehand where browsers come back to."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class MailboxStoryTests(WholeTestCase):
@@ -28,7 +21,7 @@ class MailboxStoryTests(WholeTestCase):
         self.microsoft365 = self.microsoft("--no-limits")
         app = {"redirect_uris": ["http://localhost/auth/callback"]}
         self.microsoft365.ask("switches", {"apps": {PUBLIC_APP_ID: app}})
-        port = free_port()
+        port = free_port()  # the same after a restart
         self.address = f"http://localhost:{port}"
         web = f'[web]\nendpoint = "tcp:{port}:interface=127.0.0.1"\npublic_url = "{self.address}"\n'
         self.gate = self.gateway(self.microsoft365, web)
@@ -42,14 +35,14 @@ class MailboxStoryTests(WholeTestCase):
             self._make(page)
             self._sign_in_by_code(page)
             self._send(page)
-            expect(page.get_by_text("Microsoft took it.")).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_text("Microsoft took it.")).to_be_visible()
             self.microsoft365.ask("revoke", {"sessions": ALICE, "access": ALICE})
             self.gate.kill()  # what it has in memory would do for an hour
             self.gate.start()
             self._enter(page, done.stdout.split()[-1])
             self._send(page)
             held = page.get_by_role("heading", name="What is wrong")
-            expect(held).to_be_visible(timeout=PATIENCE)
+            expect(held).to_be_visible()
             self._see_the_incident(page)
             self._sign_in_by_browser(page)
             self.assertEqual([each for each in said if "Security Policy" in each], [])
@@ -78,8 +71,8 @@ class MailboxStoryTests(WholeTestCase):
         page.get_by_role("button", name="Get a code").click()
         code = page.locator("#user-code").inner_text()
         self.microsoft365.ask("device", {"user_code": code, "user": ALICE})
-        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}", timeout=PATIENCE)
-        expect(page.get_by_role("heading", name=ALICE)).to_contain_text("ready", timeout=PATIENCE)
+        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}")
+        expect(page.get_by_role("heading", name=ALICE)).to_contain_text("ready")
 
     def _send(self, page: Page) -> None:
         page.goto(f"{self.address}/test?mailbox={ALICE}")
@@ -98,7 +91,5 @@ class MailboxStoryTests(WholeTestCase):
         page.get_by_role("link", name="Sign in").first.click()
         page.get_by_role("link", name="Go to Microsoft").click()
         page.get_by_role("button").first.click()
-        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}", timeout=PATIENCE)
-        expect(page.get_by_role("link", name="0 messages in the queue")).to_be_visible(
-            timeout=PATIENCE
-        )
+        expect(page).to_have_url(f"{self.address}/mailboxes/{ALICE}")
+        expect(page.get_by_role("link", name="0 messages in the queue")).to_be_visible()

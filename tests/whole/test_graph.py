@@ -15,6 +15,7 @@ from tests.whole.stage import (
     SENDER,
     Gateway,
     WholeTestCase,
+    await_,
 )
 
 BY_GRAPH = CONFIGURATION.replace('cloud = "rehearsal"', 'cloud = "rehearsal"\nexit = "graph"')
@@ -61,7 +62,7 @@ class GraphCase(WholeTestCase):
         shown = self.gate.command("queue", "show", qid).stdout
         for word in words:
             self.assertIn(word, shown)
-        self.assertTrue(any(qid in path.name for path in self.gate.spooled()))
+        await_(lambda: any(qid in path.name for path in self.gate.spooled()), "it is not kept")
         self.assertEqual(self.gate.of("message.report"), [])
 
 

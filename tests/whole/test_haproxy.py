@@ -171,7 +171,8 @@ class HaproxyTests(WholeTestCase):
             self.assertNotIn("starttls", client.ehlo()[1].decode().lower())
             client.login(LOGIN, PASSWORD)
             client.sendmail(SENDER, [RECIPIENT], "Subject: y\r\n\r\nHello\r\n")
-        self.assertEqual(len(self.gate.of("message.queued", client=f"unknown[{DEVICE}]")), 2)
+        here = {"client": f"unknown[{DEVICE}]"}
+        await_(lambda: len(self.gate.of("message.queued", **here)) == 2, "not both are queued")
         event = self.queued(
             client=f"unknown[{OTHER}]", proto="ESMTPSA", client_cn="fax3.example.com"
         )

@@ -147,7 +147,7 @@ class KillTests(WholeTestCase):
         operator.release_all()  # on_uncertain = "hold" may hold some all the time
         maildrop = self.gate.folder / "maildrop"
         dropped = [path for path in maildrop.rglob("*") if path.is_file() and path.name != NOTICE]
-        return not (dropped or self.gate.spooled())
+        return not dropped and self.gate.is_drained()
 
     def count(self, arrivals: Arrivals) -> None:
         """What each was promised, against what Microsoft has."""

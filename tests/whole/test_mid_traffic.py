@@ -320,7 +320,7 @@ class MidTrafficTests(WholeTestCase):
 
         def is_empty() -> bool:
             self.gate.api.post("/queue/flush", {"mailbox": ""})
-            return self.gate.spooled() == []
+            return self.gate.is_drained()
 
         await_(is_empty, "what was mended does not drain")
 

@@ -63,4 +63,4 @@ class SendTestTests(WholeTestCase):
         self.assertEqual(self.gate.command("mailbox", "resume", RELAY).returncode, 0)
         self.gate.start()
         self.microsoft365.wait_for(1)
-        await_(lambda: not self.gate.spooled(), "it is not removed")
+        await_(self.gate.is_drained, "it is not removed")

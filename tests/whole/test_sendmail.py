@@ -115,7 +115,7 @@ class SendmailTests(WholeTestCase):
                 gateway.kill()
                 gateway.start()
         await_(lambda: set(self.arrived()) == wanted, "not all have arrived")
-        await_(lambda: gateway.spooled() == [], "the spool does not drain")
+        await_(gateway.is_drained, "the spool does not drain")
         twice = [name for name, count in Counter(self.arrived()).items() if count > 1]
         uncertain = gateway.of("message.uncertain") + gateway.of("delivery", status="uncertain")
         self.assertLessEqual(len(twice), len(uncertain))

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from m365gw.rehearsal.tenant import PUBLIC_APP_ID
 from tests.whole.stage import Gateway, Microsoft, WholeTestCase
-from tests.whole.test_console import PATIENCE, chromium
+from tests.whole.test_console import chromium
 
 NOTHING = """\
 state_dir = "state"
@@ -100,7 +100,7 @@ class SetUpTests(WholeTestCase):
         page.get_by_role("button", name="Get a code").first.click()
         code = page.locator("#code").inner_text()
         microsoft.ask("device", {"user_code": code, "user": ALICE})
-        expect(page.get_by_text(f"{ALICE} is signed in.")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text(f"{ALICE} is signed in.")).to_be_visible()
         page.go_back()
         page.go_forward()
         expect(page.get_by_text(f"{ALICE} is signed in.")).to_be_visible()
@@ -115,7 +115,7 @@ class SetUpTests(WholeTestCase):
 
     def _test_mail(self, page: Page) -> None:
         page.get_by_role("button", name="Send", exact=True).click()
-        expect(page.get_by_text("Microsoft took it")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Microsoft took it")).to_be_visible()
         page.get_by_role("link", name="Finish").first.click()
         expect(page.get_by_text("takes mail and sends it by")).to_be_visible()
 
@@ -126,7 +126,7 @@ class SetUpTests(WholeTestCase):
         page.get_by_role("link", name="Sign in at Microsoft").click()
         page.get_by_label("Sign in as").select_option(BOB)
         page.get_by_role("button", name="Sign in and accept").click()
-        expect(page.get_by_text(f"{BOB} is signed in.")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text(f"{BOB} is signed in.")).to_be_visible()
 
     def _send(self, gateway: Gateway, password: str) -> None:
         """The login that was shown once sends, over the port that was chosen."""

