@@ -24,6 +24,11 @@ class UnitTests(SynchronousTestCase):
         assert overall, said.stdout
         self.assertLessEqual(float(overall[1]), 2.0)
 
+    def test_openssl_may_call_back(self) -> None:
+        """Its callbacks are code made at run time (cffi): forbidden, no certificate is read."""
+        unit = (ETC / "m365gw.service").read_text()
+        self.assertNotRegex(unit, r"(?m)^MemoryDenyWriteExecute=(?!false)")
+
     def test_nothing_in_them_is_misspelt(self) -> None:
         """systemd knows each section and key; the program itself is not installed here."""
         for unit in ("m365gw.service", "m365gw.socket"):

@@ -39,8 +39,8 @@ def check(invocation: Invocation, effective: bool, as_json: bool) -> None:
         click.echo(f"The configuration is good: {counts}.")
         if not (settings.client or settings.network or settings.local):
             click.echo(
-                "But nobody may send yet: add a [[client]] (m365gw client add --print LOGIN), a"
-                " [[network]] or a [[local]]."
+                "It lets nobody send. Those may who were let in by a command or in the console"
+                " (m365gw client list, m365gw network list)."
             )
 
 

@@ -29,7 +29,7 @@ class Supervisor:
 
     def ready(self) -> None:
         """Mail is taken; from now on signs of life are sent."""
-        self._tell("READY=1", "STATUS=takes mail")
+        self._tell("READY=1", "STATUS=runs; m365gw status tells how it stands")
         if self._interval and self._next is None:
             self._sign_of_life()
 

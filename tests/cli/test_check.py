@@ -28,10 +28,10 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("1 [[listener]], 1 [[mailbox]], 1 [[client]], 0 [[network]]", said)
 
     def test_nobody_may_send(self) -> None:
-        """Closed by default is right, and worth a word to whoever wonders."""
+        """Closed by default is right, and worth a word: where else somebody may be let in."""
         status, said = self.run_check(GOOD[: GOOD.index("[[client]]")])
         self.assertEqual(status, 0)
-        self.assertIn("But nobody may send yet: add a [[client]]", said)
+        self.assertIn("It lets nobody send.", said)
 
     def test_bad(self) -> None:
         """A bad one ends with EX_CONFIG, each error with its line."""
