@@ -30,7 +30,9 @@ DAY: Final = 86400.0
 
 _diagnostics = Logger()
 
-Kind = Literal["tls-certificate", "certificate", "secret", "sign-in", "password"]
+Kind = Literal[
+    "tls-certificate", "certificate", "client-certificate", "secret", "sign-in", "password"
+]
 
 
 @frozen
@@ -59,6 +61,14 @@ _WORDS: Final = MappingProxyType(
             " the old one (Entra admin centre > App registrations > the app > Certificates &"
             " secrets > Certificates > Upload certificate), then let the gateway use it.",
             "entra-admin",
+        ),
+        "client-certificate": _Words(
+            "The certificate {name} shows to the connector of the tenant",
+            "Then the connector no longer knows this gateway, and mail of this mailbox waits.",
+            "Renew it with the same name and put it where the old one is: a file is read anew for"
+            " each session, one that was given to a command by m365gw mailbox change {name}"
+            " --certificate-file FILE. The connector stays as it is.",
+            "operator",
         ),
         "secret": _Words(
             "The client secret by which {name} signs in",

@@ -23,16 +23,17 @@ from m365gw.config.listener_checks import listener_faults
 from m365gw.config.mailbox_checks import mailbox_faults
 from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
 from m365gw.config.self_service_checks import self_service_faults
-from m365gw.config.settings import Settings
+from m365gw.config.settings import CustomCloud, Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
 from m365gw.config.web_checks import web_faults
-from m365gw.microsoft.clouds import PRESETS
+from m365gw.microsoft.clouds import PRESETS, Cloud
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")
 _USER = re.compile(r"\*|[^\x00-\x20\x7f:/*]{1,256}")
 _DATABASE = re.compile(r"postgres(?:ql)?://")
 MAY_BE_ZERO = (
     "tenant_external_recipients_per_day",
+    "connector_recipients_per_day",
     "minimal_free_space",
     "minimal_free_inodes",
     "connection_reserve",
@@ -121,11 +122,11 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
     yield from _duplicates("mailbox", "address", addresses)
     clouds = [*PRESETS, *settings.cloud]
     own = {name: completed(cloud) for name, cloud in settings.cloud.items()}
-    without_graph = frozenset(name for name, cloud in own.items() if not cloud.graph)
+    known: dict[str, Cloud | CustomCloud] = {**PRESETS, **own}
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number)
         yield from mailbox_faults(here, mailbox, clouds)
-        yield from exit_faults(here, mailbox, without_graph)
+        yield from exit_faults(here, mailbox, known.get(mailbox.cloud))
         if mailbox.sign_in and mailbox.sign_in not in [each.name for each in settings.sign_in]:
             yield (
                 (*here, "sign_in"),

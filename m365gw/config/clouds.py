@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
 
-from m365gw.config.mailboxes import CustomCloud
+from m365gw.config.mailboxes import CustomCloud, Mailbox
 from m365gw.config.settings import Settings
-from m365gw.microsoft.clouds import PRESETS, Cloud, custom
+from m365gw.microsoft.clouds import PRESETS, RELAY_PORT, Cloud, custom, mx_of, split_host_port
 
 
 def clouds_of(settings: Settings) -> dict[str, Cloud]:
     """Every cloud by its name. The settings have been checked."""
     own = {name: _cloud(name, completed(cloud)) for name, cloud in settings.cloud.items()}
     return {**PRESETS, **own}
+
+
+def cloud_of(mailbox: Mailbox, clouds: Mapping[str, Cloud]) -> Cloud:
+    """The cloud a mailbox names. For exit connector its SMTP host is the one of the tenant."""
+    cloud = clouds[mailbox.cloud]
+    if mailbox.exit != "connector":
+        return cloud
+    host, port = split_host_port(mailbox.mx or mx_of(cloud.mx, mailbox.tenant), RELAY_PORT)
+    return evolve(cloud, smtp_host=host, smtp_port=port)
 
 
 def completed(cloud: CustomCloud) -> CustomCloud:
@@ -27,7 +37,7 @@ def completed(cloud: CustomCloud) -> CustomCloud:
     values = {name: getattr(scopes, name) for name in names}
     if preset is not None:
         values["smtp"] = f"{preset.smtp_host}:{preset.smtp_port}"
-        values |= {"authority": preset.authority, "graph": preset.graph}
+        values |= {"authority": preset.authority, "graph": preset.graph, "mx": preset.mx}
     missing: dict[str, Any] = {
         name: value for name, value in values.items() if not getattr(cloud, name)
     }
@@ -47,4 +57,5 @@ def _cloud(name: str, cloud: CustomCloud) -> Cloud:
         ca_file=cloud.ca_file,
         rehearsal=cloud.rehearsal,
         proxy=cloud.proxy,
+        mx=cloud.mx,
     )

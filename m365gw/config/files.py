@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from m365gw.config.key_pairs import Unusable, read_pairs
+from m365gw.config.key_pairs import Unusable, kinds_for, read_pairs
 from m365gw.config.mailboxes import Mailbox
 from m365gw.config.self_service import SignIn
 from m365gw.config.settings import Settings, Tls
@@ -37,7 +37,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
 
 
 def _app_certificate(here: KeyPath, mailbox: Mailbox | SignIn) -> Iterator[Fault]:
-    """The faults of what an app signs in with."""
+    """The faults of what an app signs in with, or a connector knows us by."""
     file = mailbox.certificate_file
     unreadable = list(_unreadable(here, file))
     yield from unreadable
@@ -46,7 +46,7 @@ def _app_certificate(here: KeyPath, mailbox: Mailbox | SignIn) -> Iterator[Fault
     if is_open_to_all(file):
         yield here, f"{file} can be read by everybody: chmod o-rwx {file}", ""
     try:
-        read_pairs(Path(file).read_bytes(), mailbox.certificate_passphrase)
+        read_pairs(Path(file).read_bytes(), mailbox.certificate_passphrase, kinds_for(mailbox.exit))
     except Unusable as problem:
         yield here, f"{file} holds no certificate with its key", str(problem)
 

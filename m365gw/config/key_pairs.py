@@ -1,7 +1,8 @@
-"""Private keys with their certificates, as an app signs in with: read from PEM or PFX.
+"""Private keys with their certificates, as one signs in with: read from PEM or PFX.
 
 One text may hold several pairs, the preferred one first, so that a new certificate can stand beside
-the old one until Entra knows it. Microsoft takes RSA keys only.
+the old one until Entra knows it. Entra takes RSA keys only; a certificate shown in a TLS handshake
+may have an elliptic one.
 
 Failures: `Unusable`, whose words say what is missing and hold nothing of a key.
 """
@@ -14,6 +15,7 @@ from functools import lru_cache
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -23,8 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-SHORTEST_KEY = 2048  # bits
+SHORTEST_KEY = 2048  # bits of an RSA key
 MOST_KEPT = 1024  # texts whose pairs are remembered
+
+PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
+ENTRA = (RSAPrivateKey,)  # kinds of keys an app may sign with
+TLS = (RSAPrivateKey, EllipticCurvePrivateKey)  # and those of a TLS handshake
+Kinds = tuple[type[PrivateKey], ...]
 
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.+?-----END \1PRIVATE KEY-----", re.DOTALL)
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -49,8 +56,13 @@ class KeyPair:
         return f"{self.private_key.strip()}\n{self.chain.strip()}\n".encode()
 
 
+def kinds_for(exit: str) -> Kinds:
+    """The kinds of keys mail may leave with by this exit."""
+    return TLS if exit == "connector" else ENTRA
+
+
 @lru_cache(maxsize=MOST_KEPT)
-def read_pairs(octets: bytes, passphrase: str = "") -> tuple[KeyPair, ...]:
+def read_pairs(octets: bytes, passphrase: str = "", kinds: Kinds = ENTRA) -> tuple[KeyPair, ...]:
     """The pairs of a PEM text or of a PFX file; at least one. Raises `Unusable`.
 
     What was read is remembered: checking an RSA key takes 25 milliseconds of processor, in which no
@@ -58,15 +70,15 @@ def read_pairs(octets: bytes, passphrase: str = "") -> tuple[KeyPair, ...]:
     """
     secret = passphrase.encode() or None
     if b"-----BEGIN" not in octets:
-        return (_from_pfx(octets, secret),)
-    keys = [_key(match[0], secret) for match in _KEY.finditer(octets)]
+        return (_from_pfx(octets, secret, kinds),)
+    keys = [_key(match[0], secret, kinds) for match in _KEY.finditer(octets)]
     certificates = [_certificate(text) for text in _CERTIFICATE.findall(octets)]
     if not keys or not certificates:
         raise Unusable("It must hold a private key and its certificate, as PEM.")
     return tuple(_pair(key, keys, certificates) for key in keys)
 
 
-def _from_pfx(octets: bytes, passphrase: bytes | None) -> KeyPair:
+def _from_pfx(octets: bytes, passphrase: bytes | None, kinds: Kinds) -> KeyPair:
     try:
         bundle = load_pkcs12(octets, passphrase)
     except ValueError:  # also for a wrong passphrase; its text is of no use to people
@@ -77,13 +89,13 @@ def _from_pfx(octets: bytes, passphrase: bytes | None) -> KeyPair:
         raise Unusable("The PFX must hold a private key and its certificate.")
     own = bundle.cert.certificate
     chain = [own, *(each.certificate for each in bundle.additional_certs)]
-    return _made(_rsa(bundle.key), chain)
+    return _made(_fit(bundle.key, kinds), chain)
 
 
-def _key(pem: bytes, passphrase: bytes | None) -> RSAPrivateKey:
+def _key(pem: bytes, passphrase: bytes | None, kinds: Kinds) -> PrivateKey:
     is_sealed = b"ENCRYPTED" in pem
     try:
-        return _rsa(load_pem_private_key(pem, passphrase if is_sealed else None))
+        return _fit(load_pem_private_key(pem, passphrase if is_sealed else None), kinds)
     except Unusable:
         raise
     except Exception:  # cryptography has many; none of their texts belongs into a log
@@ -91,10 +103,13 @@ def _key(pem: bytes, passphrase: bytes | None) -> RSAPrivateKey:
         raise Unusable(f"The private key in it cannot be read{words}.") from None
 
 
-def _rsa(key: object) -> RSAPrivateKey:
-    if not isinstance(key, RSAPrivateKey) or key.key_size < SHORTEST_KEY:
-        raise Unusable(f"Microsoft takes RSA keys of {SHORTEST_KEY} bits or more; it is none.")
-    return key
+def _fit(key: object, kinds: Kinds) -> PrivateKey:
+    if isinstance(key, kinds) and not (
+        isinstance(key, RSAPrivateKey) and key.key_size < SHORTEST_KEY
+    ):
+        return key
+    others = "" if kinds == ENTRA else ", or elliptic ones"
+    raise Unusable(f"Microsoft takes RSA keys of {SHORTEST_KEY} bits or more{others}; it is none.")
 
 
 def _certificate(pem: bytes) -> x509.Certificate:
@@ -104,9 +119,7 @@ def _certificate(pem: bytes) -> x509.Certificate:
         raise Unusable("A certificate in it is damaged.") from None
 
 
-def _pair(
-    key: RSAPrivateKey, keys: list[RSAPrivateKey], certificates: list[x509.Certificate]
-) -> KeyPair:
+def _pair(key: PrivateKey, keys: list[PrivateKey], certificates: list[x509.Certificate]) -> KeyPair:
     """The key with its certificate, and those behind it up to the next one with a key."""
     owned = [each.public_key() for each in keys]
     chain: list[x509.Certificate] = []
@@ -122,7 +135,7 @@ def _pair(
     return _made(key, chain)
 
 
-def _made(key: RSAPrivateKey, chain: list[x509.Certificate]) -> KeyPair:
+def _made(key: PrivateKey, chain: list[x509.Certificate]) -> KeyPair:
     if chain[0].public_key() != key.public_key():
         raise Unusable("The certificate in it does not belong to the private key.")
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

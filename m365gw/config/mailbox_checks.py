@@ -55,7 +55,7 @@ def mailbox_faults(here: KeyPath, mailbox: Mailbox, clouds: Sequence[str]) -> It
             f"Known: {', '.join(clouds)}; or define [cloud.{mailbox.cloud}].",
         )
     yield from _tenant((*here, "tenant"), mailbox)
-    if not mailbox.client_id and mailbox.flow != "managed-identity":
+    if not mailbox.client_id and mailbox.has_token and mailbox.flow != "managed-identity":
         yield (*here, "client_id"), "is missing", "Add it; there is no default."
     yield from _credential(here, mailbox)
 

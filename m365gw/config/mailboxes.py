@@ -8,10 +8,13 @@ from attrs import frozen
 
 from m365gw.config.fields import Day, FileName, required, secret, setting
 
-Flow = Literal["certificate", "secret", "device", "web", "federated", "managed-identity"]
-Exit = Literal["smtp", "graph"]
+Flow = Literal["certificate", "secret", "device", "web", "federated", "managed-identity", "address"]
+TokenExit = Literal["smtp", "graph"]
+Exit = Literal["smtp", "graph", "connector"]
 Fallback = Literal["", "smtp", "graph"]
 
+# How a connector knows who sends: by the certificate of the connection, or by its address.
+CONNECTOR_FLOWS = ("certificate", "address")
 APP_FLOWS = ("certificate", "secret", "federated", "managed-identity")
 USER_FLOWS = ("device", "web")
 
@@ -20,7 +23,8 @@ USER_FLOWS = ("device", "web")
 class Mailbox:
     address: str = required("The Microsoft 365 mailbox mail leaves by.")
     flow: Flow = required(
-        "How it signs in: certificate, secret, device, web, federated or managed-identity."
+        "How it signs in: certificate, secret, device, web, federated or managed-identity. Exit "
+        "connector: certificate, or address (the connector knows the address we come from)."
     )
     tenant: str = required(
         'Tenant id or a verified domain of the tenant; "consumers" for Outlook.com.'
@@ -67,7 +71,16 @@ class Mailbox:
     cloud: str = setting(
         "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
     )
-    exit: Exit = setting("smtp", "How mail leaves: smtp, or graph where SMTP AUTH is forbidden.")
+    exit: Exit = setting(
+        "smtp",
+        "How mail leaves: smtp; graph, where SMTP AUTH is forbidden; connector, by an inbound "
+        "connector of the tenant, without mailbox and token.",
+    )
+    mx: str = setting(
+        "",
+        "Exit connector: the host that takes mail for the tenant, as the MX record of its domain "
+        'says, "contoso-com.mail.protection.outlook.com". Empty: made from the tenant.',
+    )
     sign_in: str = setting(
         "",
         "The [[sign_in]] by which a person made this mailbox at /me. Tenant, client_id, "
@@ -87,6 +100,11 @@ class Mailbox:
     def signs_in(self) -> str:
         """The account a person signs in as for it."""
         return self.sign_in_as or self.address
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it signs in with a token of Entra, as all do but those of a connector."""
+        return self.exit != "connector"
 
 
 @frozen(kw_only=True)
@@ -114,6 +132,11 @@ class CustomCloud:
     )
     graph_user_scope: str = setting(
         "", "Scope for Graph asked for by flows with a user. Empty: as the scopes above."
+    )
+    mx: str = setting(
+        "",
+        "Host that takes mail for a tenant, for exit connector; TENANT is replaced: "
+        '"TENANT.mail.protection.outlook.com".',
     )
     ca_file: FileName = setting(
         "", "PEM file: trust only this authority, for SMTP, Graph and sign-in."

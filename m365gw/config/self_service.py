@@ -13,7 +13,7 @@ import attrs
 from attrs import frozen
 
 from m365gw.config.fields import Day, FileName, Seconds, required, secret, setting
-from m365gw.config.mailboxes import Exit, Mailbox
+from m365gw.config.mailboxes import Mailbox, TokenExit
 
 
 @frozen(kw_only=True)
@@ -43,7 +43,7 @@ class SignIn:
     cloud: str = setting(
         "worldwide", "worldwide, gcc-high, dod, china, or a name defined as [cloud.NAME]."
     )
-    exit: Exit = setting("smtp", "How their mail leaves: smtp, or graph.")
+    exit: TokenExit = setting("smtp", "How their mail leaves: smtp, or graph.")
 
 
 @frozen(kw_only=True)

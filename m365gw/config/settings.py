@@ -176,6 +176,17 @@ class Governor:
     internal_domains: tuple[str, ...] = setting(
         (), "Domains of your tenants, whose recipients are not external."
     )
+    connector_connections: int = setting(
+        4, "Connections a mailbox of exit connector may have at a time."
+    )
+    connector_messages_per_minute: float = setting(
+        120.0,
+        "Messages a minute a mailbox of exit connector may send. Microsoft names no limit of a "
+        "connector.",
+    )
+    connector_recipients_per_day: int = setting(
+        0, "Recipients a mailbox of exit connector may send to in 24 hours; 0: not counted."
+    )
     graph_request_limit: Octets = setting(
         4194304, "Largest request Graph takes. A message is a third larger in it: 4M carries 3M."
     )

@@ -52,6 +52,11 @@ class Case:
         return str(self.mailbox.exit) == "graph"
 
     @property
+    def is_connector(self) -> bool:
+        """Whether it leaves by an inbound connector: there is no sign-in, and no mailbox."""
+        return not self.mailbox.has_token
+
+    @property
     def names(self) -> dict[str, str]:
         """What stands for the placeholders of the tables."""
         mailbox = self.mailbox

@@ -6,11 +6,13 @@ raises nothing: what goes wrong is a finding.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from m365gw.config.clouds import clouds_of
+from attrs import evolve
+
+from m365gw.config.clouds import cloud_of, clouds_of
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.doctor.case import Case
 from m365gw.doctor.checks import (
@@ -66,27 +68,44 @@ GATEWAY: Final[tuple[Check[Gateway], ...]] = (
 )
 
 
-def _of_mailbox(memory: Memory, *, is_graph: bool = False) -> tuple[Check[Case], ...]:
-    """In the order in which one leads to the next.
+BY_GRAPH: Final = "not needed: mail of this mailbox leaves by Graph"
+BY_CONNECTOR: Final = "not needed: a connector takes no token"
+NOT_NEEDED: Final[Mapping[str, Mapping[str, str]]] = {
+    "graph": dict.fromkeys(("D04", "D05", "D06", "D09", "D10"), BY_GRAPH),
+    "connector": {
+        **dict.fromkeys(("D02", "D07", "D08"), BY_CONNECTOR),
+        "D11": "not possible: there is no mailbox to send to; m365gw send-test does it",
+    },
+}
 
-    Mail by Graph has no submission host, and what needs none of it needs not wait for it.
-    """
-    smtp = _not_by_smtp if is_graph else _as_it_is
+
+def _of_mailbox(memory: Memory, exit: str = "smtp") -> tuple[Check[Case], ...]:
+    """In the order in which one leads to the next; those an exit has no need of are skipped."""
+    unneeded = NOT_NEEDED.get(exit, {})
+    return tuple(
+        evolve(check, run=_skipping(unneeded[check.id]), needs=())
+        if check.id in unneeded
+        else evolve(check, needs=tuple(each for each in check.needs if each not in unneeded))
+        for check in _checks(memory, exit)
+    )
+
+
+def _checks(memory: Memory, exit: str) -> tuple[Check[Case], ...]:
     return (
         Check("D03", "names of submission and login host", names.look),
         Check("D02", "login host, and the clock of this machine", clock.look, ("D03",)),
-        Check("D04", "connection and greeting", smtp(reach.look), ("D03",)),
-        Check("D05", "STARTTLS and XOAUTH2 offered", smtp(offer.look), ("D04",)),
-        Check("D06", "certificate of the submission host", smtp(certificate.look), ("D05",)),
+        Check("D04", "connection and greeting", reach.look, ("D03",)),
+        Check("D05", "STARTTLS and XOAUTH2 offered", offer.look, ("D04",)),
+        Check("D06", "certificate of the submission host", certificate.look, ("D05",)),
         Check("D07", "token of Entra", token.look, ("D01", "D02", "D03")),
         Check("D08", "claims of the token", claims.look, ("D07",)),
-        Check("D09", "sign-in at Exchange Online", smtp(sign_in.look), ("D06", "D08")),
-        Check("D10", "senders at MAIL FROM", smtp(senders.look), ("D09",)),
+        Check("D09", "sign-in at Exchange Online", sign_in.look, ("D06", "D08")),
+        Check("D10", "senders at MAIL FROM", senders.look, ("D09",)),
         Check(
             "D11",
             "a real message from each sender",
             sending.look,
-            ("D08",) if is_graph else ("D10",),
+            ("D08",) if exit == "graph" else ("D10",),
         ),
         Check("D12", "what must not be possible", rules.look),
         Check("D13", "end of the credential", credentials.look),
@@ -95,15 +114,11 @@ def _of_mailbox(memory: Memory, *, is_graph: bool = False) -> tuple[Check[Case],
     )
 
 
-def _as_it_is(look: Look) -> Look:
-    return look
-
-
-def _not_by_smtp(_look: Look) -> Look:
-    """What there is no need to try for mail that leaves by Graph."""
+def _skipping(why: str) -> Look:
+    """What there is no need to try."""
 
     async def looked(case: Case) -> Seen:
-        return skipped("not needed: mail of this mailbox leaves by Graph")
+        return skipped(why)
 
     return looked
 
@@ -130,9 +145,9 @@ class Doctor:
         clouds = clouds_of(settings)
 
         async def examined(mailbox: Mailbox) -> dict[str, Finding]:
-            case = Case(settings, mailbox, clouds[mailbox.cloud], tools, send)
+            case = Case(settings, mailbox, cloud_of(mailbox, clouds), tools, send)
             try:
-                checks = _of_mailbox(memory, is_graph=case.is_graph)
+                checks = _of_mailbox(memory, mailbox.exit)
                 return await carry_out(
                     checks,
                     case,

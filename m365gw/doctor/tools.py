@@ -18,6 +18,7 @@ from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.exit.connection import Connection
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_session import GraphSession
+from m365gw.relay.exit.proof import Proof
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens.credential_ends import CredentialEnd
 from m365gw.relay.tokens.https import Session
@@ -36,9 +37,9 @@ class TokenSource(Protocol):
 
 
 class Sessions(Protocol):
-    """Who opens signed-in sessions: `relay.exit.dialer.Dialer`."""
+    """Who opens sessions that have shown who we are: `relay.exit.dialer.Dialer`."""
 
-    async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
+    async def open(self, cloud: Cloud, proof: Proof) -> Connection:
         """A session. Raises `AttemptFailed`."""
         ...
 

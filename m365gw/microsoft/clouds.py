@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 SUBMISSION_PORT: Final = 587
+RELAY_PORT: Final = 25
+INITIAL_DOMAINS: Final = (".onmicrosoft.com", ".onmicrosoft.us")
 
 
 @frozen
@@ -36,6 +38,7 @@ class Cloud:
     ca_file: str = ""
     rehearsal: bool = False
     proxy: str = ""  # on the way to sign-in; "" means none
+    mx: str = ""  # takes mail for a tenant (inbound connectors); holds the word TENANT
 
     def host_of(self, exit: str) -> str:
         """The host mail is handed to by this exit, "smtp.office365.com:587"."""
@@ -70,6 +73,7 @@ PRESETS: Final = MappingProxyType(
                 graph="https://graph.microsoft.com/v1.0",
                 graph_scope="https://graph.microsoft.com/.default",
                 graph_user_scope="https://graph.microsoft.com/Mail.Send",
+                mx="TENANT.mail.protection.outlook.com",
             ),
             Cloud(
                 name="gcc-high",
@@ -81,6 +85,7 @@ PRESETS: Final = MappingProxyType(
                 graph="https://graph.microsoft.us/v1.0",
                 graph_scope="https://graph.microsoft.us/.default",
                 graph_user_scope="https://graph.microsoft.us/Mail.Send",
+                mx="TENANT.mail.protection.office365.us",
             ),
             Cloud(
                 name="dod",
@@ -92,6 +97,7 @@ PRESETS: Final = MappingProxyType(
                 graph="https://dod-graph.microsoft.us/v1.0",
                 graph_scope="https://dod-graph.microsoft.us/.default",
                 graph_user_scope="https://dod-graph.microsoft.us/Mail.Send",
+                mx="TENANT.mail.protection.office365.us",
             ),
             Cloud(
                 name="china",
@@ -103,6 +109,7 @@ PRESETS: Final = MappingProxyType(
                 graph="https://microsoftgraph.chinacloudapi.cn/v1.0",
                 graph_scope="https://microsoftgraph.chinacloudapi.cn/.default",
                 graph_user_scope="https://microsoftgraph.chinacloudapi.cn/Mail.Send",
+                mx="TENANT.mail.protection.partner.outlook.cn",
             ),
         )
     }
@@ -122,6 +129,7 @@ def custom(
     ca_file: str = "",
     rehearsal: bool = False,
     proxy: str = "",
+    mx: str = "",
 ) -> Cloud:
     """A cloud from the values of a `[cloud.NAME]` table; ValueError says in words what is wrong.
 
@@ -146,14 +154,28 @@ def custom(
         ca_file,
         rehearsal,
         proxy,
+        mx,
     )
 
 
-def split_host_port(text: str) -> tuple[str, int]:
-    """Host and port of "host", "host:port" or "[IPv6]:port"; the port defaults to 587."""
+def mx_of(pattern: str, tenant: str) -> str:
+    """The host that takes mail for a tenant, by one of its domains; "" where nobody can say.
+
+    An id tells nothing, and for a domain with hyphens Microsoft makes up a name.
+    """
+    name = tenant.lower()
+    for domain in INITIAL_DOMAINS:
+        name = name.removesuffix(domain)
+    if "-" in name or (name == tenant.lower() and "." not in name):
+        return ""
+    return pattern.replace("TENANT", name.replace(".", "-"))
+
+
+def split_host_port(text: str, default: int = SUBMISSION_PORT) -> tuple[str, int]:
+    """Host and port of "host", "host:port" or "[IPv6]:port"; without a port the default."""
     host, separator, port = text.rpartition(":")
     if not separator or text.endswith("]"):
-        host, port = text, str(SUBMISSION_PORT)
+        host, port = text, str(default)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:

@@ -62,7 +62,18 @@ ALIAS: Final = Steps(
     HOUR,
 )
 
+CONNECTOR: Final = Steps(
+    "Exchange admin centre > Mail flow > Connectors > the one from your organization's email server"
+    " > How to identify your partner organization or email server",
+    "Get-InboundConnector | Format-List Name, Enabled, ConnectorType, TlsSenderCertificateName,"
+    " SenderIPAddresses, RestrictDomains*",
+    HOUR,
+)
+
 STEPS: Final[Mapping[str, Steps]] = {
+    "connector-unknown": CONNECTOR,
+    "connector-restricted": CONNECTOR,
+    "direct-send-refused": CONNECTOR,
     "smtp-auth-disabled-tenant": SMTP_AUTH,
     "smtp-auth-disabled-mailbox": SMTP_AUTH,
     "session-not-signed-in": SMTP_AUTH,

@@ -25,6 +25,7 @@ from typing import Final
 from m365gw.microsoft import (
     rows_account,
     rows_connecting,
+    rows_connector,
     rows_limits,
     rows_message,
     rows_signing_in,
@@ -42,6 +43,7 @@ ROWS: Final[tuple[Row, ...]] = tuple(
     sorted(
         (
             *rows_connecting.ROWS,
+            *rows_connector.ROWS,
             *rows_signing_in.ROWS,
             *rows_limits.ROWS,  # a used-up quota is told from a full mailbox by the longer name
             *rows_account.ROWS,

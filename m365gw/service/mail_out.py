@@ -25,6 +25,7 @@ from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.exit.exits import Exits
 from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.exit.pool import Pool
+from m365gw.relay.exit.proof import Proofs
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.overview import Overview, overview
 from m365gw.relay.queue.clock_watch import ClockWatch
@@ -81,7 +82,8 @@ class MailOut:
             tokens=tokens, clock=reactor, failed=self._cannot_sign_in, refreshed=self._signs_in
         )
         self._dialer = Dialer(reactor, settings.hostname, settings.governor, log)
-        self._pool = Pool(tokens, self._dialer, clouds, settings.governor)
+        proofs = Proofs(tokens, self._sign_in)
+        self._pool = Pool(proofs, self._dialer, clouds, settings.governor)
         self._graph = GraphExit(reactor, tokens, clouds, log)
         self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
         sharing = accounts_of(settings)
@@ -132,7 +134,7 @@ class MailOut:
             disk=self.disk,
             log=log,
             incidents=incidents,
-            has_new_sign_in=lambda address: tokens.has_new_sign_in(accounts[address]),
+            has_new_sign_in=lambda address: proofs.has_new(accounts[address]),
         )
         self._clock_watch = ClockWatch(reactor, log, self.dispatch.clock_was_set)
         self.operations = Operations(

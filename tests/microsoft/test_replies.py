@@ -449,6 +449,10 @@ NEVER_BOUNCE = (
     "550 5.7.1 Unable to relay",
     "550 5.7.705 x",
     "550 5.7.708 x",
+    "550 5.7.64 x",
+    "550 5.7.51 x",
+    "550 5.7.68 x",
+    "550 5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus",
 )
 
 

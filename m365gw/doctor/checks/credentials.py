@@ -11,7 +11,7 @@ from typing import Final
 
 from m365gw.doctor.case import Case
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
-from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.diagnosis import Diagnosis, Who
 from m365gw.microsoft.remedies import remedy
 from m365gw.microsoft.remedies_entra import CERTIFICATE, SECRET
 from m365gw.microsoft.remedies_rows import AT_ONCE, Steps
@@ -21,9 +21,16 @@ WARN_DAYS: Final = 30
 _DAY: Final = 86400.0
 _RENEWAL: Final = {
     "certificate": CERTIFICATE,
+    "client-certificate": Steps(
+        "At your certificate authority: one with the same name; then put it where the old one is",
+        "",
+        AT_ONCE,
+    ),
     "secret": SECRET,
     "sign-in": Steps("On this machine: m365gw mailbox signin <mailbox>", "", AT_ONCE),
 }
+
+_WHO: Final[dict[str, Who]] = {"sign-in": "mailbox-user", "client-certificate": "operator"}
 
 
 async def look(case: Case) -> Seen:
@@ -47,7 +54,7 @@ async def look(case: Case) -> Seen:
         f"The {first.kind} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
         f"{_words(first)}.",
         "Make a new one before that; the old one may stay beside it.",
-        "mailbox-user" if first.kind == "sign-in" else "entra-admin",
+        _WHO.get(first.kind, "entra-admin"),
     )
     fix = remedy(diagnosis.why, diagnosis.who, _RENEWAL[first.kind], case.names)
     return (doubtful if left >= 0 else bad)(tried, words, diagnosis, fix)

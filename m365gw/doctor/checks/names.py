@@ -22,7 +22,8 @@ from m365gw.microsoft.remedies import Remedy
 async def look(case: Case) -> Seen:
     """D03. Leaves the addresses of the submission host in the case."""
     mail_host, _ = case.host_and_port
-    hosts = dict.fromkeys([mail_host, login_host(case.cloud)])
+    logins = [] if case.is_connector else [login_host(case.cloud)]
+    hosts = dict.fromkeys([mail_host, *logins])
     answers: list[str] = []
     doubts: list[Seen] = []
     for host in hosts:

@@ -14,7 +14,7 @@ from m365gw.microsoft.replies import Phase, react
 _closed: Final = Diagnosis(
     "port-closed",
     "No address of the submission host takes a connection.",
-    "A firewall of yours or of your provider blocks it. Port 25 is not enough.",
+    "A firewall of yours or of your provider blocks the port; 25 is blocked by many providers.",
     "Open the port outbound from this machine.",
     "operator",
 )

@@ -1,7 +1,8 @@
 """D10: does Exchange take MAIL FROM of each sender the rules let through this mailbox.
 
 RCPT goes to the mailbox itself and RSET ends it: nothing is sent. It proves nothing about Send As,
-which Exchange looks at after the message only (D11).
+which Exchange looks at after the message only (D11). A connector is asked for a recipient elsewhere
+(RFC 2606 3): mail for the tenant itself is taken from anybody.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from m365gw.microsoft.remedies_exchange import ALIAS, SEND_AS_FOR_APP
 from m365gw.microsoft.replies import react, strip_tag
 
 MOST_SENDERS: Final = 20
+ELSEWHERE: Final = "nobody@example.com"
 
 
 async def look(case: Case) -> Seen:
@@ -24,13 +26,17 @@ async def look(case: Case) -> Seen:
     assert case.session is not None
     chosen, left_out = chosen_senders(case)
     tried = f"MAIL FROM, RCPT TO and RSET for {', '.join(chosen)}"
+    recipient = ELSEWHERE if case.is_connector else case.mailbox.address
     for sender in chosen:
-        phase, reply = await case.session.try_envelope(sender, case.mailbox.address)
+        phase, reply = await case.session.try_envelope(sender, recipient)
         if not reply.is_positive:
             diagnosis = case.named(react(phase, reply).diagnosis, sender)
             came_back = f"<{sender}>: {strip_tag(str(reply))}"
             return bad(tried, came_back, diagnosis, *send_as(case, diagnosis, sender))
-    words = f"taken for {len(chosen)} of them (says nothing of Send As: --send does)"
+    known = (
+        "the connector knows them" if case.is_connector else "says nothing of Send As: --send does"
+    )
+    words = f"taken for {len(chosen)} of them ({known})"
     return good(tried, f"{words}; {left_out}" if left_out else words)
 
 

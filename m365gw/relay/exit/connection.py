@@ -1,8 +1,9 @@
-"""A session with a submission host: greeting, EHLO, STARTTLS, EHLO, AUTH, then one transaction
+"""A session with a host of Microsoft: greeting, EHLO, STARTTLS, EHLO, AUTH, then one transaction
 after the other, then QUIT.
 
-TLS is always required. XOAUTH2 is always done in two steps, because no token of Exchange fits
-into a command line (RFC 4954 4). What the server said before TLS is forgotten.
+TLS is always required. Who is known by a certificate has shown it by then and needs no AUTH.
+XOAUTH2 is always done in two steps, because no token of Exchange fits into a command line
+(RFC 4954 4). What the server said before TLS is forgotten.
 
 Failures: `AttemptFailed` until the session is ready; none of it is about a message. Afterwards each
 transaction gives verdicts. A token is an argument here and never an attribute.
@@ -22,6 +23,7 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.esmtp import Extensions, mail_command, rcpt_command
+from m365gw.relay.exit.proof import Bearer, Proof
 from m365gw.relay.exit.transaction import Answer, Dialogue, Transaction
 from m365gw.relay.exit.wire import Lost, Wire
 from m365gw.smtp.envelope import Recipient
@@ -83,17 +85,20 @@ class Connection:
         self._is_retired = False
         self._needs_reset = False
 
-    async def open(self, options: IOpenSSLClientConnectionCreator, user: str, token: str) -> None:
-        """From the greeting to a session that is signed in. Raises `AttemptFailed`.
+    async def open(self, options: IOpenSSLClientConnectionCreator, proof: Proof) -> None:
+        """From the greeting to a session that has shown its proof. Raises `AttemptFailed`.
 
-        `options` verify the server's certificate. After a failure the connection is closed.
+        `options` verify the server's certificate, and show ours. After a failure the connection
+        is closed.
         """
         try:
             await self._greeting()
             await self._ehlo(State.EHLO)
             await self._start_tls(options)
             await self._ehlo(State.SECURE_EHLO)
-            await self._sign_in(user, token)
+            if isinstance(proof, Bearer):
+                await self._sign_in(proof)
+            self._rest()
         except Lost as lost:
             phase = PHASES[self.state]
             self.abort()
@@ -124,15 +129,15 @@ class Connection:
         self._expect(await self._ask(b"STARTTLS\r\n"), 220)
         await self._wire.secure(options, HANDSHAKE_TIMEOUT)
 
-    async def _sign_in(self, user: str, token: str) -> None:
+    async def _sign_in(self, bearer: Bearer) -> None:
         self.state = State.AUTH
         if not self.extensions.has_mechanism("XOAUTH2"):
             raise AttemptFailed(Phase.AUTH, Reply(0, "", "AUTH XOAUTH2 is not offered"))
         try:
-            response = xoauth2(user, token)
+            response = xoauth2(bearer.mailbox, bearer.token)
         except Refused as refused:
             raise AttemptFailed(Phase.AUTH, refused.reply) from None
-        self._wire.hide(token, response.decode("ascii"))
+        self._wire.hide(bearer.token, response.decode("ascii"))
         reply = await self._ask(b"AUTH XOAUTH2\r\n")
         if reply.code == 334:
             reply = await self._ask(response + b"\r\n", shown="[XOAUTH2 response]")
@@ -141,7 +146,6 @@ class Connection:
             reply = await self._ask(b"\r\n")
         self._wire.hide()
         self._expect(reply, 235)
-        self._rest()
 
     async def _ask(self, command: bytes, shown: str = "") -> Reply:
         self._wire.write(command, shown)

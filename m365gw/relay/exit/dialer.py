@@ -1,8 +1,8 @@
-"""Dials: opens connections: name to address, TCP, and how the certificate of a cloud is verified.
+"""Dials: name to address, TCP, and how the certificate of a cloud is verified.
 
 The certificate must name the host of the cloud and come from the system's authorities, or, when
 the cloud has a `ca_file`, from that one alone. TLS 1.2 is the least. There is no way to switch
-verification off.
+verification off. A certificate of our own is shown when that is the proof.
 
 Failures: `AttemptFailed`, with the cause in words.
 """
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
+from OpenSSL.crypto import FILETYPE_PEM, load_privatekey
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -24,11 +25,13 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 
+from m365gw.config.key_pairs import KeyPair
 from m365gw.config.settings import Governor as Limits
 from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
+from m365gw.relay.exit.proof import Proof, Shown
 from m365gw.relay.exit.wire import Wire, cause
 from m365gw.relay.exit.wire_trace import WireTrace
 from m365gw.smtp.replies import Reply
@@ -45,7 +48,7 @@ class Dialer:
         self._limits = limits
         self._log = log
         # Reading the authorities takes milliseconds; the options can serve any number of sessions.
-        self._options: dict[Cloud, IOpenSSLClientConnectionCreator] = {}
+        self._options: dict[tuple[Cloud, KeyPair | None], IOpenSSLClientConnectionCreator] = {}
 
     def configure(self, hostname: str, limits: Limits) -> None:
         """From now on connections are opened so; the authorities are read anew."""
@@ -53,10 +56,10 @@ class Dialer:
         self._limits = limits
         self._options.clear()
 
-    async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
-        """A session signed in as `user`, ready for its first transaction."""
-        options = self._tls_options(cloud)
-        trace = WireTrace(self._log, "smtp", f"{cloud.smtp_host}:{cloud.smtp_port}", user)
+    async def open(self, cloud: Cloud, proof: Proof) -> Connection:
+        """A session that has shown its proof, ready for its first transaction."""
+        options = self._tls_options(cloud, proof.pair if isinstance(proof, Shown) else None)
+        trace = WireTrace(self._log, "smtp", f"{cloud.smtp_host}:{cloud.smtp_port}", proof.mailbox)
         factory = Factory.forProtocol(partial(Wire, self._reactor, trace))
         factory.noisy = False
         endpoint = HostnameEndpoint(
@@ -69,18 +72,18 @@ class Dialer:
         except Exception as problem:
             raise AttemptFailed(Phase.CONNECT, Reply(0, "", cause(problem))) from None
         connection = Connection(wire, cloud.smtp_host, self._hostname, self._limits)
-        await connection.open(options, user, token)
+        await connection.open(options, proof)
         return connection
 
-    def _tls_options(self, cloud: Cloud) -> IOpenSSLClientConnectionCreator:
-        options = self._options.get(cloud)
+    def _tls_options(self, cloud: Cloud, pair: KeyPair | None) -> IOpenSSLClientConnectionCreator:
+        options = self._options.get((cloud, pair))
         if options is None:
             try:
-                options = tls_options(cloud.smtp_host, cloud.ca_file)
+                options = tls_options(cloud.smtp_host, cloud.ca_file, pair)
             except Exception as problem:
                 words = f"the certificate authorities cannot be read: {cause(problem)}"
                 raise AttemptFailed(Phase.TLS, Reply(0, "", words)) from None
-            self._options[cloud] = options
+            self._options[cloud, pair] = options
         return options
 
 
@@ -96,16 +99,28 @@ def cancellable(connecting: Deferred[Any]) -> Deferred[Any]:
     return answer
 
 
-def tls_options(host: str, ca_file: str) -> IOpenSSLClientConnectionCreator:
-    """Options for a client of this host. Raises OSError, ValueError or OpenSSL's errors."""
+def tls_options(
+    host: str, ca_file: str, pair: KeyPair | None = None
+) -> IOpenSSLClientConnectionCreator:
+    """Options for a client of this host, which shows `pair` when it is asked for a certificate.
+
+    Raises OSError, ValueError or OpenSSL's errors.
+    """
     trust = None  # the system's
     if ca_file:
-        end = b"-----END CERTIFICATE-----"
-        pieces = Path(ca_file).read_bytes().split(end)[:-1]
-        authorities = [Certificate.loadPEM(piece + end) for piece in pieces]
+        authorities = _certificates(Path(ca_file).read_bytes())
         if not authorities:
             raise ValueError(f"{ca_file} holds no certificate")
         trust = trustRootFromCertificates(authorities)  # type: ignore[no-untyped-call]  # Twisted's
-    return optionsForClientTLS(
-        host, trust, extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2}
-    )
+    more: dict[str, Any] = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+    if pair is not None:
+        own, *others = (each.original for each in _certificates(pair.chain.encode()))
+        key = load_privatekey(FILETYPE_PEM, pair.private_key.encode())
+        # The whole chain goes out: Microsoft completes none.
+        more |= {"privateKey": key, "certificate": own, "extraCertChain": others}
+    return optionsForClientTLS(host, trust, extraCertificateOptions=more)
+
+
+def _certificates(pem: bytes) -> list[Certificate]:
+    end = b"-----END CERTIFICATE-----"
+    return [Certificate.loadPEM(piece + end) for piece in pem.split(end)[:-1]]

@@ -1,7 +1,8 @@
-"""Which exit a message takes: SMTP or Graph, as its mailbox is set up, and the other one as the
-stated fallback.
+"""Which exit a message takes, as its mailbox is set up: SMTP or Graph, with the other one as the
+stated fallback, or a connector of the tenant.
 
 exit     fallback  what happens
+connector          SMTP to the host of the tenant, which knows us by certificate or address
 smtp               SMTP
 graph              Graph; what it cannot carry gets the outcome of its obstacle
 smtp     graph     SMTP; Graph as long as SMTP AUTH is forbidden for the mailbox
@@ -104,7 +105,7 @@ class Exits:
         self, mailbox: Mailbox, transaction: Transaction, *, fresh_token: bool = False
     ) -> AnySession:
         """A session for this transaction; give it back with `checkin` or `discard`."""
-        if mailbox.exit == "smtp" and not mailbox.fallback:
+        if mailbox.exit != "graph" and not mailbox.fallback:
             return await self._pool.checkout(mailbox, fresh_token=fresh_token)
         if mailbox.exit == "smtp":
             return await self._smtp_first(mailbox, transaction, fresh_token)

@@ -2,9 +2,10 @@
 
 A TLS handshake with sign-in costs as much as twenty messages, so a connection that carried one is
 kept while the limits of `[governor]` allow. A connection never changes its mailbox. There are never
-more of one mailbox than `connections`, idle ones included; who wants one more waits.
+more of one mailbox than it may have, idle ones included; who wants one more waits.
 
-Failures: `AttemptFailed` (no session) and `TokenUnavailable` (no token) from `checkout`.
+Failures: `AttemptFailed` (no session) and `TokenUnavailable` (nothing to sign in with) from
+`checkout`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from collections.abc import Iterable, Mapping
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
+from m365gw.config.clouds import cloud_of
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
 from m365gw.relay.exit.dialer import Dialer
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.exit.proof import Proofs
+from m365gw.relay.limits.allowance import Allowance
 from m365gw.smtp.replies import Reply
 
 
@@ -39,9 +42,9 @@ class Pool:
     """Gives out connections and takes them back. `clouds` maps the names mailboxes use."""
 
     def __init__(
-        self, tokens: Tokens, dialer: Dialer, clouds: Mapping[str, Cloud], limits: Limits
+        self, proofs: Proofs, dialer: Dialer, clouds: Mapping[str, Cloud], limits: Limits
     ) -> None:
-        self._tokens = tokens
+        self._proofs = proofs
         self._dialer = dialer
         self._clouds = clouds
         self._limits = limits
@@ -82,7 +85,7 @@ class Pool:
                 if connection.is_reusable:
                     return connection
                 Deferred.fromCoroutine(connection.quit())
-            elif line.open < self._limits.connections:
+            elif line.open < Allowance.of(self._limits, mailbox.exit).connections:
                 return await self._open(mailbox, line, fresh_token)
             else:
                 await self._turn(line)
@@ -112,9 +115,8 @@ class Pool:
         line.open += 1
         changes = line.changes
         try:
-            token = await self._tokens.token(mailbox, force=fresh_token)
-            cloud = self._clouds[mailbox.cloud]
-            connection = await self._dialer.open(cloud, mailbox.address, token)
+            proof = await self._proofs.proof(mailbox, fresh=fresh_token)
+            connection = await self._dialer.open(cloud_of(mailbox, self._clouds), proof)
         except BaseException:
             _left(line)
             raise

@@ -89,7 +89,7 @@ class Rolling:
         size = len(self.counts)
         return [round(self.counts[(int(self.last) + 1 + age) % size]) for age in range(size)]
 
-    def wait(self, limit: int, now: float) -> float:
+    def wait(self, limit: float, now: float) -> float:
         """Seconds until less than `limit` is counted, if nothing more comes; 0: already so."""
         surplus = self.used(now) - limit
         if surplus < 0:

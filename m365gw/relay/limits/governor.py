@@ -22,7 +22,8 @@ from math import inf
 from attrs import frozen
 
 from m365gw.config.settings import Governor as Limits
-from m365gw.relay.limits.budget import MINUTE, PUNCTUAL, Budget, Pace
+from m365gw.relay.limits.allowance import Allowance
+from m365gw.relay.limits.budget import MINUTE, PUNCTUAL, Budget
 from m365gw.relay.stops.stops import Account
 from m365gw.spool.health import SpoolError
 from m365gw.spool.ledger import Ledger
@@ -94,21 +95,23 @@ class Governor:
     def configure(self, limits: Limits, accounts: Iterable[Account]) -> None:
         """From now on these are the limits and the mailboxes. What was used up stays used up."""
         self._limits = limits
-        self._pace = Pace.of(limits.messages_per_minute, limits.burst)
         self._internal = {domain.lower() for domain in limits.internal_domains}
         self._accounts |= {account.address: account for account in accounts}
+        exits = {account.exit for account in self._accounts.values()} | {"smtp"}
+        self._allowances = {exit: Allowance.of(limits, exit) for exit in exits}
 
     def wait(self, mailbox: str) -> Wait:
         """How long the next message of this mailbox has to wait."""
         now = self.ledger.now()
-        budget = self._budget(mailbox)
+        budget, allowance = self._budget(mailbox), self._allowance(mailbox)
         waits = []
-        if self.ledger.leased(mailbox) >= budget.connections(self._limits.connections, now):
+        if self.ledger.leased(mailbox) >= budget.connections(allowance.connections, now):
             waits.append(Wait(inf, Limit.CONNECTIONS))
         if self._is_host_full(mailbox, now):
             waits.append(Wait(LOOK_AGAIN, Limit.HOST))
-        waits.append(Wait(self._pace.wait(self._paced(budget, now), now), Limit.MINUTE))
-        waits.append(Wait(budget.day.wait(self._limits.recipients_per_day, now), Limit.DAY))
+        paced = budget.due(allowance.pace, self.ledger.began, now)
+        waits.append(Wait(allowance.pace.wait(paced, now), Limit.MINUTE))
+        waits.append(Wait(budget.day.wait(allowance.day, now), Limit.DAY))
         if tenant := self._tenant(mailbox):
             most = self._limits.tenant_external_recipients_per_day
             waits.append(Wait(self._budget(tenant).day.wait(most, now), Limit.TENANT))
@@ -121,7 +124,8 @@ class Governor:
             wait = self.wait(mailbox)
             if wait.seconds:
                 return wait
-            allowed = self._budget(mailbox).connections(self._limits.connections, self.ledger.now())
+            most = self._allowance(mailbox).connections
+            allowed = self._budget(mailbox).connections(most, self.ledger.now())
             if not self.ledger.lease(mailbox, int(allowed)):
                 return Wait(LOOK_AGAIN, Limit.CONNECTIONS)  # another process has the last one
         except SpoolError:
@@ -141,22 +145,24 @@ class Governor:
         A count of 0 means that no transaction may start now; `wait` says when.
         """
         limits, tenant = self._limits, self._tenant(mailbox)
+        allowance = self._allowance(mailbox)
+        pace = allowance.pace
         names = (mailbox, tenant) if tenant else (mailbox,)
         with self.ledger.drawing(*names) as records:
             now = self.ledger.now()
             budget = Budget.of(records[0])
-            paced = self._paced(budget, now)
-            left = limits.recipients_per_day - budget.day.used(now)
-            count = min(len(recipients), left, self._per_message(budget, now))
+            paced = budget.due(pace, self.ledger.began, now)
+            left = allowance.day - budget.day.used(now)
+            count = int(min(len(recipients), left, self._per_message(budget, now)))
             external = 0
             if tenant:
                 of_tenant = Budget.of(records[1])
                 most = limits.tenant_external_recipients_per_day - of_tenant.day.used(now)
                 count, external = self._cut(recipients[: max(0, count)], most)
                 of_tenant.day.add(external, now)
-            if count <= 0 or self._pace.wait(paced, now):
+            if count <= 0 or pace.wait(paced, now):
                 return NOTHING
-            budget.paced, budget.pace = self._pace.charged(paced, now), self._pace
+            budget.paced, budget.pace = pace.charged(paced, now), pace
             budget.minute.add(1, now)
             budget.day.add(count, now)
             budget.put(records[0])
@@ -189,19 +195,20 @@ class Governor:
         """
         if self.ledger.now() - granted.at <= PUNCTUAL:
             return 0.0
+        pace = self._allowance(mailbox).pace
         with self.ledger.drawing(mailbox) as (record,):
             now, budget = self.ledger.now(), Budget.of(record)
-            paced = self._paced(budget, now)
-            budget.paced, budget.pace = self._pace.charged(paced, now), self._pace
+            paced = budget.due(pace, self.ledger.began, now)
+            budget.paced, budget.pace = pace.charged(paced, now), pace
             budget.put(record)
-        return min(self._pace.wait(paced, now), MINUTE)
+        return min(pace.wait(paced, now), MINUTE)
 
     def fewer_connections(self, mailbox: str) -> None:
         """Microsoft counted too many connections (432): half as many from now on, at least one."""
         with self.ledger.drawing(mailbox) as (record,):
             now, budget = self.ledger.now(), Budget.of(record)
             budget.crowded.add(1, now)
-            budget.halve(self._limits.connections, now)
+            budget.halve(self._allowance(mailbox).connections, now)
             budget.put(record)
 
     def busy(self, mailbox: str) -> None:
@@ -222,18 +229,17 @@ class Governor:
     def uses(self, mailbox: str) -> Uses:
         """What is used of each limit now."""
         now, limits, budget = self.ledger.now(), self._limits, self._budget(mailbox)
-        connections = int(budget.connections(limits.connections, now))
-        rate, day = limits.messages_per_minute, limits.recipients_per_day
+        allowance = self._allowance(mailbox)
+        connections = int(budget.connections(allowance.connections, now))
+        paced = budget.due(allowance.pace, self.ledger.began, now)
         tenant, of_tenant = self._tenant(mailbox), None
         if tenant:
             used, most = self._budget(tenant).day, limits.tenant_external_recipients_per_day
             of_tenant = Use(used.used(now), most, used.wait(most, now))
         return Uses(
             connections=Use(self.ledger.leased(mailbox), connections),
-            minute=Use(
-                budget.minute.used(now), rate, self._pace.wait(self._paced(budget, now), now)
-            ),
-            day=Use(budget.day.used(now), day, budget.day.wait(day, now)),
+            minute=Use(budget.minute.used(now), allowance.rate, allowance.pace.wait(paced, now)),
+            day=Use(budget.day.used(now), allowance.day, budget.day.wait(allowance.day, now)),
             tenant=of_tenant,
             recipients_per_message=self._per_message(budget, now),
             crowded=budget.crowded.used(now),
@@ -248,8 +254,9 @@ class Governor:
     def _budget(self, name: str) -> Budget:
         return Budget.of(self.ledger.read(name))
 
-    def _paced(self, budget: Budget, now: float) -> float:
-        return budget.due(self._pace, self.ledger.began, now)
+    def _allowance(self, mailbox: str) -> Allowance:
+        account = self._accounts.get(mailbox)
+        return self._allowances[account.exit if account is not None else "smtp"]
 
     def _per_message(self, budget: Budget, now: float) -> int:
         return budget.recipients_per_message(self._limits.recipients_per_message, now)

@@ -82,7 +82,7 @@ def in_words(mailbox: str, wait: Wait, uses: Uses, waiting: int) -> str:
     messages = f"{waiting} message{'s' * (waiting != 1)}"
     if wait.limit is Limit.MINUTE:
         return (
-            f"{mailbox} sends as fast as Microsoft allows, {uses.minute.limit:g} messages a minute"
+            f"{mailbox} sends as fast as is allowed, {uses.minute.limit:g} messages a minute"
             f" ({uses.minute.used} in the last one); {messages} wait, the last goes in about"
             f" {_duration(_until_last(uses, waiting))}"
         )
@@ -109,7 +109,7 @@ def _until_last(uses: Uses, waiting: int) -> float:
     """Seconds until so many messages of one recipient each have gone, by rate and by day."""
     by_rate = waiting / (uses.minute.limit * 0.9) * MINUTE
     left = uses.day.limit - uses.day.used
-    by_day = (waiting - left) / uses.day.limit * DAY
+    by_day = (waiting - left) / uses.day.limit * DAY if left < waiting else 0.0
     return max(by_rate, by_day)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from m365gw.config.clouds import clouds_of
+from m365gw.config.clouds import cloud_of, clouds_of
 from m365gw.config.settings import Settings
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, Scope
@@ -25,8 +25,9 @@ def accounts_of(settings: Settings) -> list[Account]:
         Account(
             mailbox.address,
             mailbox.tenant,
-            clouds[mailbox.cloud].host_of(mailbox.exit),
+            cloud_of(mailbox, clouds).host_of(mailbox.exit),
             mailbox.client_id,
+            mailbox.exit,
         )
         for mailbox in settings.mailbox
     ]

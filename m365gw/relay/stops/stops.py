@@ -57,6 +57,7 @@ class Account:
     tenant: str
     host: str  # "smtp.office365.com:587"
     client_id: str = ""  # of the app registration, for commands in diagnoses
+    exit: str = "smtp"
 
 
 @frozen

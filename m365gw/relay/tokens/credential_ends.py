@@ -19,7 +19,7 @@ from m365gw.relay.tokens.sign_in import used_at
 
 REFRESH_LIFE = 90 * 86400.0  # seconds a refresh token lives without use, says Microsoft
 
-Kind = Literal["certificate", "secret", "sign-in"]
+Kind = Literal["certificate", "client-certificate", "secret", "sign-in"]
 Certainty = Literal[
     "known",  # it stands in the certificate
     "stated",  # by the operator: client_secret_expires
@@ -64,7 +64,8 @@ def _of_app(mailbox: Mailbox) -> list[CredentialEnd]:
         return []
     ends = [each.pair.ends_at for each in credentials if each.pair is not None]
     if ends:
-        return [CredentialEnd(mailbox.address, "certificate", min(ends), "known")]
+        kind: Kind = "certificate" if mailbox.has_token else "client-certificate"
+        return [CredentialEnd(mailbox.address, kind, min(ends), "known")]
     if not any(each.secret for each in credentials):
         return []
     day = mailbox.client_secret_expires

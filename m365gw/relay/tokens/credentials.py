@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from m365gw.config.key_pairs import KeyPair, Unusable, read_pairs
+from m365gw.config.key_pairs import KeyPair, Unusable, kinds_for, read_pairs
 from m365gw.config.settings import Mailbox
 from m365gw.relay.tokens.failures import TokenUnavailable, misconfigured
 
@@ -84,7 +84,7 @@ def newest_in(kept: bytes) -> Credential:
 def _certificates(mailbox: Mailbox, octets: bytes, place: str) -> tuple[Credential, ...]:
     """Checked here: MSAL would report a wrong file in ways that look like a broken network."""
     try:
-        pairs = read_pairs(octets, mailbox.certificate_passphrase)
+        pairs = read_pairs(octets, mailbox.certificate_passphrase, kinds_for(mailbox.exit))
     except Unusable as problem:
         raise misconfigured(
             "certificate-unusable",

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.settings import Governor as Limits
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection, State
+from m365gw.relay.exit.proof import Bearer
 from m365gw.relay.exit.transaction import Transaction
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.verdict import Outcome
@@ -31,7 +32,7 @@ class Case:
         self.connection = Connection(
             self.peer.wire, "smtp.office365.com", "relay.contoso.com", limits or Limits()
         )
-        self.opening = Outcomes(self.connection.open(OPTIONS, USER, token))
+        self.opening = Outcomes(self.connection.open(OPTIONS, Bearer(USER, token)))
 
     def say(self, *lines: str) -> bytes:
         """The peer says this; what is sent in answer."""

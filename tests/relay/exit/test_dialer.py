@@ -26,6 +26,7 @@ from m365gw.microsoft.clouds import PRESETS, Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
 from m365gw.relay.exit.dialer import Dialer, tls_options
+from m365gw.relay.exit.proof import Bearer, Proof
 from m365gw.tracing import Wish
 
 TOKEN = "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA"
@@ -104,12 +105,12 @@ class DialerTests(TestCase):
         Path(name).write_bytes(octets)
         return name
 
-    async def open(self, cloud: Cloud, level: str = "info") -> Any:
+    async def open(self, cloud: Cloud, level: str = "info", proof: Proof | None = None) -> Any:
         self.stream = io.StringIO()
         log = EventLog(self.stream, hostname="relay", level=level)
         self.watch = log.tracing.watch(Wish(mailbox="relay@contoso.com"), 60)
         dialer = Dialer(reactor, "relay.contoso.com", Limits(), log)
-        return await dialer.open(cloud, "relay@contoso.com", TOKEN)
+        return await dialer.open(cloud, proof or Bearer("relay@contoso.com", TOKEN))
 
     async def failure(self, cloud: Cloud) -> AttemptFailed:
         with self.assertRaises(AttemptFailed) as caught:

@@ -14,7 +14,7 @@ from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
 from m365gw.relay.exit.dialer import Dialer
 from m365gw.relay.exit.pool import Pool
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.exit.proof import Bearer, Proof, Proofs
 from m365gw.smtp.replies import Reply
 from tests.relay.entra import CLOUD, mailbox
 from tests.relay.exit.test_connection import AFTER, BEFORE, OPTIONS
@@ -30,15 +30,17 @@ class Dial:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.peers: list[Peer] = []
-        self.tokens: list[str] = []
+        self.clouds: list[Cloud] = []
+        self.proofs: list[Proof] = []
         self.failure: Exception | None = None
         self.gate: Deferred[None] | None = None
 
-    async def token(self, mailbox: Mailbox, *, force: bool = False) -> str:
-        return "fresh" if force else "token"
+    async def proof(self, mailbox: Mailbox, *, fresh: bool = False) -> Proof:
+        return Bearer(mailbox.address, "fresh" if fresh else "token")
 
-    async def open(self, cloud: Cloud, user: str, token: str) -> Connection:
-        self.tokens.append(token)
+    async def open(self, cloud: Cloud, proof: Proof) -> Connection:
+        self.clouds.append(cloud)
+        self.proofs.append(proof)
         if self.gate is not None:
             await self.gate
         if self.failure is not None:
@@ -46,7 +48,7 @@ class Dial:
         peer = Peer()
         self.peers.append(peer)
         connection = Connection(peer.wire, "host", "relay.contoso.com", self.limits)
-        opening = Outcomes(connection.open(OPTIONS, user, token))
+        opening = Outcomes(connection.open(OPTIONS, proof))
         for lines in (("220 x",), BEFORE, ("220 go",), AFTER, ("334 ",), ("235 ok",)):
             peer.say(*lines)
         assert opening.value, opening.problem
@@ -59,7 +61,7 @@ class PoolCase(SynchronousTestCase):
         self.limits = Limits(connections=2)
         self.dial = Dial(self.limits)
         self.pool = Pool(
-            cast(Tokens, self.dial), cast(Dialer, self.dial), {"worldwide": CLOUD}, self.limits
+            cast(Proofs, self.dial), cast(Dialer, self.dial), {"worldwide": CLOUD}, self.limits
         )
 
     def checkout(self, box: Mailbox = BOX, **keywords: Any) -> Outcomes:
@@ -155,7 +157,8 @@ class PoolTests(PoolCase):
         self.assertEqual(self.dial.peers[0].heard(), b"QUIT\r\n")
         self.dial.peers[0].say("221 bye")
         self.assertTrue(again.value)
-        self.assertEqual(self.dial.tokens, ["token", "token", "fresh"])
+        tokens = [proof.token for proof in self.dial.proofs if isinstance(proof, Bearer)]
+        self.assertEqual(tokens, ["token", "token", "fresh"])
 
     def test_close(self) -> None:
         """Closing parts with idle connections, waits for the others and takes no new work."""
