@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from m365gw.config.clouds import cloud_of, clouds_of
 from tests.config.test_load import GOOD, LoadingTestCase
 
 CLOUD = """
@@ -36,6 +37,56 @@ class ExitTests(LoadingTestCase):
         lines = ('cloud = "mine"', 'exit = "graph"')
         self.assertIn("[cloud.mine] has no", self.problems(self.mailbox(*lines) + CLOUD))
         self.load(self.mailbox(*lines) + CLOUD + 'graph = "https://127.0.0.1:8443/graph/v1.0"\n')
+
+    def connector(self, *lines: str, tenant: str = "contoso.com") -> str:
+        """A mailbox of exit connector alone."""
+        box = ['address = "relay@contoso.com"', f'tenant = "{tenant}"', 'exit = "connector"']
+        return "\n".join(["[[mailbox]]", *box, *(lines or ('flow = "address"',))]) + "\n"
+
+    def test_a_connector_needs_no_app(self) -> None:
+        """By address or by certificate; its host is that of the tenant, or the one given."""
+        loaded = self.load(self.connector())
+        [box] = loaded.settings.mailbox
+        host = cloud_of(box, clouds_of(loaded.settings)).host_of(box.exit)
+        self.assertEqual(host, "contoso-com.mail.protection.outlook.com:25")
+        lines = ('flow = "certificate"', 'certificate = "PEM"', 'mx = "mx.contoso:26"')
+        loaded = self.load(self.connector(*lines))
+        [box] = loaded.settings.mailbox
+        self.assertEqual(cloud_of(box, clouds_of(loaded.settings)).smtp_port, 26)
+
+    def test_what_a_connector_has_no_use_for(self) -> None:
+        """All of it is said at once: another flow, an app, a fallback, a missing certificate."""
+        said = self.problems(
+            self.connector('flow = "device"', 'client_id = "c"', 'fallback = "graph"')
+        )
+        for key in ("flow", "client_id", "fallback"):
+            self.assertIn(f"mailbox[0].{key}", said)
+        self.assertIn("needs a certificate", self.problems(self.connector('flow = "certificate"')))
+        for line in ('mx = "mx.contoso.com"', 'flow = "address"'):
+            with self.subTest(line=line):
+                text = self.mailbox(line) if "mx" in line else GOOD.replace('flow = "device"', line)
+                self.assertIn('is of no use with exit "smtp"', self.problems(text))
+
+    def test_a_tenant_that_does_not_tell_its_host(self) -> None:
+        """Neither an id nor a domain with hyphens does; and no cloud without a pattern."""
+        flow = 'flow = "address"'
+        for tenant in ("00000000-0000-4000-8000-0000000000ca", "my-contoso.com", "consumers"):
+            with self.subTest(tenant=tenant):
+                said = self.problems(self.connector(flow, tenant=tenant))
+                self.assertIn("mailbox[0].mx: is missing", said.replace("  ", ": "))
+                self.load(self.connector(flow, 'mx = "mx.contoso.com"', tenant=tenant))
+        said = self.problems(self.connector(flow, 'mx = "mx:x"'))
+        self.assertIn('"mx:x" is no host', said)
+
+    def test_a_rehearsal_of_a_connector(self) -> None:
+        """It is on this machine, and only then."""
+        lines = ('flow = "address"', 'cloud = "mine"')
+        self.load(self.connector(*lines) + CLOUD + 'mx = "127.0.0.1:2525"\n')
+        for text in (
+            self.connector(*lines, 'mx = "mx.contoso.com"') + CLOUD,
+            self.connector('flow = "address"', 'mx = "127.0.0.1:2525"'),
+        ):
+            self.assertIn("must be on this machine for a rehearsal", self.problems(text))
 
     def test_addresses_of_graph(self) -> None:
         """It is an https address, of a rehearsal where that is one, and only there."""

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.key_pairs import Unusable, read_pairs
+from m365gw.config.key_pairs import ENTRA, TLS, Unusable, kinds_for, read_pairs
 from m365gw.directory.certificates import new_certificate
+from m365gw.rehearsal.certificates import inspected_pem
 
 PEM = new_certificate("one", 10)
 OTHER = new_certificate("two", 20)
@@ -105,6 +106,12 @@ class RefusingTests(SynchronousTestCase):
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         problem = self.assertRaises(Unusable, read_pairs, private + PAIR.chain.encode())
         self.assertIn("RSA", str(problem))
+
+    def test_elliptic_keys_are_for_connectors(self) -> None:
+        """A certificate shown in a handshake may have one, as public authorities give them."""
+        self.assertEqual((kinds_for("smtp"), kinds_for("connector")), (ENTRA, TLS))
+        [pair] = read_pairs(inspected_pem(), kinds=TLS)
+        self.assertEqual(read_pairs(pair.pem(), kinds=TLS), (pair,))
 
     @settings(max_examples=60, deadline=None)
     @given(st.binary(max_size=400), st.integers(0, len(PEM)))

@@ -413,11 +413,37 @@ AT_DATA = (
     ("lost: Connection was closed", FAST, "connection-lost"),
 )
 
+FOR_A_CONNECTOR = (
+    ("550 5.7.64 TenantAttribution; Relay Access Denied", HOLD_A, "connector-unknown"),
+    ("550 5.7.64 Relay Access Denied", HOLD_A, "connector-unknown"),
+    (
+        "550 5.7.51 TenantInboundAttribution; There is a partner connector configured that matched"
+        " the message's recipient domain. The connector had either the"
+        " RestrictDomainsToIPAddresses or RestrictDomainsToCertificate set",
+        HOLD_A,
+        "connector-restricted",
+    ),
+    ("550 5.7.51 Rejecting", HOLD_A, "connector-restricted"),
+    (
+        "550 5.7.68 TenantInboundAttribution; Direct Send not allowed for this organization from"
+        " unauthorized sources",
+        HOLD_A,
+        "direct-send-refused",
+    ),
+    ("550 5.7.68 Rejecting", HOLD_A, "direct-send-refused"),
+    ("451 4.4.62 Mail sent to the wrong Office 365 region. ATTR35", HOLD_A, "connector-region"),
+    (
+        "550 5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus",
+        "stop host 3600",
+        "address-listed",
+    ),
+)
+
 CASES = (
     *CONNECTING,
     *((Phase.AUTH, *case) for case in SIGNING_IN),
     *((Phase.MAIL, *case) for case in AT_MAIL),
-    *((Phase.RCPT, *case) for case in AT_RCPT),
+    *((Phase.RCPT, *case) for case in (*AT_RCPT, *FOR_A_CONNECTOR)),
     *((Phase.DATA, *case) for case in AT_DATA),
 )
 

@@ -16,6 +16,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
+from m365gw.relay.exit.proof import Bearer
 
 STRANGER = "nobody@not-yours.example"  # whom no rule should list
 
@@ -62,11 +63,12 @@ async def look(case: Case) -> Seen:
 async def _outside(case: Case) -> tuple[str, str]:
     """Whom Exchange refused of [doctor] out_of_scope, in words; and whom it let sign in, or ""."""
     outside = case.settings.doctor.out_of_scope
-    if not outside or case.session is None or case.mailbox.flow not in APP_FLOWS:
+    is_app = case.mailbox.flow in APP_FLOWS and not case.is_connector
+    if not outside or case.session is None or not is_app:
         return "", ""  # a person's token opens nobody else's mailbox, and mail by Graph no session
     for address in outside:
         try:
-            opened = await case.tools.sessions.open(case.cloud, address, case.token)
+            opened = await case.tools.sessions.open(case.cloud, Bearer(address, case.token))
         except AttemptFailed as failed:
             if failed.phase is not Phase.AUTH or failed.reply.code != 535:
                 return f"; {address} could not be tried: {failed.reply}", ""

@@ -20,13 +20,15 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import TestCase
 
+from m365gw.config.key_pairs import TLS, read_pairs
 from m365gw.config.settings import Governor as Limits
+from m365gw.directory.certificates import new_certificate
 from m365gw.events import EventLog
 from m365gw.microsoft.clouds import PRESETS, Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed
 from m365gw.relay.exit.dialer import Dialer, tls_options
-from m365gw.relay.exit.proof import Bearer, Proof
+from m365gw.relay.exit.proof import Bearer, Proof, Shown
 from m365gw.tracing import Wish
 
 TOKEN = "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA"
@@ -144,6 +146,27 @@ class DialerTests(TestCase):
         self.assertEqual({line.spoken.way for line in lines}, {"out"})
         for secret in (TOKEN[:16], "dXNlcj1"):
             self.assertNotIn(secret, said)
+
+    async def test_certificate_of_ours(self) -> None:
+        """Who asks for a certificate gets ours with all of its chain; then there is no AUTH."""
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        pem, seen = certificate(address), []
+        options = ssl.PrivateCertificate.loadPEM(pem).options()
+
+        def look(peer: SSL.Connection, shown: Any, error: int, depth: int, is_fine: int) -> bool:
+            seen.append((depth, shown.get_subject().CN))
+            return True
+
+        options.getContext().set_verify(SSL.VERIFY_PEER, look)
+        cloud = await self.cloud(pem, options)
+        own, authority = new_certificate("relay.contoso.com"), new_certificate("An authority")
+        [pair] = read_pairs(own + read_pairs(authority)[0].chain.encode(), kinds=TLS)
+        box = "relay@contoso.com"
+        connection = await self.open(cloud, "debug", Shown(box, pair))
+        await connection.quit()
+        self.assertIn((0, "relay.contoso.com"), seen)
+        self.assertNotIn("C: AUTH", self.stream.getvalue())
+        self.assertNotIn("PRIVATE", self.stream.getvalue())
 
     async def test_certificate_for_another_host(self) -> None:
         """A certificate that does not name the host of the cloud ends the session before AUTH."""

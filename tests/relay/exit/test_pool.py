@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -219,3 +220,19 @@ class NewSettingsTests(PoolCase):
             self.checkout()
         self.configure(connections=3)
         self.assertTrue(self.checkout().value)
+
+
+class ConnectorTests(PoolCase):
+    """A mailbox that leaves by an inbound connector."""
+
+    def test_it_is_dialled_at_the_host_of_the_tenant(self) -> None:
+        """Its own host, and as many connections as a connector may have."""
+        box = Mailbox(
+            address="relay@contoso.com", flow="address", tenant="contoso.com", exit="connector"
+        )
+        cloud = evolve(CLOUD, mx="TENANT.mx.example")
+        self.pool.configure({"worldwide": cloud}, Limits(connector_connections=3), ())
+        for _ in range(3):
+            self.assertTrue(self.checkout(box).value)
+        self.assertFalse(self.checkout(box).is_done)
+        self.assertEqual({each.smtp_host for each in self.dial.clouds}, {"contoso-com.mx.example"})

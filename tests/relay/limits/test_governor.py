@@ -20,7 +20,8 @@ OTHER = "alarm@contoso.com"  # same tenant, same host
 FAR = "post@fabrikam.com"  # another tenant, same host
 HOST = "smtp.office365.com:587"
 ACCOUNTS = [Account(BOX, "contoso", HOST), Account(OTHER, "Contoso", HOST)] + [
-    Account(FAR, "fabrikam", HOST)
+    Account(FAR, "fabrikam", HOST),
+    Account("by@contoso.com", "contoso", "mx.example:25", exit="connector"),
 ]
 START = 1_800_000_000.0
 DAY = 86400.0
@@ -503,3 +504,24 @@ class MemoryTests(GovernorCase):
         self.assertGreater(uses.day.seconds, DAY - 1)
         self.machine.wait(66.0)
         self.assertEqual(governor.uses(BOX).minute.used, 0)
+
+
+class ConnectorTests(GovernorCase):
+    """A connector has no mailbox, and so none of its limits."""
+
+    def test_it_keeps_limits_of_its_own(self) -> None:
+        """Connections and pace are those of connectors; its recipients are not counted."""
+        governor = self.governor(Limits(recipients_per_day=1, connector_connections=7))
+        self.assertEqual(self.send(governor, 50, mailbox="by@contoso.com"), 50)
+        uses = governor.uses("by@contoso.com")
+        self.assertEqual(
+            (uses.connections.limit, uses.minute.limit, uses.day.used, uses.day.limit),
+            (7, 120.0, 50, inf),
+        )
+        self.assertEqual(governor.uses(BOX).day.limit, 1)
+
+    def test_its_recipients_may_be_counted(self) -> None:
+        """Where the operator wants a bound."""
+        governor = self.governor(Limits(connector_recipients_per_day=3))
+        self.assertEqual(self.send(governor, 5, mailbox="by@contoso.com"), 3)
+        self.assertIs(governor.wait("by@contoso.com").limit, Limit.DAY)
