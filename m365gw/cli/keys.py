@@ -9,6 +9,7 @@ from m365gw.cli.main import Invocation
 from m365gw.cli.words import counted
 from m365gw.directory.last_known import LastKnown
 from m365gw.directory.rotation import rotate as rotated
+from m365gw.edge.listening import self_signed
 
 
 @click.group()
@@ -31,8 +32,11 @@ def rotate(invocation: Invocation, forget_lost: bool) -> None:
     """
     settings = invocation.settings
     with directory(settings) as opened:
-        last_known = LastKnown(settings.state_dir, opened.vault.seal)
-        count, lost = rotated(opened.database, opened.vault, last_known, forget_lost=forget_lost)
+        files = [
+            LastKnown(settings.state_dir, opened.vault.seal).file,
+            self_signed.sealed_key(settings.state_dir),
+        ]
+        count, lost = rotated(opened.database, opened.vault, files, forget_lost=forget_lost)
     click.echo(f"{counted(count, 'secret')} sealed under a new key; the old key is gone.")
     for name in lost:
         click.echo(f"Forgotten, as no key opens it: {name}")

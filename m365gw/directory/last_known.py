@@ -7,8 +7,6 @@ is there also says that there has been a database (`database`).
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from m365gw.config.documents import document_of
@@ -16,40 +14,27 @@ from m365gw.config.problems import Problem
 from m365gw.directory.database import LAST_KNOWN
 from m365gw.directory.entries import TABLES, Made, entry_from, place_of
 from m365gw.directory.keys import NAMES, key_of
-from m365gw.directory.private_files import write_private
 from m365gw.directory.seal import Seal
+from m365gw.directory.sealed_file import SealedFile
 
 
 class LastKnown:
     """What is kept of the entries. Blocking calls."""
 
     def __init__(self, state_dir: str, seal: Seal) -> None:
-        self._file = Path(state_dir, LAST_KNOWN)
-        self._seal = seal
+        self.file = SealedFile(state_dir, LAST_KNOWN, seal)
 
     def keep(self, made: Made) -> None:
         """Replace what is kept, durably. Raises OSError and `SealError`."""
         documents = {table: [document_of(row) for row in made.of(table)] for table in TABLES}
-        octets = json.dumps(documents).encode()
-        write_private(self._file, self._seal.close(LAST_KNOWN, octets))
-
-    def seal_anew(self) -> None:
-        """Seal what is kept by the first key. Raises `SealError`; what is not kept can wait."""
-        with suppress(OSError):
-            opened = self._seal.open(LAST_KNOWN, self._file.read_bytes())
-            if opened is not None:
-                write_private(self._file, self._seal.close(LAST_KNOWN, opened))
+        self.file.write(json.dumps(documents).encode())
 
     def read(self) -> Made:
         """What was kept; nothing when nothing was. Raises OSError and `SealError`."""
         try:
-            sealed = self._file.read_bytes()
+            documents = json.loads(self.file.read())
         except FileNotFoundError:
             return Made()
-        opened = self._seal.open(LAST_KNOWN, sealed)
-        if opened is None:
-            return Made()
-        documents = json.loads(opened)
         rows: dict[str, list[Any]] = {table: [] for table in TABLES}
         problems: list[Problem] = []
         for table in TABLES:

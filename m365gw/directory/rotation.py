@@ -3,7 +3,7 @@
 | A crash just after | leaves | and then |
 |---|---|---|
 | the new key was put first | both keys, all sealed by the old one | everything opens |
-| all was sealed anew (one transaction) | both keys, all sealed by the new one | everything opens |
+| all was sealed anew (one transaction, then files) | both keys | everything opens |
 | the old key was removed | the new key | everything opens |
 
 Rotated again, it goes on from there. A running service reads the keys each time it needs them; who
@@ -14,19 +14,22 @@ Failures: `VaultError`; nothing is lost then.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, select, update
 
 from m365gw.directory.database import Database, lock
-from m365gw.directory.last_known import LastKnown
 from m365gw.directory.schema import sealed
+from m365gw.directory.sealed_file import SealedFile
 from m365gw.directory.vault import Vault, VaultError, told_as_vault_error
 
 
 def rotate(
-    database: Database, vault: Vault, last_known: LastKnown, *, forget_lost: bool = False
+    database: Database, vault: Vault, files: Sequence[SealedFile], *, forget_lost: bool = False
 ) -> tuple[int, list[str]]:
-    """Seal everything under a new key. Gives how many secrets there are, and the names of those
-    that no key opened and that were forgotten, which only happens if `forget_lost`.
+    """Seal everything under a new key, and these files. Gives how many secrets there are in the
+    database, and the names of those that no key opened and that were forgotten, which only happens
+    if `forget_lost`.
     """
     with told_as_vault_error():
         with database.writing() as connection:
@@ -39,12 +42,14 @@ def rotate(
                 remedy = "To forget them: m365gw keys rotate --forget-lost"
                 raise VaultError(f"{vault.unopened(lost)} {remedy}")
             connection.execute(delete(sealed).where(sealed.c.name.in_(lost)))
-        last_known.seal_anew()
+        sealed_files = [file.seal_anew() for file in files]
         with database.writing() as connection:
             lock(connection, sealed)
             rows = connection.execute(select(sealed.c.name, sealed.c.secret)).all()
             # Not so when another rotation has begun meanwhile, and ended badly.
-            if all(vault.seal.opens_by_first(row.name, row.secret) for row in rows):
+            if all(sealed_files) and all(
+                vault.seal.opens_by_first(row.name, row.secret) for row in rows
+            ):
                 vault.seal.end_rotation()
     return count, lost
 

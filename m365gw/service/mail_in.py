@@ -240,10 +240,11 @@ class MailIn:
 def pairs(settings: Settings) -> list[Pair]:
     """The configured certificates, the first of which may be one of our own making."""
     tls = settings.tls
-    first = (tls.certificate, tls.key)
-    if not tls.certificate:
+    if tls.certificate:
+        first = Pair(tls.certificate, tls.key)
+    else:
         first = self_signed(settings.state_dir, settings.hostname, datetime.now(UTC))
-    return [Pair(*first), *(Pair(each.certificate, each.key) for each in tls.extra)]
+    return [first, *(Pair(each.certificate, each.key) for each in tls.extra)]
 
 
 def _maildrop(settings: Settings) -> Maildrop | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from threading import Event, Thread
 from typing import Any
 
-from m365gw.directory.last_known import LastKnown
 from m365gw.directory.rotation import rotate
 from m365gw.directory.seal import Seal
+from m365gw.directory.sealed_file import SealedFile
 from m365gw.directory.vault import Vault, VaultError
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
 
@@ -21,20 +21,22 @@ class RotationTests(DatabaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.last_known = LastKnown(self.state_dir, self.vault.seal)
         for name in ("a", "b"):
             self.vault.store(name, name.encode())
+        self.file = SealedFile(self.state_dir, "tls/key", self.vault.seal)
+        self.file.write(b"c")
         self.old = self.keys()
 
     def keys(self) -> list[bytes]:
         return self.vault.seal.file.read_bytes().split()
 
     def rotate(self, **how: bool) -> tuple[int, list[str]]:
-        return rotate(self.database, self.vault, self.last_known, **how)
+        return rotate(self.database, self.vault, [self.file], **how)
 
     def assert_all_opens(self) -> None:
         other = Vault(self.opened(), self.state_dir)
         self.assertEqual([other.load(name) for name in other.names()], [b"a", b"b"])
+        self.assertEqual(SealedFile(self.state_dir, "tls/key", other.seal).read(), b"c")
 
     def test_the_old_key_is_gone_and_all_opens(self) -> None:
         """Those who use the vault meanwhile need not be told."""

@@ -7,6 +7,7 @@ import json
 import shutil
 import smtplib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import requests
 from cryptography.hazmat.primitives.serialization import (
@@ -23,8 +24,9 @@ from m365gw.directory.database import Database
 from m365gw.directory.operators import Operators
 from m365gw.directory.registry import Registry
 from m365gw.directory.vault import Vault
+from m365gw.edge.listening.self_signed import self_signed
 from m365gw.rehearsal.certificates import app_certificate
-from m365gw.rehearsal.tenant import APP_ID, APP_SECRET, PUBLIC_APP_ID
+from m365gw.rehearsal.tenant import APP_ID, APP_SECRET, PUBLIC_APP_ID, WEB_APP_ID
 from tests.directory.databases import Server
 from tests.whole.stage import (
     CONFIGURATION,
@@ -44,6 +46,7 @@ DEVICE = (
 )
 HOOK_PATH, HOOK_SECRET = "path-only-we-know", "what-signs-the-news"
 OPERATOR = "the password of an operator"
+BUTTON_SECRET = "what-a-button-signs-in-with"
 CONSOLE = f"""\
 [web]
 endpoint = "tcp:0:interface=127.0.0.1"
@@ -52,6 +55,13 @@ endpoint = "tcp:0:interface=127.0.0.1"
 url = "http://127.0.0.1:9/{HOOK_PATH}"
 secret = "{HOOK_SECRET}"
 loopback = true
+
+[[sign_in]]
+name = "Contoso account"
+tenant = "contoso.example"
+client_id = "{WEB_APP_ID}"
+client_secret = "{BUTTON_SECRET}"
+cloud = "rehearsal"
 """
 QUICK = '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n'
 FAX = {
@@ -210,6 +220,9 @@ class SqliteTests(DirectoryTestCase):
         other = {**mailbox, "flow": "secret", "client_secret": APP_SECRET}
         other |= {"certificate": None, "certificate_passphrase": None}
         registry.change_mailbox("app@contoso.example", other, "anna")
+        own = {"flow": "web", "tenant": "contoso.example", "sign_in": "Contoso account"}
+        own |= {"client_id": WEB_APP_ID, "cloud": "rehearsal"}
+        registry.add_mailbox({"address": "alice@contoso.example", **own}, "alice")
         vault.store("webhook-secret", b"the secret of a webhook")
         cache = json.loads(vault.load(f"sign-in {RELAY}") or b"")
         tokens = [
@@ -218,9 +231,17 @@ class SqliteTests(DirectoryTestCase):
             for each in cache.get(kind, {}).values()
         ]
         self.assertGreaterEqual(len(tokens), 2)
-        lines = key.decode().splitlines()
-        secrets = [*tokens, APP_SECRET, PASSWORD, "the secret of a webhook", lines[1], lines[2]]
-        secrets += ["phrase of a key", HOOK_PATH, HOOK_SECRET, OPERATOR, self.signed_in()]
+        tls = self_signed(str(self.state), "gateway.contoso.example", datetime.now(UTC)).read().key
+        lines = [*key.decode().splitlines()[1:3], *tls.decode().splitlines()[1:3]]
+        secrets = [*tokens, APP_SECRET, PASSWORD, "the secret of a webhook", *lines]
+        secrets += [
+            BUTTON_SECRET,
+            "phrase of a key",
+            HOOK_PATH,
+            HOOK_SECRET,
+            OPERATOR,
+            self.signed_in(),
+        ]
         secrets.append(ApiTokens(self.database).add("prometheus", "viewer", "anna"))
         self.gate.command("incident", "test")
         self.command("keys", "rotate")
@@ -229,9 +250,8 @@ class SqliteTests(DirectoryTestCase):
             if not running:
                 self.gate.stop()
             searched = 0
-            # The private key of the certificate clients see lies in tls/, as the service needs it.
             for path in self.state.rglob("*"):
-                if path.is_file() and path.relative_to(self.state).parts[0] not in ("keys", "tls"):
+                if path.is_file() and path.relative_to(self.state).parts[0] != "keys":
                     searched += 1
                     octets = path.read_bytes()
                     for secret in secrets:

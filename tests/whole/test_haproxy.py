@@ -72,9 +72,9 @@ class HaproxyTests(WholeTestCase):
         self.microsoft365 = self.microsoft("--no-limits")
         self.gate: Gateway = self.gateway(self.microsoft365, LISTENERS)
         pair = self_signed(str(self.folder), "localhost", datetime.now(UTC))
-        self.certificate = pair[0]
+        self.certificate = pair.certificate
         pem = self.folder / "relay.pem"
-        pem.write_bytes(b"".join(Path(each).read_bytes() for each in pair))
+        pem.write_bytes(pair.read().certificate + pair.read().key)
 
     def haproxy(self, *changes: tuple[str, str]) -> None:
         """HAProxy with the shipped file, changed here and there, on sockets of the test's own."""

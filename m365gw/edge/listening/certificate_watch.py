@@ -2,13 +2,15 @@
 
 Once a minute the files are looked at. Renewed ones are taken without a restart. Files that cannot
 be used (at two looks, as a renewal may be under way) open an incident, which is closed when they
-are mended. When a certificate ends is told ahead by the forecast (`alerts/forecast`).
+are mended; so does the key of our own pair, where it does not open. When a certificate ends is told
+ahead by the forecast (`alerts/forecast`).
 
 Failures: none from the look once a minute; CertificateUnusable from `reload`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,6 +24,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 
 LOOK_SECONDS: Final = 60.0  # between two looks
 UNUSABLE: Final = "tls-certificate-unusable"  # the key of its incident
+UNOPENED: Final = "tls-key-unopened"  # and of that of our own pair
 
 
 class CertificateWatch:
@@ -63,6 +66,11 @@ class CertificateWatch:
             self._incidents.open(_unusable(self._failed), level="error")
         else:
             self._incidents.close(UNUSABLE)
+        instead = [each for each in self._certificate.loaded if each.instead]
+        for each in instead:
+            self._incidents.open(_unopened(each))
+        if not instead:
+            self._incidents.close(UNOPENED)
 
     @property
     def loaded(self) -> Sequence[Loaded]:
@@ -89,6 +97,19 @@ class CertificateWatch:
                 names=" ".join(loaded.names),
                 until=f"{loaded.ends_at:%Y-%m-%d}",
             )
+
+
+def _unopened(loaded: Loaded) -> Diagnosis:
+    folder = os.path.dirname(loaded.pair.key)
+    return Diagnosis(
+        key=UNOPENED,
+        what="The key of the certificate made here does not open: clients see another certificate.",
+        why=f"{loaded.instead} Mail is taken with a certificate made for now; clients that have"
+        " pinned the one before do not trust it.",
+        fix="Put back the file keys/seal it was sealed by, then: m365gw reload. If that is lost for"
+        f" good, remove {folder} and have the clients trust the certificate that is made then.",
+        who="operator",
+    )
 
 
 def _unusable(error: CertificateUnusable) -> Diagnosis:

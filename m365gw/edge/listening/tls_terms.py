@@ -32,11 +32,24 @@ class CertificateUnusable(Exception):
 
 
 @frozen
+class Octets:
+    """A pair as it was read, in PEM form; `instead`: why it is not that of the files."""
+
+    certificate: bytes
+    key: bytes
+    instead: str = ""
+
+
+@frozen
 class Pair:
     """A certificate with its chain, and its key, each in a PEM file."""
 
     certificate: str
     key: str
+
+    def read(self) -> Octets:
+        """What is in the files. Raises CertificateUnusable."""
+        return Octets(_octets(self.certificate), _octets(self.key))
 
 
 @frozen(eq=False)
@@ -47,6 +60,7 @@ class Loaded:
     chain: Sequence[x509.Certificate]
     names: Sequence[str]  # it is for, in lower case
     secret: crypto.PKey
+    instead: str = ""  # why clients see this one, and not that of the files
 
     @property
     def ends_at(self) -> datetime:
@@ -56,19 +70,25 @@ class Loaded:
 
 def load(pair: Pair) -> Loaded:
     """Read a pair. Raises CertificateUnusable."""
-    file = pair.certificate
+    octets = pair.read()
     try:
-        chain = x509.load_pem_x509_certificates(Path(file).read_bytes())
+        chain = x509.load_pem_x509_certificates(octets.certificate)
         names = _names(chain[0])
-        file = pair.key
-        secret = crypto.load_privatekey(crypto.FILETYPE_PEM, Path(file).read_bytes(), b"")
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CertificateUnusable(f"{pair.certificate} holds no certificate in PEM form") from error
+    try:
+        secret = crypto.load_privatekey(crypto.FILETYPE_PEM, octets.key, b"")
+    except (ValueError, TypeError, crypto.Error) as error:
+        words = f"{pair.key} holds no private key without a passphrase in PEM form"
+        raise CertificateUnusable(words) from error
+    return Loaded(pair, chain, names, secret, octets.instead)
+
+
+def _octets(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
     except OSError as error:
         raise CertificateUnusable(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, x509.DuplicateExtension, crypto.Error) as error:
-        is_key = file == pair.key
-        kind = "private key without a passphrase" if is_key else "certificate"
-        raise CertificateUnusable(f"{file} holds no {kind} in PEM form") from error
-    return Loaded(pair, chain, names, secret)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -8,7 +8,7 @@ from m365gw.admin.refusal import Refusal
 from m365gw.config.settable import Configured
 from m365gw.config.settings import Listener
 from m365gw.edge.listening.self_signed import self_signed
-from m365gw.edge.listening.tls_terms import Pair, load
+from m365gw.edge.listening.tls_terms import load
 from tests.admin.web.browser import HASH, Browser, ConsoleTestCase
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -117,7 +117,7 @@ class ListenerTests(SettingsPagesTestCase):
 class TlsTests(SettingsPagesTestCase):
     def test_a_self_signed_certificate(self) -> None:
         """It is said what that means, for whom it is, and until when."""
-        pair = Pair(*self_signed(self.mktemp(), "gw.example.com", datetime.now(UTC)))
+        pair = self_signed(self.mktemp(), "gw.example.com", datetime.now(UTC))
         self.stage.certificates.append(load(pair))
         shown = self.anna.get("/tls").body
         for words in ("It is self-signed.", "gw.example.com", "ECDSA", "SHA-256"):

@@ -10,8 +10,10 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.directory.seal import Seal
 from m365gw.edge.listening.certificate_watch import LOOK_SECONDS, CertificateWatch
 from m365gw.edge.listening.certificates import ServerCertificate
+from m365gw.edge.listening.self_signed import self_signed
 from m365gw.edge.listening.tls_terms import CertificateUnusable, Pair
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
@@ -119,3 +121,20 @@ class WatchTests(SynchronousTestCase):
         )
         self.assertIn("/nowhere.crt cannot be read", str(error))
         self.assertEqual(serial(self.certificate), serial_in(pair))
+
+    def test_a_key_that_does_not_open(self) -> None:
+        """One incident, for as long as another certificate stands in; then it is over."""
+        state_dir = self.mktemp()
+        seal = Seal(state_dir)
+        seal.make()
+        pair = self_signed(state_dir, "gw.example.com", NOW)
+        lost = seal.file.read_bytes()
+        seal.file.unlink()
+        self.watch(pair)
+        [line] = self.told()
+        self.assertRegex(line, "incident.opened: .*, key=tls-key-unopened,")
+        self.clock.advance(LOOK_SECONDS)
+        seal.file.write_bytes(lost)
+        self.watching.reload([pair])
+        self.clock.advance(LOOK_SECONDS)
+        self.assertRegex(self.told()[-1], "incident.closed: .*, key=tls-key-unopened,")

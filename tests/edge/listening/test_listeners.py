@@ -26,7 +26,6 @@ from m365gw.edge.listening.certificates import ServerCertificate
 from m365gw.edge.listening.entrance import SessionFactory
 from m365gw.edge.listening.listeners import ListenerService, ListenFailed
 from m365gw.edge.listening.self_signed import self_signed
-from m365gw.edge.listening.tls_terms import Pair
 from tests.edge.conversation import Gateway
 
 PASSWORD, HASH = passwords.generate()
@@ -45,8 +44,8 @@ class Service(ListenerService):
         self.gateway = Gateway(
             case, listener=listener, limits=limits, clients=[FAX], networks=[LOCAL]
         )
-        self.files = self_signed(case.mktemp(), "localhost", datetime.now(UTC))
-        certificate = ServerCertificate([Pair(*self.files)])
+        self.pair = self_signed(case.mktemp(), "localhost", datetime.now(UTC))
+        certificate = ServerCertificate([self.pair])
         factory = SessionFactory(
             self.gateway.doorway,
             self.gateway.census,
@@ -61,7 +60,7 @@ class Service(ListenerService):
         return int(self.port.getHost().port)
 
     def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.files[0])
+        return ssl.create_default_context(cafile=self.pair.certificate)
 
 
 class Listening(Protocol):
