@@ -1,0 +1,1 @@
+"""The documents: commands are run, blocks are read by what they are for, links lead somewhere."""

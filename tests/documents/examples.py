@@ -1,0 +1,98 @@
+"""How the commands of the pages are run: whatever they say that is nobody's, and what is not run.
+
+Write pages with the names of this table and nothing has to be added here: `relay@contoso.com` is a
+mailbox that is ready, `printer3` a login (of `scan@contoso.com`) with its password, 10.1.0.0/16 a
+network, `4Q7BX2K9M3PDW` a message that waits. Each block begins with all of them, but without what
+it adds itself. A folder for each page is where its commands run.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+# What is written, as a pattern, and what is typed for it. Names in braces are values of the scene.
+FILLED = (
+    (r"(?<!smtp://)\brelay\.example\.com:(?:587|25)\b", "127.0.0.1:{submission}"),
+    (r"https://relay\.example\.com\b(?::8025)?", "http://127.0.0.1:{web}"),
+    (r"\bcontoso\.(?:onmicrosoft\.)?com\b", "contoso.example"),
+    (r"\b00000000-0000-0000-0000-000000000000\b", "{app}"),
+    (r"\bm365gw_\.\.\.", "{token}"),
+    (r"\b4Q7BX2K9M3PDW\b", "{waiting}"),
+    (r"\b10\.1\.0\.7\b", "127.0.0.1"),
+    (r" tcp:\d+\b", " tcp:0:interface=127.0.0.1"),
+    (r"\bm365gw mailbox add\b", "m365gw mailbox add --cloud rehearsal"),
+    (r"-o m365gw\b", '-o "$(id -un)"'),
+    (r"-g m365gw\b", '-g "$(id -gn)"'),
+    (r"(?<![\w/])/opt/m365gw/bin\b", "{programs}"),
+    (r"(?<![\w/])/etc/m365gw\b", "{configuration}"),
+    (r"(?<![\w/.])/(srv|root|usr/local|var/lib|var/spool)/", "{page}/\\g<1>/"),
+    (r"\bmake (\w)", "make -C {repository} --dry-run \\1"),
+)
+
+# What a person types, or does elsewhere, while such a command runs.
+TYPED = (
+    (r"m365gw mailbox add alerts@contoso\.com +(?:#|$)", "device\n\n{public_app}\n"),
+    (r"m365gw backup (?!.*--passphrase-file)", "a long passphrase\na long passphrase\n"),
+    (r"m365gw restore (?!.*--passphrase-file)", "a long passphrase\n"),
+    (r"m365gw \w+ (?:remove|passwd .*--remove)\b(?!.*--yes)", "y\n"),
+    (r"(?:swaks|curl) .*--(?:auth-)?user printer3", "{password}\n"),
+)
+
+# A command that ends otherwise than with 0, because its page tells of that.
+ENDS = ((r"--header-from boss@contoso\.com", 1),)
+
+# The programs that are run. Any other fails the test, until it stands here or below.
+RUN = frozenset(
+    """
+    cat cd cp curl date do done echo eval export for grep id install jq ln m365gw make mkdir
+    openssl printf swaks test umask mailq postcat postqueue postsuper qshape sendmail
+    """.split()  # noqa: SIM905  a list of quoted words would be harder to read
+)
+
+
+@frozen
+class Elsewhere:
+    """Commands that are not run here: why, and which tests look at what they would do."""
+
+    pattern: str
+    why: str
+    tests: tuple[str, ...]
+
+
+NOT_RUN = (
+    Elsewhere(
+        r"\bsystemctl\b",
+        "it changes the machine; systemd itself reads the units, and starts one with a socket",
+        ("tests.test_units.UnitTests", "tests.whole.test_systemd"),
+    ),
+    Elsewhere(
+        r"\buseradd\b",
+        "it changes the machine; the unit names the same user and folders",
+        ("tests.documents.test_commands.NotRunTests",),
+    ),
+    Elsewhere(
+        r"\bpip install\b|\bapt-get install\b|\bpython3? -m venv\b",
+        "it needs the package index; the wheel is built, and installed without it",
+        ("tests.test_packaging.WheelTests",),
+    ),
+    Elsewhere(
+        r"\bdocker\b",
+        "no engine runs here; the Dockerfile, and what Compose mounts and sets, is read",
+        ("tests.test_image_files", "tests.test_monitoring_files"),
+    ),
+    Elsewhere(
+        r"\b(?:helm|kubectl)\b",
+        "no cluster runs here; Helm itself lints and renders the chart, as a library",
+        ("tests.test_helm_chart",),
+    ),
+    Elsewhere(
+        r"\bpwsh\b",
+        "there is no PowerShell here; the scripts are read by a reader of its grammar",
+        ("tests.microsoft.test_setup_script",),
+    ),
+    Elsewhere(
+        r"\.venv/bin/python -m twisted\.trial\b",
+        "it is what runs here; the module it names is there",
+        ("tests.smtp.test_dots",),
+    ),
+)

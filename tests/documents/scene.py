@@ -1,0 +1,201 @@
+"""The scene in which the commands of the pages are run: a gateway with mail in it, a rehearsal.
+
+What the pages call `relay@contoso.com`, `printer3` and the like is made anew before each block,
+through the API; a message of `printer3` waits from the beginning.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import smtplib
+import ssl
+from pathlib import Path
+from typing import Any
+
+from attrs import define, frozen
+
+from m365gw.rehearsal.tenant import APP_ID, APP_SECRET, PUBLIC_APP_ID
+from tests.documents.examples import FILLED
+from tests.documents.pages import ROOT
+from tests.whole.stage import BIN, PASSWORD, PASSWORD_HASH, Gateway, Microsoft
+
+RELAY, ALERTS, SCAN = "relay@contoso.example", "alerts@contoso.example", "scan@contoso.example"
+CONFIGURATION = """\
+hostname = "relay.example.com"
+state_dir = "../state"
+spool_dir = "../spool"
+maildrop_dir = "../maildrop"
+
+[[listener]]
+name = "submission"
+endpoint = "tcp:0:interface=127.0.0.1"
+auth = "offer"
+networks = ["10.0.0.0/8"]
+
+[web]
+endpoint = "tcp:0:interface=127.0.0.1"
+
+[governor]
+messages_per_minute = 1000000
+burst = 1000
+
+[log]
+format = "json"
+"""
+BETWEEN = frozenset({"&&", "||", "|", ";", ";;", "do", "then", "else", "(", ")", "&"})
+APP = {"tenant": "contoso.example", "client_id": APP_ID, "cloud": "rehearsal"}
+FILES = {
+    "message.eml": f"From: {SCAN}\r\nTo: you@example.com\r\nSubject: Scan\r\n\r\nIt is here.\r\n",
+    "secret.txt": APP_SECRET,
+    "new-secret.txt": APP_SECRET,
+    "root/backup-phrase": "a long passphrase",
+}
+FOLDERS = ("srv/backup", "usr/local/bin", "usr/local/libexec", "var/spool")
+
+
+@frozen
+class Entry:
+    """Something every block finds: what a command calls it, where the API has it, all of it."""
+
+    kind: str
+    path: str
+    key: str
+    values: dict[str, Any]
+
+
+# In this order, as each leans on those before.
+ENTRIES = (
+    Entry(
+        "mailbox",
+        "/mailboxes",
+        "address",
+        {**APP, "address": RELAY, "flow": "secret", "client_secret": APP_SECRET},
+    ),
+    Entry(
+        "client",
+        "/clients",
+        "login",
+        {
+            "login": "printer3",
+            "password_hash": PASSWORD_HASH,
+            "senders": [SCAN],
+            "mailbox": RELAY,
+        },
+    ),
+    Entry(
+        "network",
+        "/networks",
+        "cidr",
+        {"cidr": "10.1.0.0/16", "senders": ["erp@contoso.example"], "mailbox": RELAY},
+    ),
+)
+
+
+@define
+class Scene:
+    """Both processes, the folder of all pages, and what stands for names in braces."""
+
+    folder: Path
+    microsoft: Microsoft
+    gateway: Gateway
+    values: dict[str, str]
+
+    @classmethod
+    def made(cls, folder: Path, microsoft: Microsoft, gateway: Gateway) -> Scene:
+        """The scene, once a message waits in it."""
+        anybody = {"send_as": ["*@contoso.example", "*@*.contoso.example"]}
+        soon = {"device_interval": 1.0}
+        microsoft.ask("switches", {"mailboxes": {RELAY: anybody, ALERTS: {}}, "tenant": soon})
+        microsoft.fault(phase="rcpt", match="*@old.example", answer="451 4.7.0 later", times=0)
+        fixed = {
+            "app": APP_ID,
+            "public_app": PUBLIC_APP_ID,
+            "password": PASSWORD,
+            "programs": str(BIN),
+            "configuration": str(gateway.config.parent),
+            "repository": str(ROOT),
+            "token": "",
+            "waiting": "",
+            "page": "",
+        }
+        scene = cls(folder, microsoft, gateway, fixed)
+        folder.mkdir()
+        scene.listen()
+        scene.furnish("")
+        said = gateway.command("token", "add", "reader").stdout
+        scene.values["token"] = said.split("once: ")[1].split()[0]
+        scene.values["waiting"] = scene.submit("kim@old.example")
+        gateway.wait_for("delivery", qid=scene.values["waiting"], status="deferred")
+        return scene
+
+    def listen(self) -> None:
+        """Note where the gateway listens, now that it does."""
+        self.values["submission"] = str(self.gateway.ports["submission"])
+        ready = self.gateway.of("web.ready") or [self.gateway.wait_for("web.ready")]
+        (self.folder / ".curlrc").write_text(
+            f"cacert = {self.gateway.config.parents[1]}/state/tls/self-signed.crt\n"
+            f"connect-to = relay.example.com:587:127.0.0.1:{self.values['submission']}\n"
+        )
+        self.values["web"] = ready[-1]["address"].rpartition(":")[2]
+
+    def submit(self, recipient: str) -> str:
+        """A message of printer3, by AUTH LOGIN; its queue id."""
+        with smtplib.SMTP("127.0.0.1", int(self.values["submission"])) as client:
+            client.starttls(context=ssl._create_unverified_context())
+            client.ehlo("printer3")
+            client.user, client.password = "printer3", PASSWORD
+            client.auth("LOGIN", client.auth_login, initial_response_ok=False)
+            client.mail(SCAN)
+            client.rcpt(recipient)
+            _, text = client.data(FILES["message.eml"].encode())
+        return text.decode().split()[-1]
+
+    def furnish(self, text: str) -> None:
+        """What every block begins with, but for what it adds itself."""
+        api = self.gateway.api
+        found = re.findall(r"m365gw (\w+) add (\S+)", text)
+        added = {(kind, self.filled(name)) for kind, name in found}
+        for kind, name in added:
+            if kind == "token":
+                self.gateway.command("token", "remove", name)  # of an earlier page, perhaps
+        for entry in reversed(ENTRIES):
+            for row in api.get(entry.path):
+                if row["origin"] == "directory":
+                    api.post(f"{entry.path}/remove", {entry.key: row[entry.key]})
+        for entry in ENTRIES:
+            if (entry.kind, entry.values[entry.key]) in added:
+                break  # what follows leans on it
+            api.post(f"{entry.path}/add", {"values": entry.values})
+
+    def filled(self, text: str) -> str:
+        """A text of a page with our names in the place of those of the page."""
+        for pattern, name in FILLED:
+            text = re.sub(pattern, name.format(**self.values), text)
+        return text
+
+    def open(self, page: str) -> None:
+        """A folder for the commands of a page, with the files they may name."""
+        home = self.folder / page
+        self.values["page"] = str(home)
+        for folder in FOLDERS:
+            (home / folder).mkdir(parents=True)
+        for name, content in FILES.items():
+            (home / name).parent.mkdir(exist_ok=True)
+            (home / name).write_text(content)
+            (home / name).chmod(0o600)
+
+    def stop(self, *, for_another_machine: bool = False) -> None:
+        """Stop the gateway; on another machine nothing of it is there."""
+        if self.gateway.process.poll() is None:
+            self.gateway.stop()
+        if for_another_machine:
+            etc = self.gateway.config.parent
+            shutil.rmtree(etc)
+            shutil.rmtree(etc.parent / "state")
+
+    def go_on(self) -> None:
+        """Start the gateway if it was stopped."""
+        if self.gateway.process.poll() is not None:
+            self.gateway.start()
+            self.listen()

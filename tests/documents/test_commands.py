@@ -1,0 +1,45 @@
+"""Every command of the pages: it is there, and it does what the page says when it is run."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from twisted.python.reflect import namedAny
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.documents.examples import NOT_RUN
+from tests.documents.pages import ROOT, blocks
+from tests.documents.running import play
+from tests.documents.scene import CONFIGURATION, Scene
+from tests.whole.stage import WholeTestCase
+
+
+class CommandTests(WholeTestCase):
+    def test_every_command_is_run(self) -> None:
+        """In the order of its page, with what the page begins with; what is shown is said."""
+        microsoft = self.microsoft("--no-limits")
+        gateway = self.gateway(microsoft, configuration=CONFIGURATION)
+        scene = Scene.made(self.folder / "pages", microsoft, gateway)
+        wrong: list[str] = []
+        for page, found in groupby(blocks("console", "sh"), lambda block: block.page):
+            wrong += play(scene, page, found)
+        self.assertEqual([], wrong, "\n\n".join(wrong))
+
+
+class NotRunTests(SynchronousTestCase):
+    def test_what_is_not_run_is_tested_elsewhere(self) -> None:
+        """The tests that are named for it are there."""
+        for each in NOT_RUN:
+            for name in each.tests:
+                namedAny(name)
+
+    def test_the_user_of_the_readme_is_that_of_the_unit(self) -> None:
+        """Who is made with useradd, with which folders, is who the unit starts."""
+        unit = (ROOT / "etc" / "m365gw.service").read_text()
+        readme = (ROOT / "README.md").read_text()
+        user = re.search(r"^User=(\w+)$", unit, re.MULTILINE)
+        assert user
+        self.assertRegex(readme, rf"useradd --system .* {user[1]}\n")
+        for folder in re.findall(r"install -d -o (\w+) .* (/\S+) (/\S+)", readme)[0][1:]:
+            self.assertIn(folder.removeprefix("/var/lib/"), unit)
