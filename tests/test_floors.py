@@ -31,6 +31,7 @@ FLOORS = {
     "words": 0,
     "spool": 2,
     "directory": 2,
+    "moving": 2,  # files of other programs
     "edge": 3,
     "reactor": 2.5,
     "syncing": 2.5,

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -28,6 +29,7 @@ COMMANDS = {
     "doctor": ("m365gw.cli.doctor", "Find out what is wrong, and who has to do what."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
+    "import": ("m365gw.cli.moving.command", "Take over what another program has."),
     "incident": ("m365gw.cli.incident", "What somebody has to know; who is told of it."),
     "keys": ("m365gw.cli.keys", "The keys that seal stored secrets."),
     "listener": ("m365gw.cli.accounts.listeners", "Where mail comes in."),
@@ -85,7 +87,8 @@ class CommandsByName(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

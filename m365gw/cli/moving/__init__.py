@@ -1,0 +1,1 @@
+"""`m365gw import`: what another program has is taken over."""

@@ -1,0 +1,1 @@
+"""Moving over from other programs: their files are read, and nothing of ours is changed."""
