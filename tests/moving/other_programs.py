@@ -27,8 +27,8 @@ CONFIG: dict[str, Any] = {
         "client_id": "00000000-0000-4000-8000-0000000000a2",
         "auto_refresh_minutes": 30,
     },
-    "allowed_from": {"printer": ["scan@contoso.example", "@devices.contoso.example"], "erp": []},
-    "default_from": {"printer": "scan@contoso.example"},
+    "allowed_from": {"printer": ["scanner@contoso.example", "@devices.contoso.example"], "erp": []},
+    "default_from": {"printer": "scanner@contoso.example"},
 }
 USERS = "printer:{PLAIN}printer-password\nerp:{PLAIN}erp-password\n"
 REFRESH_TOKEN = "1.refresh-token-of-relay"

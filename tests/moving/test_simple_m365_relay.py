@@ -74,9 +74,9 @@ class SimpleM365RelayTests(SynchronousTestCase):
             found.logins["printer"].values,
             {
                 "login": "printer",
-                "senders": ["scan@contoso.example", "*@devices.contoso.example"],
+                "senders": ["scanner@contoso.example", "*@devices.contoso.example"],
                 "mailbox": RELAY,
-                "default_from": "scan@contoso.example",
+                "default_from": "scanner@contoso.example",
             },
         )
         self.assertEqual(list(found.networks), ["10.1.0.0/16", "2001:db8::/32"])
@@ -156,9 +156,9 @@ class SimpleM365RelayTests(SynchronousTestCase):
 
     def test_senders_in_words_of_postfix(self) -> None:
         """A name alone is of its domain; what we cannot say, or would widen, is not taken."""
-        allowed = {"printer": ["Scan@contoso.example", "scan", "*@x.example", "a b@c", "scan"]}
+        allowed = {"printer": ["Scanner@contoso.example", "scanner", "*@x.example", "a b@c"]}
         found = with_config({**CONFIG, "allowed_from": allowed}, "printer:{PLAIN}p\n")
-        self.assertEqual(found.logins["printer"].values["senders"], ["scan@contoso.example"])
+        self.assertEqual(found.logins["printer"].values["senders"], ["scanner@contoso.example"])
         self.assertEqual(len(found.broken), 2)
         self.assertIn("'*@x.example'", str(found.broken[0]))
 
