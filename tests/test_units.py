@@ -29,6 +29,12 @@ class UnitTests(SynchronousTestCase):
         unit = (ETC / "m365gw.service").read_text()
         self.assertNotRegex(unit, r"(?m)^MemoryDenyWriteExecute=(?!false)")
 
+    def test_a_wrong_configuration_is_tried_once(self) -> None:
+        """RestartPreventExitStatus= asks the main process alone: a check before it would loop."""
+        unit = (ETC / "m365gw.service").read_text()
+        self.assertIn("\nRestartPreventExitStatus=78\n", unit)
+        self.assertNotIn("ExecStartPre=", unit)
+
     def test_nothing_in_them_is_misspelt(self) -> None:
         """systemd knows each section and key; the program itself is not installed here."""
         for unit in ("m365gw.service", "m365gw.socket"):
