@@ -1,8 +1,8 @@
-"""Writes docs/configuration.md from the settings classes.
+"""Writes docs/configuration.md and docs/m365gw.schema.json from the settings classes.
 
     python docs/make_configuration.py
 
-A test holds the page equal to the code.
+A test holds both equal to the code.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import attrs
 
 from m365gw.config.fields import Day, FileName, Octets, Seconds, meaning_of
+from m365gw.config.schema import schema
 from m365gw.config.settings import Settings
 
 PAGE = Path(__file__).with_name("configuration.md")
+SCHEMA = Path(__file__).with_name("m365gw.schema.json")
 
 HEAD = """\
 # Configuration reference
@@ -36,6 +38,10 @@ commas. A variable wins over a file.
 
 `m365gw check` shows every error with its place; `m365gw check --effective` shows each value and
 where it came from. A name that is not in this list is an error.
+
+An editor that knows JSON Schema for TOML (Taplo, Even Better TOML) completes the names and shows
+what they mean: `m365gw check --schema > m365gw.schema.json` beside the file, whose first line is
+`#:schema ./m365gw.schema.json`.
 
 | Written as | |
 |---|---|
@@ -135,6 +141,12 @@ def _written(value: Any, hint: Any) -> str:
     return f"`{_plain(value)}`"
 
 
+def schema_text() -> str:
+    """The schema, as `m365gw check --schema` prints it."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    sys.stdout.write(f"{PAGE} is written.\n")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    sys.stdout.write(f"{PAGE} and {SCHEMA} are written.\n")

@@ -52,10 +52,12 @@ def unknown_in(words: list[str]) -> Iterator[str]:
 
 class ConfigurationReferenceTests(SynchronousTestCase):
     def test_it_is_what_the_code_says(self) -> None:
-        """Every setting, its kind, default and meaning."""
-        page = runpy.run_path(str(DOCS / "make_configuration.py"))["page"]()
-        written = (DOCS / "configuration.md").read_text(encoding="utf-8")
-        self.assertEqual(page, written, "Write it anew: python docs/make_configuration.py")
+        """Every setting, its kind, default and meaning; on the page, and in the schema."""
+        made = runpy.run_path(str(DOCS / "make_configuration.py"))
+        for name, text in (("configuration.md", "page"), ("m365gw.schema.json", "schema_text")):
+            written = (DOCS / name).read_text(encoding="utf-8")
+            again = "Write it anew: python docs/make_configuration.py"
+            self.assertEqual(made[text](), written, again)
 
 
 class MetricsPageTests(SynchronousTestCase):

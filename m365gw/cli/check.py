@@ -18,12 +18,19 @@ from m365gw.config.structure import key_name
 @click.command()
 @click.option("--effective", is_flag=True, help="Show each value and where it came from.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON: key, value, origin.")
+@click.option("--schema", "is_schema", is_flag=True, help="What a file may hold, for editors.")
 @click.pass_obj
-def check(invocation: Invocation, effective: bool, as_json: bool) -> None:
+def check(invocation: Invocation, effective: bool, as_json: bool, is_schema: bool) -> None:
     """Read the configuration and show every error, with its place and what to do.
 
-    Exits with 0 when the service would start with it and with 78 when it would not.
+    Exits with 0 when the service would start with it and with 78 when it would not. With --schema
+    nothing is read: the JSON Schema by which editors of TOML complete and check a file is printed.
     """
+    if is_schema:
+        from m365gw.config.schema import schema
+
+        click.echo(json.dumps(schema(), indent=1, ensure_ascii=False))
+        return
     settings = invocation.settings
     rows = list(_rows(settings, invocation.loaded.tree, ()))
     if as_json:

@@ -27,6 +27,11 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(status, 0)
         self.assertIn("1 [[listener]], 1 [[mailbox]], 1 [[client]], 0 [[network]]", said)
 
+    def test_schema(self) -> None:
+        """It is printed for editors, whatever is wrong with the file."""
+        status, said = self.run_check("[", "--schema")
+        self.assertEqual((status, json.loads(said)["title"]), (0, "m365gw.toml"))
+
     def test_nobody_may_send(self) -> None:
         """Closed by default is right, and worth a word: where else somebody may be let in."""
         status, said = self.run_check(GOOD[: GOOD.index("[[client]]")])
