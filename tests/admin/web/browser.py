@@ -208,10 +208,10 @@ def _new_database() -> bytes:
 class Stage:
     """The console of a gateway that only keeps mail."""
 
-    def __init__(self, folder: str, web: Web) -> None:
+    def __init__(self, folder: str, web: Web, now: float = NOW) -> None:
         os.makedirs(folder)
         self.clock = Clock()
-        self.clock.advance(NOW)
+        self.clock.advance(now)
         self.lines = io.StringIO()
         self.log = EventLog(
             self.lines, hostname="gw", format="json", level="debug", clock=self.clock.seconds
@@ -224,6 +224,7 @@ class Stage:
         database = Database("", folder)
         self.operators, self.sessions = Operators(database), WebSessions(database)
         self.spool = Spool.open(f"{folder}/spool", hostname="gw", clock=self.clock.seconds)
+        self.listening = [("submission", "127.0.0.1:587")]
         self.queue = Queue(self.spool)
         self.audited: list[tuple[str, str, str]] = []
         self.mailboxes: list[dict[str, Any]] = [mailbox("relay@contoso.com")]
@@ -305,12 +306,12 @@ class Stage:
     def status(self) -> dict[str, Any]:
         return {
             "version": "1",
-            "started_at": NOW - 60,
+            "started_at": self.clock.seconds() - 60,
             "is_draining": False,
             "health": {"good": True, "troubles": []},
             "queue": {"in_flight": 0},
             "connections": 0,
-            "listeners": [{"listener": "submission", "address": "127.0.0.1:587"}],
+            "listeners": [{"listener": name, "address": at} for name, at in self.listening],
         }
 
     def message(

@@ -1,0 +1,97 @@
+"""Every page in a real Chromium, on a desk and on a phone, light and dark: nothing hostile runs,
+nothing breaks the content security policy, and nobody is shut out who uses a keyboard, a screen
+reader or a small screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Page, sync_playwright
+from twisted.internet import reactor
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from tests.admin.web import haunted, sample, tour
+from tests.whole.test_console import CHROMIUM, FLAGS
+
+HERE: Final = Path(__file__).parent
+BARRIERS: Final = (HERE / "accessibility.js").read_text()
+FOCUS: Final = (HERE / "focus.js").read_text()
+DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+WATCH: Final = (
+    "window.violations = [];"
+    "document.addEventListener('securitypolicyviolation',"
+    " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
+)
+
+
+class EveryPageTests(TestCase):
+    timeout = 300.0
+
+    async def test_console(self) -> None:
+        """A gateway after a day of mail, with hostile text wherever strangers can put some."""
+        stage = sample.staged(self.mktemp())
+        more = haunted.haunt(stage)
+        await self._walk(stage, tour.console(stage, more))
+
+    async def test_first_start(self) -> None:
+        """The page of a gateway nobody has set up."""
+        await self._walk(tour.newcomer(self.mktemp()), tour.first_start)
+
+    async def test_own_mailbox(self) -> None:
+        """What a person sees at /me, with a hostile display name and label."""
+        stage = tour.own_staged(Path(self.mktemp()))
+        haunted.haunt_own(stage)
+        await self._walk(stage, tour.own(stage, haunted.MEMBER))
+
+    async def _walk(self, stage: Any, visit: tour.Visit) -> None:
+        port = reactor.listenTCP(0, stage.site, interface="127.0.0.1")
+        time_goes_on = LoopingCall(stage.clock.advance, 1 / 8)
+        time_goes_on.start(1 / 8)
+        try:
+            address = f"http://127.0.0.1:{port.getHost().port}"
+            found, count = await deferToThread(walked, visit, address)
+        finally:
+            time_goes_on.stop()
+            await port.stopListening()
+            stage.close()
+        self.assertEqual(found, [], "\n".join(["", *found]))
+        self.assertGreater(count, 1)
+
+
+def walked(visit: tour.Visit, address: str) -> tuple[list[str], int]:
+    """In a thread: what is wrong on which page, and how many pages were seen."""
+    found: list[str] = []
+    count = 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport=DESK, reduced_motion="reduce")
+        page.add_init_script(WATCH)
+        said: list[str] = []
+        page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
+        for name in visit(page, address):
+            count += 1
+            found += [f"{name}: {fault}" for fault in dict.fromkeys(_faults(page))]
+            found += [f"{name}: {words}" for words in said if "the server responded" not in words]
+            said.clear()
+        browser.close()
+    return found, count
+
+
+def _faults(page: Page) -> Iterator[str]:
+    yield from page.evaluate("window.violations")
+    yield from page.evaluate("window.ran || []")
+    yield from (f"{fault} (light)" for fault in page.evaluate(BARRIERS))
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(PHONE)
+    yield from (f"{fault} (dark, phone)" for fault in page.evaluate(BARRIERS))
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(DESK)
+    page.keyboard.press("Tab")
+    yield from page.evaluate(FOCUS)
