@@ -33,3 +33,22 @@ def octets(value: object) -> int:
         if match:
             return int(float(match.group(1)) * _OCTETS[match.group(2).lower()])
     raise ValueError(f'{value!r} is not a size; write octets, or "512K", "25M", "1G"')
+
+
+def duration_text(number: float) -> str:
+    """As `seconds` reads it, in the largest unit that fits: "5d", "90s", "0"."""
+    if number and float(number).is_integer():
+        for unit in ("d", "h", "m", "s"):
+            count, rest = divmod(int(number), int(_SECONDS[unit]))
+            if not rest:
+                return f"{count}{unit}"
+    return f"{number:g}"
+
+
+def size_text(number: int) -> str:
+    """As `octets` reads it, in the largest unit that fits: "35M", "1000", "0"."""
+    for unit in ("t", "g", "m", "k"):
+        count, rest = divmod(number, _OCTETS[unit])
+        if count and not rest:
+            return f"{count}{unit.upper()}"
+    return str(number)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.units import octets, seconds
+from m365gw.config.units import duration_text, octets, seconds, size_text
 
 
 class DurationTests(SynchronousTestCase):
@@ -49,6 +49,12 @@ class DurationTests(SynchronousTestCase):
         """A number is seconds, written with or without its unit."""
         self.assertEqual(seconds(number), seconds(f"{number}s"))
 
+    @given(st.integers(0, 10**7))
+    def test_what_is_shown_can_be_typed(self, number: int) -> None:
+        """A duration is shown as short as it can be written, and means the same."""
+        self.assertEqual(seconds(duration_text(number)), number)
+        self.assertEqual(duration_text(432_000), "5d")
+
 
 class SizeTests(SynchronousTestCase):
     def test_spellings(self) -> None:
@@ -71,3 +77,9 @@ class SizeTests(SynchronousTestCase):
             with self.subTest(wrong=wrong):
                 error = self.assertRaises(ValueError, octets, wrong)
                 self.assertIn("is not a size", str(error))
+
+    @given(st.integers(0, 10**15))
+    def test_what_is_shown_can_be_typed(self, number: int) -> None:
+        """A size is shown as short as it can be written, and means the same."""
+        self.assertEqual(octets(size_text(number)), number)
+        self.assertEqual(size_text(36_700_160), "35M")

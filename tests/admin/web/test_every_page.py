@@ -29,6 +29,13 @@ WATCH: Final = (
 )
 
 
+BAD: Final = """
+<style>button:focus { outline: none } p { color: #aaa; background: white; width: 3000px }</style>
+<h2 id="a">A</h2><h2 id="a">B</h2><table><tr><th>C</th></tr></table><img src="data:,"><p>D</p>
+<input aria-describedby="nothing" tabindex="3"><button style="all: unset; width: 9px"></button>
+"""
+
+
 class EveryPageTests(TestCase):
     timeout = 300.0
 
@@ -47,6 +54,15 @@ class EveryPageTests(TestCase):
         stage = tour.own_staged(Path(self.mktemp()))
         haunted.haunt_own(stage)
         await self._walk(stage, tour.own(stage, haunted.MEMBER))
+
+    async def test_the_checks_find_what_is_wrong(self) -> None:
+        """A page with a barrier of each kind is complained of for each."""
+        found = await deferToThread(complaints_of, BAD)
+        for words in ("no title", "no language", "<main>", "<h1>", "no name", "no alt", "scope"):
+            self.assertTrue([each for each in found if words in each], (words, found))
+        for words in ("twice", "nowhere", "order of its own", "contrast 1", "only 9", "wider"):
+            self.assertTrue([each for each in found if words in each], (words, found))
+        self.assertTrue([each for each in found if "no sign of the focus" in each], found)
 
     async def _walk(self, stage: Any, visit: tour.Visit) -> None:
         port = reactor.listenTCP(0, stage.site, interface="127.0.0.1")
@@ -82,6 +98,18 @@ def walked(visit: tour.Visit, address: str) -> tuple[list[str], int]:
             said.clear()
         browser.close()
     return found, count
+
+
+def complaints_of(html: str) -> list[str]:
+    """In a thread: what is said of one page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport=DESK)
+        page.set_content(html)
+        page.keyboard.press("Tab")
+        found: list[str] = page.evaluate(BARRIERS) + page.evaluate(FOCUS)
+        browser.close()
+    return found
 
 
 def _faults(page: Page) -> Iterator[str]:

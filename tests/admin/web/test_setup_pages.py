@@ -282,5 +282,5 @@ class SenderTests(SetUpTestCase):
         self.anna.send("/setup/senders/client", login="printer")
         shown = self.anna.get("/setup/done").body
         self.assertIn("The gateway works", shown)
-        self.assertIn("m365gw backup", shown)
+        self.assertIn('href="/backup"', shown)
         self.assertNotIn(NOBODY, shown)

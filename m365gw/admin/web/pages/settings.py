@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -12,8 +13,9 @@ from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.view import Answer, Page, Redirect, View
 from m365gw.config.fields import meaning_of
-from m365gw.config.settable import places_of
+from m365gw.config.settable import places_of, settable
 from m365gw.config.settings import Settings
+from m365gw.config.units import duration_text, size_text
 from m365gw.directory.orders import SetSettings
 from m365gw.directory.registry import Rejected
 
@@ -41,6 +43,10 @@ TABS: Final = (
     ("start", "Paths and console"),
 )
 Row = dict[str, Any]
+_SPELLINGS: Final[dict[str, Callable[[Any], str]]] = {
+    "Seconds": duration_text,
+    "Octets": size_text,
+}  # by the kind of a setting, as its definition names it
 
 
 def add(console: Console, desk: Desk) -> None:
@@ -138,11 +144,12 @@ def _is_in(row: Row, tab: str) -> bool:
 
 def shown(row: Row) -> Row:
     """A setting of the registry with its value and its default as people write them."""
-    value = row["made"] if row["origin"] == "directory" else text_of(row["value"])
+    text = _SPELLINGS.get(str(settable()[row["key"]].type), text_of)
+    value = row["made"] if row["origin"] == "directory" else text(row["value"])
     return {
         **row,
         "text": value,
-        "default_text": text_of(row["default"]),
+        "default_text": text(row["default"]),
         "typed": value,
         "fault": "",
         "name": row["key"].rpartition(".")[2],

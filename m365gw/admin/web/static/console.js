@@ -4,6 +4,7 @@
             has changed, and the elements that show it fetch themselves anew
    dialogs  a button with data-opens="ID" opens <dialog id="ID">
    picking  the box with data-picks="FORM" picks all of a list; data-picked shows how many are
+   menu     a button with data-unfolds="ID" unfolds the navigation of a small screen
    copying  a button with data-copies="ID" copies the text of an element
    lines    a list with data-lines="/path" gets lines of that stream; data-pauses="ID" stops it
    toasts   they go by themselves, and sooner when told to
@@ -94,6 +95,11 @@
       if (thing.matches("dialog")) thing.close();
       else thing.remove();
       return;
+    }
+    const unfolder = event.target.closest("[data-unfolds]");
+    if (unfolder) {
+      const isOpen = document.getElementById(unfolder.dataset.unfolds).toggleAttribute("data-unfolded");
+      unfolder.setAttribute("aria-expanded", isOpen);
     }
     const copier = event.target.closest("[data-copies]");
     if (copier) {
@@ -208,6 +214,10 @@
     listen();
     picked();
     for (const list of document.querySelectorAll("[data-lines]")) follow(list);
+    for (const here of document.querySelectorAll("nav [aria-current]")) {
+      const strip = here.closest("nav"); // which may be wider than the screen
+      strip.scrollLeft = here.offsetLeft - strip.offsetLeft - (strip.clientWidth - here.clientWidth) / 2;
+    }
     for (const toast of document.querySelectorAll(".toast[data-tone=good]")) {
       setTimeout(() => toast.remove(), 8000);
     }
