@@ -131,7 +131,7 @@ def _made(stage: Stage) -> None:
     uri, until = "https://microsoft.com/devicelogin", stage.clock.seconds() + 880
     code = Shown("waiting", "anna", "FJC-WHR-TKP", uri, until)
     stage.mailbox_sign_ins._shown["alerts@contoso.com"] = code
-    pair = Pair(*self_signed(tempfile.mkdtemp(), "relay.contoso.com", datetime.now(UTC)))
+    pair = self_signed(tempfile.mkdtemp(), "relay.contoso.com", datetime.now(UTC))
     loaded = load(pair)
     kept = Pair("/var/lib/m365gw/tls/self-signed.crt", "/var/lib/m365gw/tls/self-signed.key")
     stage.certificates.append(evolve(loaded, pair=kept))
