@@ -12,6 +12,7 @@ from helm_python.errors import HelmValuesError
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw import __version__
+from m365gw.config.load import load
 from m365gw.config.web import Web
 from m365gw.config.web_checks import web_faults
 
@@ -91,6 +92,19 @@ class ChartTests(SynchronousTestCase):
                 self.assertEqual(
                     ["/readyz", "/livez"], [each["httpGet"]["path"] for each in probes]
                 )
+
+    def test_a_gateway_starts_with_its_configuration(self) -> None:
+        """File and variables together, of the values as they are and of many others."""
+        for values in (None, MUCH):
+            objects = rendered(values)
+            config = Path(self.mktemp())
+            config.write_text(objects["ConfigMap mail"]["data"]["m365gw.toml"])
+            (container,) = objects["StatefulSet mail"]["spec"]["template"]["spec"]["containers"]
+            said = {each["name"]: each["value"] for each in container["env"]}
+            settings = load(str(config), said).settings
+            ports = {each["containerPort"] for each in container["ports"]}
+            listening = {int(each.endpoint.split(":")[1]) for each in settings.listener}
+            self.assertLessEqual(listening, ports)
 
     def test_its_web_is_one_a_gateway_starts_with(self) -> None:
         """What the chart sets passes the checks, and metrics are for the cluster."""

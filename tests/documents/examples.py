@@ -78,7 +78,7 @@ NOT_RUN = (
     Elsewhere(
         r"\bdocker\b",
         "no engine runs here; the Dockerfile, and what Compose mounts and sets, is read",
-        ("tests.test_image_files", "tests.test_monitoring_files"),
+        ("tests.test_image_files", "tests.test_compose"),
     ),
     Elsewhere(
         r"\b(?:helm|kubectl)\b",
