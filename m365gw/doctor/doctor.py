@@ -19,6 +19,7 @@ from m365gw.doctor.checks import (
     certificate,
     claims,
     clock,
+    connector,
     credentials,
     directory,
     ground,
@@ -91,6 +92,7 @@ def _of_mailbox(memory: Memory, exit: str = "smtp") -> tuple[Check[Case], ...]:
 
 
 def _checks(memory: Memory, exit: str) -> tuple[Check[Case], ...]:
+    enter = connector if exit == "connector" else sign_in
     return (
         Check("D03", "names of submission and login host", names.look),
         Check("D02", "login host, and the clock of this machine", clock.look, ("D03",)),
@@ -99,7 +101,7 @@ def _checks(memory: Memory, exit: str) -> tuple[Check[Case], ...]:
         Check("D06", "certificate of the submission host", certificate.look, ("D05",)),
         Check("D07", "token of Entra", token.look, ("D01", "D02", "D03")),
         Check("D08", "claims of the token", claims.look, ("D07",)),
-        Check("D09", "sign-in at Exchange Online", sign_in.look, ("D06", "D08")),
+        Check("D09", "sign-in at Exchange Online", enter.look, ("D06", "D08")),
         Check("D10", "senders at MAIL FROM", senders.look, ("D09",)),
         Check(
             "D11",

@@ -35,6 +35,7 @@ READY = "rehearsal.json"  # in the folder when the rehearsal listens
 @click.option("--smtp-port", default=0, help="0: any free port.")
 @click.option("--https-port", default=0, help="0: any free port.")
 @click.option("--control-port", default=0, help="0: any free port.")
+@click.option("--mx-port", default=0, help="0: any free port.")
 @click.option("--no-limits", is_flag=True, help="No limits on speed and amount, no delays.")
 @click.option("--digests-only", is_flag=True, help="Keep sizes and digests, not contents.")
 @click.option("--mail-folder", type=click.Path(path_type=Path), help="Also write messages there.")
@@ -50,6 +51,7 @@ def main(
     smtp_port: int,
     https_port: int,
     control_port: int,
+    mx_port: int,
     no_limits: bool,
     digests_only: bool,
     mail_folder: Path | None,
@@ -77,6 +79,7 @@ def main(
             smtp_port=smtp_port,
             https_port=https_port,
             control_port=control_port,
+            mx_port=mx_port,
             limits=Limits.off() if no_limits else Limits(),
             record=Record(mail_folder, contents=not digests_only),
         )

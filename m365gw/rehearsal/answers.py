@@ -59,6 +59,9 @@ ANSWERS: dict[str, str] = {
     # RCPT
     "bad-recipient": "501 5.1.3 Invalid address",
     "unknown-recipient": "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found",
+    "not-attributed": "550 5.7.64 TenantAttribution; Relay Access Denied",
+    "direct-send": "550 5.7.68 TenantInboundAttribution; Direct Send not allowed for this "
+    "organization from unauthorized sources",
     "too-many-recipients": "452 4.5.3 Too many recipients",
     # the final dot
     "concurrent": "432 4.3.2 Concurrent connections limit exceeded. Visit "

@@ -30,6 +30,7 @@ HERE = x509.SubjectAlternativeName(
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]
 )
+OURS = x509.SubjectAlternativeName([x509.DNSName("gateway.contoso.example")])
 ELSEWHERE = x509.SubjectAlternativeName([x509.DNSName("mail.elsewhere.example")])
 
 
@@ -40,6 +41,7 @@ class CertificateFiles:
     authority: Path  # certificate of the authority: what clients are told to trust
     server: Path  # private key and certificate of the server
     elsewhere: Path  # the same for a server of another name
+    gateway: Path  # the same for a gateway, by which the connector knows it
 
     def context_factory(self) -> ssl.CertificateOptions:
         """What a server needs for TLS 1.2 or later with this certificate."""
@@ -60,13 +62,16 @@ def write_certificates(folder: Path) -> CertificateFiles:
         folder / "rehearsal-ca.pem",
         folder / "rehearsal-server.pem",
         folder / "rehearsal-elsewhere.pem",
+        folder / "rehearsal-gateway.pem",
     )
-    if _is_current(files.server) and files.authority.exists() and files.elsewhere.exists():
+    others = (files.authority, files.elsewhere, files.gateway)
+    if _is_current(files.server) and all(each.exists() for each in others):
         return files
     folder.mkdir(parents=True, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key, "m365gw rehearsal authority")
     _write(files.elsewhere, _server(authority, authority_key, ELSEWHERE))
+    _write(files.gateway, _server(authority, authority_key, OURS))
     _write(files.server, _server(authority, authority_key, HERE))
     _write(files.authority, certificate_pem(authority))
     return files

@@ -100,9 +100,13 @@ class Exchange:
             return ANSWERS["conditional-access"]
         return ""
 
+    def mailbox_of(self, login: Login) -> Mailbox | None:
+        """The mailbox mail leaves by; None if there is none (any more)."""
+        return self.tenant.mailbox(login.mailbox)
+
     def refuse_sender(self, login: Login, sender: str, size: int) -> str:
         """The answer that refuses a MAIL FROM, or ""."""
-        mailbox = self.tenant.mailbox(login.mailbox)
+        mailbox = self.mailbox_of(login)
         ended = self.tenant.sessions_end_with_token and login.ends <= self.clock.seconds()
         if mailbox is None or ended:
             return ANSWERS["not-authenticated"]
@@ -114,15 +118,19 @@ class Exchange:
             return ANSWERS["too-large"]
         return ""
 
+    def refuse_recipient(self, login: Login, sender: str, recipient: str) -> str:
+        """The answer that refuses a RCPT TO, or "": who has signed in may write to anybody."""
+        return ""
+
     def size_limit(self, login: Login) -> int:
         """The largest message a mailbox may send, in octets."""
-        mailbox = self.tenant.mailbox(login.mailbox)
+        mailbox = self.mailbox_of(login)
         own = mailbox.max_send_size if mailbox is not None else 0
         return min(own, self.limits.message_size or own)
 
     def refuse_content(self, login: Login, transaction: Transaction, content: bytes) -> str:
         """The answer that refuses a message for what it is, or ""."""
-        mailbox = self.tenant.mailbox(login.mailbox)
+        mailbox = self.mailbox_of(login)
         if mailbox is None:
             return ANSWERS["logon-failed"]
         if len(content) > self.size_limit(login):
@@ -163,7 +171,7 @@ class Exchange:
 
     def fate(self, login: Login, transaction: Transaction) -> str:
         """What becomes of a message that was taken."""
-        mailbox = self.tenant.mailbox(login.mailbox)
+        mailbox = self.mailbox_of(login)
         if mailbox is not None and len(transaction.recipients) > mailbox.recipient_limit:
             return "returned: " + ANSWERS["recipient-limit"]
         return "delivered"

@@ -1,4 +1,4 @@
-"""A whole rehearsal: pretend Entra, Exchange and Graph, and the controls, on loopback ports.
+"""A whole rehearsal: pretend Entra, Exchange, Graph and MX, and the controls, on loopback ports.
 
 rehearsal = Rehearsal(Path("demo/rehearsal"))
 await rehearsal.start()
@@ -12,6 +12,7 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
@@ -33,17 +34,12 @@ from m365gw.rehearsal.graph_pages import Front, GraphPages
 from m365gw.rehearsal.identity import IdentityPages
 from m365gw.rehearsal.limits import Limits, Meters
 from m365gw.rehearsal.middlebox import Certificates, Middlebox
+from m365gw.rehearsal.mx import AskingCertificates, MxSession, TenantHost
 from m365gw.rehearsal.pages import SignInPages
 from m365gw.rehearsal.record import Record
+from m365gw.rehearsal.sample import mailboxes
 from m365gw.rehearsal.submission import SubmissionSession
-from m365gw.rehearsal.tenant import (
-    APP_ID,
-    APP_SECRET,
-    PUBLIC_APP_ID,
-    WEB_APP_ID,
-    Tenant,
-    default_tenant,
-)
+from m365gw.rehearsal.tenant import Tenant, default_tenant
 from m365gw.rehearsal.tokens import Tokens
 
 log = Logger(namespace="m365gw.rehearsal")
@@ -54,15 +50,21 @@ class SubmissionFactory(Factory):
 
     noisy = False
 
-    def __init__(self, exchange: Exchange, context_factory: Any) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        context_factory: Any,
+        session: type[SubmissionSession] = SubmissionSession,
+    ) -> None:
         self.exchange = exchange
+        self.session = session
         self.context_factory = context_factory
         self.sessions: set[SubmissionSession] = set()
         self.connections = 0
 
     def buildProtocol(self, addr: object) -> SubmissionSession:
         self.connections += 1
-        session = SubmissionSession(self.connections, self)
+        session = self.session(self.connections, self)
         self.sessions.add(session)
         return session
 
@@ -80,6 +82,7 @@ class Rehearsal:
         smtp_port: int = 0,
         https_port: int = 0,
         control_port: int = 0,
+        mx_port: int = 0,
         limits: Limits | None = None,
         record: Record | None = None,
     ) -> None:
@@ -90,7 +93,7 @@ class Rehearsal:
             from twisted.internet import reactor
         self._reactor = reactor
         self._interface = interface
-        self._wanted = (smtp_port, https_port, control_port)
+        self._wanted = (smtp_port, https_port, control_port, mx_port)
         self._listening: list[IListeningPort] = []
         self._wrapping: tuple[WrappingFactory[Any], ...] = ()
         self.tenant = tenant or default_tenant()
@@ -120,6 +123,21 @@ class Rehearsal:
             middlebox=self.middlebox,
         )
         self.graph = Graph(exchange=self.exchange)
+        self.mx = SubmissionFactory(
+            TenantHost(
+                tenant=self.tenant,
+                tokens=self.tokens,
+                limits=Limits.off(),  # they are those of a mailbox
+                meters=Meters(Limits.off(), reactor),
+                faults=self.faults,
+                record=self.record,
+                clock=reactor,
+                middlebox=self.middlebox,
+                authority=x509.load_pem_x509_certificate(self.certificates.authority.read_bytes()),
+            ),
+            AskingCertificates(self.certificates, self.middlebox),
+            MxSession,
+        )
         self._context_factory = Certificates(self.certificates, self.middlebox)
         self.submission = SubmissionFactory(self.exchange, self._context_factory)
 
@@ -138,7 +156,7 @@ class Rehearsal:
             root.putChild(place, IdentityPages(self.entra, self.faults))
         control = wrapping(_site(root))
         self._wrapping = (pages, control)
-        factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control)
+        factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control, self.mx)
         try:
             for port, factory in zip(self._wanted, factories, strict=True):
                 self._listening.append(
@@ -165,7 +183,8 @@ class Rehearsal:
 
     def _connections(self) -> list[Any]:
         web = [each for factory in self._wrapping for each in factory.protocols]
-        return web + [session.transport for session in self.submission.sessions]
+        mail = (*self.submission.sessions, *self.mx.sessions)
+        return web + [session.transport for session in mail]
 
     @property
     def host(self) -> str:
@@ -190,9 +209,13 @@ class Rehearsal:
     def control_port(self) -> int:
         return self._port(2)
 
+    @property
+    def mx_port(self) -> int:
+        return self._port(3)
+
     def ports(self) -> dict[str, int]:
-        """Where it listens: smtp, https and control."""
-        return {"smtp": self.smtp_port, "https": self.https_port, "control": self.control_port}
+        """Where it listens: smtp, https, control and mx."""
+        return dict(zip(("smtp", "https", "control", "mx"), map(self._port, range(4)), strict=True))
 
     @property
     def authority(self) -> str:
@@ -211,50 +234,9 @@ class Rehearsal:
             f'smtp = "{self.host}:{self.smtp_port}"\n'
             f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
             f'graph = "https://{self.host}:{self.https_port}/graph/v1.0"\n'
+            f'mx = "{self.host}:{self.mx_port}"\n'
             f'ca_file = "{self.certificates.authority.resolve()}"\n'
-        ) + _mailboxes(self.tenant)
-
-
-def _mailboxes(tenant: Tenant) -> str:
-    """How the default mailboxes sign in, to be uncommented. None for a tenant of one's own."""
-    if APP_ID not in tenant.apps:
-        return ""
-    return f"""
-# Two of its mailboxes, each in two ways; relay may also send as scanner@ and
-# alerts@{tenant.domain}.
-# For flow "certificate" start the rehearsal with --certificate FILE.
-#[[mailbox]]
-#address = "relay@{tenant.domain}"
-#flow = "secret"
-#tenant = "{tenant.domain}"
-#client_id = "{APP_ID}"
-#client_secret = "{APP_SECRET}"
-#cloud = "rehearsal"
-
-#[[mailbox]]
-#address = "alice@{tenant.domain}"
-#flow = "device"
-#tenant = "{tenant.domain}"
-#client_id = "{PUBLIC_APP_ID}"
-#cloud = "rehearsal"
-
-# By a link instead of a code; without client_secret it is a public app.
-#[[mailbox]]
-#address = "alice@{tenant.domain}"
-#flow = "web"
-#tenant = "{tenant.domain}"
-#client_id = "{WEB_APP_ID}"
-#client_secret = "{APP_SECRET}"
-#cloud = "rehearsal"
-
-# The identity of an Azure host: start the gateway with AZURE_POD_IDENTITY_AUTHORITY_HOST=
-# http://127.0.0.1:PORT, the port of the rehearsal's control interface.
-#[[mailbox]]
-#address = "relay@{tenant.domain}"
-#flow = "managed-identity"
-#tenant = "{tenant.domain}"
-#cloud = "rehearsal"
-"""
+        ) + mailboxes(self.tenant, self.certificates)
 
 
 def _site(pages: Resource) -> Site:

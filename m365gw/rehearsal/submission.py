@@ -31,6 +31,8 @@ FRONT_END = "REHEARSAL.outlook.office365.com"
 class SubmissionSession(Intake):
     """The server side of one connection."""
 
+    SIGN_INS: ClassVar[tuple[str, ...]] = ("AUTH LOGIN XOAUTH2",)  # offered under TLS
+
     _secure = False
     _extended = False
 
@@ -81,12 +83,12 @@ class SubmissionSession(Intake):
     def _welcome(self, name: str) -> None:
         self.end_transaction()
         self.helo, self._extended = name, True
-        only_now = "AUTH LOGIN XOAUTH2" if self._secure else "STARTTLS"
+        only_now = self.SIGN_INS if self._secure else ("STARTTLS",)
         self.reply(
             f"250 {FRONT_END} Hello [{self.transport.getPeer().host}]"
             " (m365gw rehearsal, not Microsoft)",
             f"250 SIZE {self.exchange.limits.message_size}",
-            *(f"250 {each}" for each in self.exchange.middlebox.keywords((*KEYWORDS, only_now))),
+            *(f"250 {each}" for each in self.exchange.middlebox.keywords((*KEYWORDS, *only_now))),
             "250 SMTPUTF8",
         )
 
@@ -233,6 +235,12 @@ class SubmissionSession(Intake):
             limit = self.exchange.limits.recipients_at_rcpt
             if limit and len(transaction.recipients) >= limit:
                 self.refuse(ANSWERS["too-many-recipients"])
+                return
+            refusal = self.login and self.exchange.refuse_recipient(
+                self.login, transaction.mail.sender, rcpt.recipient
+            )
+            if refusal:
+                self.refuse(refusal)
                 return
             transaction.recipients.append(rcpt)
             self.reply("250 2.1.5 Recipient OK")

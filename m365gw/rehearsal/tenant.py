@@ -129,6 +129,12 @@ class Tenant:
     mailboxes: dict[str, Mailbox] = field(factory=dict)  # by address in lower case
     users: dict[str, User] = field(factory=dict)  # by name in lower case
     apps: dict[str, App] = field(factory=dict)  # by client id
+    # Domains of the tenant, and its inbound connector: the name of the certificate it knows (as
+    # "*.contoso.example" too; "": there is no connector), the addresses it knows.
+    accepted_domains: tuple[str, ...] = ("contoso.example", "devices.contoso.example")
+    connector: str = "gateway.contoso.example"
+    connector_addresses: tuple[str, ...] = ()
+    reject_direct_send: bool = False
     smtp_auth_disabled: bool = False
     security_defaults: bool = False
     conditional_access: bool = False  # a policy blocks the sign-in at SMTP
@@ -146,6 +152,10 @@ class Tenant:
     def mailbox(self, address: str) -> Mailbox | None:
         """The mailbox with this primary address."""
         return self.mailboxes.get(address.lower())
+
+    def accepts(self, address: str) -> bool:
+        """Whether an address is of a domain of the tenant."""
+        return address.rpartition("@")[2].lower() in self.accepted_domains
 
     def user(self, name: str) -> User | None:
         """The user of this name."""

@@ -375,6 +375,48 @@ class GraphTests(DoctorCase):
         self.assertEqual(key_of(found["D12"]), "app-sends-as-anyone")
 
 
+class ConnectorTests(DoctorCase):
+    """A mailbox that leaves by an inbound connector."""
+
+    def setUp(self) -> Deferred[None]:
+        started = super().setUp()
+        self.mailbox = {
+            "exit": "connector",
+            "flow": "certificate",
+            "client_id": "",
+            "client_secret": "",
+            "certificate_file": str(self.rehearsal.certificates.gateway.absolute()),
+        }
+        return started.addCallback(self.set_host)
+
+    def set_host(self, _: None) -> None:
+        self.cloud["mx"] = f"127.0.0.1:{self.rehearsal.mx_port}"
+
+    async def test_all_is_well(self) -> None:
+        """Nothing is asked for a token; the host is asked for a recipient elsewhere."""
+        found = await self.findings()
+        skipped = [one.id for one in found.values() if one.result == "skipped"]
+        self.assertEqual(skipped, ["D02", "D07", "D08", "D11"])
+        self.assertEqual([one.id for one in found.values() if one.result == "fail"], [])
+        self.assertIn("the certificate of gateway.contoso.example", found["D09"].seen.came_back)
+        self.assertIn("the connector knows them", found["D10"].seen.came_back)
+        self.assertIn("the client certificate ends on", found["D13"].seen.came_back)
+        self.assertEqual(self.rehearsal.record.count, 0)
+
+    async def test_a_connector_that_does_not_know_us(self) -> None:
+        """Nothing is wrong until a recipient elsewhere is named: it is said what to compare."""
+        self.rehearsal.tenant.connector = "other.contoso.example"
+        failed = self.assert_fails(await self.findings(), "D10", "connector-unknown")
+        self.assertIn("TlsSenderCertificateName", str(failed.seen.remedies))
+
+    async def test_a_certificate_that_cannot_be_read(self) -> None:
+        """Its file is named; what needs the session is skipped."""
+        self.mailbox["certificate_file"] = str(self.folder / "nothing.pem")
+        found = await self.findings()
+        self.assertEqual(found["D09"].result, "fail")
+        self.assertEqual(found["D10"].result, "skipped")
+
+
 class GatewayTests(DoctorCase):
     @asynchronous
     async def test_spool_that_is_missing(self) -> None:

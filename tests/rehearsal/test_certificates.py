@@ -29,7 +29,7 @@ class CertificateTests(SynchronousTestCase):
         files = write_certificates(folder)
         self.assertEqual(stat.S_IMODE(os.stat(files.server).st_mode), 0o600)
         self.assertNotIn(b"PRIVATE KEY", files.authority.read_bytes())
-        self.assertEqual(len(list(folder.iterdir())), 3)
+        self.assertEqual(len(list(folder.iterdir())), 4)
 
     def test_second_start_uses_them_again(self) -> None:
         """Who was told to trust them goes on trusting."""

@@ -37,7 +37,7 @@ class AddressTests(TestCase):
             rehearsal = Rehearsal(Path(self.mktemp()), reactor=reactor, control_port=port)
             with self.assertRaises(CannotListenError):
                 await rehearsal.start()
-        self.assertEqual(rehearsal.ports(), {"smtp": 0, "https": 0, "control": 0})
+        self.assertEqual(rehearsal.ports(), {"smtp": 0, "https": 0, "control": 0, "mx": 0})
 
 
 class SettingsTests(RehearsalCase):
@@ -61,9 +61,12 @@ class SettingsTests(RehearsalCase):
         rows = tomllib.loads(values)["mailbox"]
         tenant = self.rehearsal.tenant
         for row in rows:
-            self.assertIsNotNone(tenant.mailbox(row["address"]))
             self.assertEqual(row["cloud"], "rehearsal")
-        named = {row["client_id"] for row in rows if row["flow"] != "managed-identity"}
+            if row.get("exit") == "connector":
+                self.assertTrue(Path(row["certificate_file"]).exists())
+                continue
+            self.assertIsNotNone(tenant.mailbox(row["address"]))
+        named = {row["client_id"] for row in rows if "client_id" in row}
         self.assertEqual(named, set(tenant.apps) - {IDENTITY_ID})  # a host's needs no name
 
 

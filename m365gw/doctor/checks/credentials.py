@@ -51,7 +51,7 @@ async def look(case: Case) -> Seen:
         return good(tried, words)
     diagnosis = Diagnosis(
         f"{first.kind}-ends",
-        f"The {first.kind} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
+        f"The {first.kind.replace('-', ' ')} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
         f"{_words(first)}.",
         "Make a new one before that; the old one may stay beside it.",
         _WHO.get(first.kind, "entra-admin"),
@@ -68,4 +68,4 @@ def _words(end: CredentialEnd) -> str:
     if end.certainty == "hint":
         used = f"{datetime.fromtimestamp(end.ends_at - REFRESH_LIFE, UTC):%Y-%m-%d}"
         return f"the {end.kind} was renewed on {used} and lasts until {day} without use"
-    return f"the {end.kind} ends on {day}"
+    return f"the {end.kind.replace('-', ' ')} ends on {day}"

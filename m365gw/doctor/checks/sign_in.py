@@ -1,5 +1,4 @@
-"""D09: does Exchange Online open the mailbox with this token (AUTH XOAUTH2). For a connector: is
-the session ready once our certificate was shown; whether the connector knows it, D10 asks.
+"""D09: does Exchange Online open the mailbox with this token (AUTH XOAUTH2).
 
 The session is opened by the code that opens those of deliveries. It stays open for D10 and D11 and
 is the only one that is signed in. The four causes of a bare 535 5.7.3, which Exchange does not tell
@@ -25,8 +24,7 @@ from m365gw.microsoft.remedies_exchange import (
 from m365gw.microsoft.remedies_rows import Steps
 from m365gw.microsoft.replies import react, strip_tag
 from m365gw.relay.exit.connection import AttemptFailed
-from m365gw.relay.exit.proof import Bearer, Proof, in_words, shown_by
-from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.exit.proof import Bearer
 
 
 async def look(case: Case) -> Seen:
@@ -34,21 +32,15 @@ async def look(case: Case) -> Seen:
     host, port = case.host_and_port
     address = case.mailbox.address
     tried = f"AUTH XOAUTH2 at {host}:{port} as {address}"
-    proof: Proof = Bearer(address, case.token)
     try:
-        if case.is_connector:
-            proof = await case.tools.calls.call(shown_by, case.mailbox)
-            tried = f"a session at {host}:{port} with {in_words(proof)}"
-        case.session = await case.tools.sessions.open(case.cloud, proof)
-    except TokenUnavailable as problem:
-        return bad(f"the certificate of {address}", problem.diagnosis.key, problem.diagnosis)
+        case.session = await case.tools.sessions.open(case.cloud, Bearer(address, case.token))
     except AttemptFailed as failed:
         diagnosis = case.named(react(failed.phase, failed.reply).diagnosis)
         came_back = f"{failed.phase.value}: {failed.reply}"
         is_bare = diagnosis.key == "auth-unsuccessful"
         remedies = causes(case) if is_bare else (case.remedy(diagnosis),)
         return bad(tried, strip_tag(came_back), diagnosis, *remedies)
-    return good(tried, "ready" if case.is_connector else "235: signed in")
+    return good(tried, "235: signed in")
 
 
 def causes(case: Case) -> tuple[Remedy, ...]:

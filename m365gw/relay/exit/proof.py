@@ -9,7 +9,13 @@ Failures: `TokenUnavailable`: there is no token, or the certificate cannot be re
 from __future__ import annotations
 
 from attrs import field, frozen
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import (
+    Certificate,
+    DNSName,
+    ExtensionNotFound,
+    SubjectAlternativeName,
+    load_pem_x509_certificates,
+)
 
 from m365gw.config.key_pairs import KeyPair
 from m365gw.config.settings import Mailbox
@@ -71,12 +77,20 @@ def shown_by(mailbox: Mailbox) -> Shown:
 
 
 def in_words(shown: Shown) -> str:
-    """What is shown, for people: for whom the certificate is, by whom, and which one it is."""
+    """What is shown, for people: the names in the certificate, its issuer, and which one it is."""
     if shown.pair is None:
         return "no certificate, as the connector goes by addresses"
     [own, *others] = load_pem_x509_certificates(shown.pair.chain.encode())
     issuer = "itself" if own.issuer == own.subject else own.issuer.rfc4514_string()
     return (
-        f"the certificate {own.subject.rfc4514_string()}, issued by {issuer},"
-        f" {len(others)} more in its chain, SHA-1 {shown.pair.thumbprint}"
+        f"the certificate of {', '.join(_names(own))}, issued by {issuer}, with {len(others)} more"
+        f" in its chain, thumbprint {shown.pair.thumbprint}"
     )
+
+
+def _names(certificate: Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return [certificate.subject.rfc4514_string()]
+    return names.get_values_for_type(DNSName)
