@@ -67,7 +67,7 @@ _WORDS: Final = MappingProxyType(
             "Then the connector no longer knows this gateway, and mail of this mailbox waits.",
             "Renew it with the same name and put it where the old one is: a file is read anew for"
             " each session, one that was given to a command by m365gw mailbox change {name}"
-            " --certificate-file FILE. The connector stays as it is.",
+            " --certificate FILE. The connector stays as it is.",
             "operator",
         ),
         "secret": _Words(

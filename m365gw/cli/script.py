@@ -1,4 +1,4 @@
-"""`m365gw script entra`: the PowerShell that sets the tenant up, with the ids filled in."""
+"""`m365gw script`: the PowerShell that sets the tenant up, with names and ids filled in."""
 
 from __future__ import annotations
 
@@ -47,6 +47,72 @@ def entra(
     click.echo(text, nl=False)
 
 
+@script.command()
+@click.option("--mailbox", "address", metavar="ADDRESS", help="If there are several.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="IP",
+    help="For flow address: the public IPv4 address the gateway comes from. May be repeated.",
+)
+@click.option("--undo", is_flag=True, help="The script that takes it all back.")
+@click.option("--what-if", is_flag=True, help="A script that only shows what it would do.")
+@click.pass_obj
+def connector(
+    invocation: Invocation,
+    address: str | None,
+    addresses: tuple[str, ...],
+    undo: bool,
+    what_if: bool,
+) -> None:
+    """Print the PowerShell that makes the inbound connector for a mailbox of exit connector.
+
+    The connector knows the gateway by the name in the certificate of that mailbox, or by its
+    address. The domains it sends as are checked first. It is safe to run again, and every step asks
+    -WhatIf. Save it as a file, then: pwsh ./connector.ps1 -WhatIf
+    """
+    from m365gw.microsoft.setup_script import connector as scripts
+
+    try:
+        mailbox = _by_connector(invocation, address)
+        plan = scripts.ConnectorPlan(
+            domains=(mailbox.address.rpartition("@")[2].lower(),),
+            certificate_name=_certificate_name(mailbox) if mailbox.flow == "certificate" else "",
+            addresses=addresses,
+            cloud=mailbox.cloud if mailbox.cloud in ENVIRONMENTS else "worldwide",
+            what_if=what_if,
+        )
+        write = scripts.render_connector_undo if undo else scripts.render_connector
+        click.echo(write(plan), nl=False)
+    except ValueError as problem:
+        _end(f"No script can be written: {problem}")
+
+
+def _by_connector(invocation: Invocation, address: str | None) -> Any:
+    """The one mailbox that is meant. Raises ValueError."""
+    settings = _settings(invocation, ())
+    found = [one for one in settings.mailbox if one.exit == "connector"]
+    if address:
+        found = [one for one in found if one.address.casefold() == address.casefold()]
+    if len(found) != 1:
+        known = ", ".join(one.address for one in found)
+        none = 'no such mailbox has exit = "connector"'
+        raise ValueError(f"name one with --mailbox: {known}" if known else none)
+    return found[0]
+
+
+def _certificate_name(mailbox: Any) -> str:
+    """The first name in the certificate a mailbox shows. Raises ValueError."""
+    from m365gw.relay.exit.proof import names_shown, shown_by
+    from m365gw.relay.tokens.failures import TokenUnavailable
+
+    try:
+        return names_shown(shown_by(mailbox))[0]
+    except TokenUnavailable as problem:
+        raise ValueError(f"{problem.diagnosis.what} {problem.diagnosis.why}") from None
+
+
 def _settings(invocation: Invocation, addresses: tuple[str, ...]) -> Any:
     """The settings, with the entries made beside them; None where there are none yet.
 
@@ -81,7 +147,8 @@ def _chosen(settings: Any, addresses: tuple[str, ...], mode: str | None) -> tupl
         found = [configured.get(address.casefold()) for address in addresses]
         unknown = [each for each, one in zip(addresses, found, strict=True) if one is None]
         return [one for one in found if one is not None], unknown
-    meant = [one for one in configured.values() if mode in (None, one.flow)]
+    signing_in = [one for one in configured.values() if one.has_token]
+    meant = [one for one in signing_in if mode in (None, one.flow)]
     if not meant:
         _end("No mailbox of the configuration signs in this way. Name one: --mailbox ADDRESS")
     return meant, []
@@ -89,6 +156,8 @@ def _chosen(settings: Any, addresses: tuple[str, ...], mode: str | None) -> tupl
 
 def _plan(settings: Any, chosen: list[Any], unknown: list[str], mode: Any, what_if: bool) -> Plan:
     """One app for all of them. Raises ValueError."""
+    if any(not one.has_token for one in chosen):
+        raise ValueError("a connector has no app. Its script: m365gw script connector")
     parts = {(one.tenant.lower(), one.client_id.lower(), one.cloud, one.exit) for one in chosen}
     flows = {one.flow for one in chosen}
     if len(parts) > 1 or (mode is None and len(flows) > 1):

@@ -72,6 +72,9 @@ class Registry:
         """Make the next certificate of a mailbox; the old one serves until Entra knows the new."""
         with self._changing("mailbox", address, by) as change:
             mailbox: Mailbox = change.there()
+            if not mailbox.has_token:
+                what = "leaves by a connector, which takes certificates of public authorities only"
+                reject(change.place, what, "Give it the new one: m365gw mailbox change")
             if mailbox.flow not in CERTIFIED:
                 what = f'has flow "{mailbox.flow}", which takes no certificate'
                 reject(change.place, what, "")

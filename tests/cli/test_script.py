@@ -1,4 +1,4 @@
-"""Tests of `m365gw script entra`."""
+"""Tests of `m365gw script`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 LISTENER = '[[listener]]\nname = "in"\nendpoint = "tcp:587"\n'
 
 
-class ScriptTests(SynchronousTestCase):
+class ScriptCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -37,6 +37,10 @@ class ScriptTests(SynchronousTestCase):
             **more,
         }
         return "[[mailbox]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
+
+
+class EntraTests(ScriptCase):
+    """`m365gw script entra`."""
 
     def test_the_configuration_fills_it_in(self) -> None:
         """All mailboxes of one app, and their flow as the mode."""
@@ -95,3 +99,52 @@ class ScriptTests(SynchronousTestCase):
         self.assertIn("$TenantId = 'contoso.com'", done.stdout)
         self.assertIn("$ShowFirst = $true", done.stdout)
         self.assertEqual(self.run_with("this is no TOML").exit_code, 1)
+
+
+class ConnectorTests(ScriptCase):
+    """`m365gw script connector`."""
+
+    def write(self, configuration: str, *words: str) -> Result:
+        file = self.folder / "m365gw.toml"
+        file.write_text(configuration + LISTENER)
+        file.chmod(0o600)
+        return CliRunner().invoke(main, ["--config", str(file), "script", "connector", *words])
+
+    def connector(self, address: str = "relay@contoso.com", **more: str) -> str:
+        values = {"address": address, "tenant": "contoso.com", "exit": "connector", **more}
+        return "[[mailbox]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
+
+    def test_by_certificate(self) -> None:
+        """The name is that of the certificate, the domain that of the mailbox; and its undo."""
+        pem = self.folder / "gateway.pem"
+        pem.write_bytes(b"".join(app_certificate("relay.contoso.com")))
+        pem.chmod(0o600)
+        table = self.connector(flow="certificate", certificate_file=pem.name)
+        done = self.write(table)
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertIn("$CertificateName = 'relay.contoso.com'", done.stdout)
+        self.assertIn("$Domains = @('contoso.com')", done.stdout)
+        self.assertIn("New-InboundConnector", done.stdout)
+        undo = self.write(table, "--undo")
+        self.assertIn("$ConnectorName = 'm365gw relay.contoso.com'", undo.stdout)
+        self.assertIn("Remove-InboundConnector", undo.stdout)
+        pem.write_bytes(b"nothing")
+        self.assertNotEqual(self.write(table).exit_code, 0)
+
+    def test_by_address(self) -> None:
+        """The public address is nothing the gateway knows: it is asked for."""
+        table = self.connector(flow="address")
+        done = self.write(table, "--address", "192.0.2.1")
+        self.assertIn("$Addresses = @('192.0.2.1')", done.stdout)
+        self.assertIn("--address IP", self.write(table).output)
+
+    def test_which_mailbox(self) -> None:
+        """One of several is named; the script for an app is not for them."""
+        both = self.connector(flow="address") + self.connector("b@contoso.com", flow="address")
+        self.assertIn("name one with --mailbox", self.write(both).output)
+        done = self.write(both, "--mailbox", "b@contoso.com", "--address", "192.0.2.1")
+        self.assertEqual(done.exit_code, 0, done.output)
+        app = self.mailbox("a@contoso.com", client_secret="x")
+        self.assertIn("no such mailbox", self.write(app).output)
+        done = self.run_with(both, "--mailbox", "b@contoso.com")
+        self.assertIn("m365gw script connector", done.output)

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from attrs import evolve
 
+from m365gw.microsoft.setup_script.connector import (
+    ConnectorPlan,
+    render_connector,
+    render_connector_undo,
+)
 from m365gw.microsoft.setup_script.plan import MODES, Plan
 from m365gw.microsoft.setup_script.script import render, render_undo
 
@@ -37,6 +42,9 @@ def kept() -> dict[str, str]:
     china = evolve(PLAN, cloud="china", what_if=True)
     texts["certificate-china.ps1"] = render(china)
     texts["certificate-china-undo.ps1"] = render_undo(china)
+    connector = ConnectorPlan(domains=("contoso.com",), certificate_name="relay.contoso.com")
+    texts["connector.ps1"] = render_connector(connector)
+    texts["connector-undo.ps1"] = render_connector_undo(connector)
     return texts
 
 

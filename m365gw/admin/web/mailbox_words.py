@@ -61,6 +61,12 @@ FLOWS: Final[Mapping[str, Flow]] = {
         "This gateway runs on an Azure host, and signs in as that host.",
         ("client_id",),
     ),
+    "address": Flow(
+        "Inbound connector",
+        "Nobody signs in: a connector of the tenant knows the address this gateway comes from, or"
+        " better its certificate (choose Certificate, and Mail leaves by: Inbound connector).",
+        (),
+    ),
 }
 _NOTHING: Final = {"used": 0, "limit": None}
 _NEW: Final = {  # of a mailbox that mail out does not know yet
@@ -72,11 +78,16 @@ _NEW: Final = {  # of a mailbox that mail out does not know yet
     "fallback_use": None,
 }
 BY_A_PERSON: Final = ("web", "device")
-EXITS: Final[Mapping[str, str]] = {"smtp": "SMTP", "graph": "Microsoft Graph"}
+EXITS: Final[Mapping[str, str]] = {
+    "smtp": "SMTP",
+    "graph": "Microsoft Graph",
+    "connector": "Inbound connector",
+}
 _CREDENTIALS: Final = {
     "secret": "Client secret",
     "sign-in": "Sign-in",
     "certificate": "Certificate",
+    "client-certificate": "Certificate",
 }
 _CERTAINTY: Final = {
     "stated": "as was said when it was set",

@@ -35,7 +35,7 @@ def script_of(mailbox: Mailbox, redirect_uri: str = "") -> str:
     if mailbox.flow not in MODES:
         raise ValueError(f'Flow "{mailbox.flow}" is set up on the Azure host, not by a script.')
     if mailbox.exit == "connector":
-        raise ValueError("An inbound connector is made by: m365gw script connector")
+        raise ValueError("The script for its connector: m365gw script connector")
     pair = key_pair_of(mailbox)
     plan = Plan(
         mode=mailbox.flow,

@@ -21,7 +21,7 @@ _CERTAINTY = {
     "stated": ", as was said when it was set",
     "hint": ", by what Microsoft writes; a policy may end it sooner",
 }
-_KINDS = {"secret": "client secret"}
+_KINDS = {"secret": "client secret", "client-certificate": "certificate"}
 
 
 def lines(rows: Sequence[Row], now: float) -> Iterator[str]:
@@ -50,8 +50,11 @@ def page(row: Row, now: float) -> Iterator[str]:
 
 def _page(row: Row, now: float) -> Iterator[str]:
     yield f"Mailbox        {row['address']}"
-    yield f"Signs in       flow {row['flow']}, tenant {row['tenant']}, application"
-    yield f"               {row['client_id'] or '(of this machine)'}, cloud {row['cloud']}"
+    if row["exit"] == "connector":
+        yield f"Known by       {row['flow']}, tenant {row['tenant']}, cloud {row['cloud']}"
+    else:
+        yield f"Signs in       flow {row['flow']}, tenant {row['tenant']}, application"
+        yield f"               {row['client_id'] or '(of this machine)'}, cloud {row['cloud']}"
     fallback = f", or {row['fallback']} where that is shut" if row.get("fallback") else ""
     yield f"Leaves by      {row['exit']}{fallback}"
     yield f"Made in        {made_in(row)}"

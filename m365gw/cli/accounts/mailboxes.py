@@ -27,10 +27,14 @@ from m365gw.cli.main import Invocation
 from m365gw.cli.registry import Registry, registry
 from m365gw.cli.words import printed
 
-FLOWS = ("certificate", "secret", "device", "web", "federated", "managed-identity")
+FLOWS = ("certificate", "secret", "device", "web", "federated", "managed-identity", "address")
 LOOKED_THROUGH = 500  # incidents, for those of one mailbox
 MOST_INCIDENTS = 5
 _BY_A_PERSON = ("device", "web")
+NO_CA = (
+    "A connector takes certificates of public authorities only, so none can be made here. Get one,"
+    " then: --certificate FILE (PEM: key, certificate and chain)."
+)
 
 _SETTINGS = {
     "flow": click.option("--flow", type=click.Choice(FLOWS), help="How it signs in."),
@@ -52,7 +56,12 @@ _SETTINGS = {
         help="Token of a federated identity, read anew each time.",
     ),
     "cloud": click.option("--cloud", metavar="NAME", help="worldwide, gcc-high, dod, china, ..."),
-    "exit": click.option("--exit", metavar="NAME", help="How its mail leaves: smtp, graph."),
+    "exit": click.option(
+        "--exit", metavar="NAME", help="How its mail leaves: smtp, graph, connector."
+    ),
+    "mx": click.option(
+        "--mx", metavar="HOST", help="Exit connector: host of the tenant's MX record."
+    ),
     "fallback": click.option("--fallback", metavar="NAME", help="The exit when that is shut."),
 }
 
@@ -106,12 +115,15 @@ def add(
     domain = address.rpartition("@")[2]
     tenant = ask(values.get("tenant"), "--tenant", "Tenant id or domain", default=domain)
     values = {"address": address, **values, "flow": flow, "tenant": tenant}
-    if flow != "managed-identity":  # there none means that of the machine
+    by_connector = values.get("exit") == "connector"
+    if flow != "managed-identity" and not by_connector:  # there none means that of the machine
         question = "Application (client) id"
         values["client_id"] = ask(values.get("client_id"), "--client-id", question)
     if is_printed:
         printed(table("[[mailbox]]", values | credential.as_file(flow)))
         return
+    if by_connector and credential.is_generated:
+        options.end(64, NO_CA)
     values |= credential.values(flow, address)
     asked = registry(invocation)
     said = asked.post("/mailboxes/add", {"values": values})

@@ -51,13 +51,18 @@ async def look(case: Case) -> Seen:
         return good(tried, words)
     diagnosis = Diagnosis(
         f"{first.kind}-ends",
-        f"The {first.kind.replace('-', ' ')} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
+        f"The {_kind(first)} of {mailbox.address} {'ends soon' if left >= 0 else 'has ended'}.",
         f"{_words(first)}.",
         "Make a new one before that; the old one may stay beside it.",
         _WHO.get(first.kind, "entra-admin"),
     )
     fix = remedy(diagnosis.why, diagnosis.who, _RENEWAL[first.kind], case.names)
     return (doubtful if left >= 0 else bad)(tried, words, diagnosis, fix)
+
+
+def _kind(end: CredentialEnd) -> str:
+    """What it is, in words: "client certificate"."""
+    return end.kind.replace("-", " ")
 
 
 def _words(end: CredentialEnd) -> str:
@@ -68,4 +73,4 @@ def _words(end: CredentialEnd) -> str:
     if end.certainty == "hint":
         used = f"{datetime.fromtimestamp(end.ends_at - REFRESH_LIFE, UTC):%Y-%m-%d}"
         return f"the {end.kind} was renewed on {used} and lasts until {day} without use"
-    return f"the {end.kind.replace('-', ' ')} ends on {day}"
+    return f"the {_kind(end)} ends on {day}"

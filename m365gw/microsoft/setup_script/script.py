@@ -9,7 +9,7 @@ Pure, but for reading the parts. Failures: ValueError for a value that cannot st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
@@ -19,16 +19,19 @@ from m365gw.microsoft.setup_script.plan import Plan
 
 def render(plan: Plan) -> str:
     """The script that sets the tenant up; running it again changes nothing more."""
-    return _script(plan, "head", _set_up(plan))
+    return assembled("head", _values(plan), _set_up(plan))
 
 
 def render_undo(plan: Plan) -> str:
     """The script that takes back what `render`'s did."""
-    return _script(plan, "undo-head", _undo(plan))
+    return assembled("undo-head", _values(plan), _undo(plan))
 
 
-def _script(plan: Plan, head: str, parts: Iterator[str]) -> str:
-    pieces = [_part(head), _values(plan), _part("begin"), *map(_part, parts)]
+def assembled(head: str, values: Mapping[str, str], parts: Iterable[str]) -> str:
+    """A script of these parts. `values` are literals of PowerShell, by the name they are given."""
+    lines = [f"${name} = {value}" for name, value in values.items()]
+    top = "# What the gateway is configured for. Nothing below holds a value.\n" + "\n".join(lines)
+    pieces = [_part(head), top, _part("begin"), *map(_part, parts)]
     return "\n".join(piece.rstrip("\n") + "\n" for piece in pieces)
 
 
@@ -58,7 +61,7 @@ def _undo(plan: Plan) -> Iterator[str]:
     yield "undo-credential"
 
 
-def _values(plan: Plan) -> str:
+def _values(plan: Plan) -> dict[str, str]:
     """The assignments: the only place where values of the configuration stand."""
     permission = {
         ("smtp", False): "SMTP.SendAsApp",
@@ -66,7 +69,7 @@ def _values(plan: Plan) -> str:
         ("graph", False): "Mail.Send",
         ("graph", True): "Mail.Send",
     }[plan.exit, plan.is_delegated]
-    values = {
+    return {
         "Mode": literal(plan.mode),
         "ExitBy": literal(plan.exit),
         "Cloud": literal(plan.cloud),
@@ -82,15 +85,9 @@ def _values(plan: Plan) -> str:
         "ExchangeEnvironment": literal(plan.environment.exchange),
         "CertificateBase64": literal(plan.certificate),
         "KnownRedirectUri": literal(plan.redirect_uri),
+        # -WhatIf:$false does it in earnest all the same.
+        "ShowFirst": f"${'true' if plan.what_if else 'false'}",
     }
-    lines = [f"${name} = {value}" for name, value in values.items()]
-    # -WhatIf:$false does it in earnest all the same.
-    lines.append(f"$ShowFirst = ${'true' if plan.what_if else 'false'}")
-    return (
-        "# What the gateway is configured for. Nothing below holds a value.\n"
-        + "\n".join(lines)
-        + "\n"
-    )
 
 
 @cache

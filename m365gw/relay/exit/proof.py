@@ -16,6 +16,7 @@ from cryptography.x509 import (
     SubjectAlternativeName,
     load_pem_x509_certificates,
 )
+from cryptography.x509.oid import NameOID
 
 from m365gw.config.key_pairs import KeyPair
 from m365gw.config.settings import Mailbox
@@ -80,17 +81,26 @@ def in_words(shown: Shown) -> str:
     """What is shown, for people: the names in the certificate, its issuer, and which one it is."""
     if shown.pair is None:
         return "no certificate, as the connector goes by addresses"
-    [own, *others] = load_pem_x509_certificates(shown.pair.chain.encode())
+    [own, *others] = _chain(shown.pair)
     issuer = "itself" if own.issuer == own.subject else own.issuer.rfc4514_string()
     return (
-        f"the certificate of {', '.join(_names(own))}, issued by {issuer}, with {len(others)} more"
-        f" in its chain, thumbprint {shown.pair.thumbprint}"
+        f"the certificate of {', '.join(names_shown(shown))}, issued by {issuer}, with"
+        f" {len(others)} more in its chain, thumbprint {shown.pair.thumbprint}"
     )
 
 
-def _names(certificate: Certificate) -> list[str]:
+def names_shown(shown: Shown) -> list[str]:
+    """The names in the certificate; its common name where it has no others. None without one."""
+    if shown.pair is None:
+        return []
+    own = _chain(shown.pair)[0]
     try:
-        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+        names = own.extensions.get_extension_for_class(SubjectAlternativeName).value
+        return names.get_values_for_type(DNSName)
     except ExtensionNotFound:
-        return [certificate.subject.rfc4514_string()]
-    return names.get_values_for_type(DNSName)
+        common = own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return [str(one.value) for one in common] or [own.subject.rfc4514_string()]
+
+
+def _chain(pair: KeyPair) -> list[Certificate]:
+    return load_pem_x509_certificates(pair.chain.encode())

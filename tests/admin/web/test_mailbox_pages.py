@@ -121,6 +121,25 @@ class PageTests(MailboxTestCase):
 
 
 class FormTests(MailboxTestCase):
+    def test_a_connector(self) -> None:
+        """No app, and no certificate is made for it; what is missing stands at its field."""
+        browser = self.signed_in()
+        self.assertIn("Host of the connector", browser.get("/mailboxes/add?flow=address").body)
+        values = {"address": RELAY, "tenant": "my-contoso.com", "exit": "connector"}
+        answer = browser.send("/mailboxes/add", flow="certificate", **values)
+        self.assertEqual(answer.status, 422)
+        self.assertIn("needs a certificate", answer.body)
+        answer = browser.send("/mailboxes/add", flow="address", **values)
+        self.assertIn("Is missing; the tenant does not tell", answer.body)
+        answer = browser.send("/mailboxes/add", flow="address", mx="mx.contoso.com", **values)
+        self.assertEqual(answer.status, 303)
+        box = self.known()[RELAY]
+        self.assertEqual((box.exit, box.mx, box.certificate), ("connector", "mx.contoso.com", ""))
+        self.stage.mailboxes.append(mailbox(RELAY, exit="connector", flow="address"))
+        body = browser.get(f"/mailboxes/{RELAY}").body
+        self.assertIn("Inbound connector", body)
+        self.assertNotIn("/set-up", body)
+
     def test_a_certificate_is_made(self) -> None:
         """The key stays sealed; certificate and script are given out, and no key in them."""
         browser = self.signed_in()

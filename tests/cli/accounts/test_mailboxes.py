@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.admin import answers
 from m365gw.cli.main import Invocation, main
 from m365gw.cli.stopped import Stopped
+from m365gw.directory.certificates import new_certificate
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -112,6 +113,31 @@ class MailboxTests(CommandTestCase):
         settings = Stopped(Invocation(str(self.config))).settings
         kept = settings.mailbox[-1].certificate
         self.assertEqual((kept.count("PRIVATE KEY-----"), first in kept), (4, True))
+
+    def test_connector(self) -> None:
+        """It needs no app; a certificate for it is given, and never made here."""
+        words = (
+            "mailbox",
+            "add",
+            "by@contoso.com",
+            "--exit",
+            "connector",
+            "--tenant",
+            "contoso.com",
+        )
+        status, said, _ = self.run_command(*words, "--flow", "address")
+        self.assertEqual((status, "by@contoso.com was made" in said), (0, True))
+        said = self.run_command("mailbox", "show", "by@contoso.com")[1]
+        self.assertIn("Known by       address, tenant contoso.com", said)
+        status, _, error = self.run_command(*words, "--flow", "certificate", "--generate")
+        self.assertEqual(status, 64)
+        self.assertIn("public authorities only", error)
+        file = self.folder / "connector.pem"
+        file.write_bytes(new_certificate("relay.contoso.com"))
+        words = ("mailbox", "change", "by@contoso.com", "--flow", "certificate")
+        self.assertEqual(self.run_command(*words, "--certificate", str(file))[0], 0)
+        status, _, error = self.run_command("mailbox", "renew", "by@contoso.com")
+        self.assertEqual((status, "public authorities only" in error), (1, True))
 
     def test_pause_where_no_service_ever_ran(self) -> None:
         """There is no spool to say it in, and none is made."""

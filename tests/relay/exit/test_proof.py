@@ -65,7 +65,7 @@ class ProofTests(SynchronousTestCase):
         self.file.write_bytes(new_certificate("relay.contoso.com"))
         self.assertFalse(self.proofs.has_new(box))  # nothing was shown yet
         first = self.shown(box)
-        self.assertIn("CN=relay.contoso.com, issued by itself", in_words(first))
+        self.assertIn("the certificate of relay.contoso.com, issued by itself", in_words(first))
         self.assertNotIn("PRIVATE", repr(first))
         self.assertFalse(self.proofs.has_new(box))
         self.file.write_bytes(new_certificate("relay.contoso.com"))

@@ -23,7 +23,7 @@ from m365gw.directory.orders import AddMailbox, ChangeMailbox
 from m365gw.directory.registry import Rejected
 
 CLOUDS: Final = ("worldwide", "gcc-high", "dod", "china")
-_ALWAYS: Final = ("tenant", "cloud", "exit", "fallback")
+_ALWAYS: Final = ("tenant", "cloud", "exit", "mx", "fallback")
 _TYPED: Final = (  # settings that are text, and whether they are shown again
     ("tenant", True),
     ("client_id", True),
@@ -33,6 +33,7 @@ _TYPED: Final = (  # settings that are text, and whether they are shown again
     ("federated_token_file", True),
     ("cloud", True),
     ("exit", True),
+    ("mx", True),
     ("fallback", True),
 )
 # Problems of the whole mailbox that are about one field, by a word of theirs.
@@ -115,9 +116,10 @@ class _Pages:
         return row
 
     async def _proof(self, form: Fields, address: str) -> str:
-        """Key and certificate: those that were pasted, or new ones."""
+        """Key and certificate: those that were pasted, or new ones; none for a connector, which
+        takes those of public authorities only."""
         pasted = form.get("certificate")
-        if pasted:
+        if pasted or form.get("exit") == "connector":
             return pasted
         made: bytes = await self._desk.calls.call(new_certificate, f"m365gw {address}")
         return made.decode("ascii")

@@ -85,6 +85,8 @@ class _Pages:
     def _plan(self, row: Row, view: View) -> Plan:
         """What is to be set up. Raises ValueError."""
         mode: Any = row["flow"]
+        if row["exit"] == "connector":
+            raise ValueError("The script for its connector: m365gw script connector")
         if mode not in MODES:
             raise ValueError(f'Flow "{mode}" is set up on the Azure host, not by a script.')
         pair = self._pair(row)
