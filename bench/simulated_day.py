@@ -172,7 +172,7 @@ class SimulatedDay:
             disk=NoDisk(),
             log=log,
             incidents=incidents,
-            has_new_sign_in=lambda address: False,
+            new_sign_ins=lambda stopped: [],
         )
         self.dispatch.start()
 

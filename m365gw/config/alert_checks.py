@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from m365gw.config.alerts import Alerts, Webhook
@@ -11,8 +11,8 @@ from m365gw.config.sources import UNREADABLE, Fault, KeyPath
 from m365gw.microsoft.clouds import is_loopback
 
 
-def alert_faults(alerts: Alerts, mailboxes: Sequence[str]) -> Iterator[Fault]:
-    """Every fault of `[alerts]`."""
+def alert_faults(alerts: Alerts, mailboxes: Collection[str]) -> Iterator[Fault]:
+    """Every fault of `[alerts]`; `mailboxes` are `rule_checks.known_mailboxes`."""
     for number, address in enumerate(alerts.mail_to):
         yield from address_fault(("alerts", "mail_to", number), address)
     if alerts.mail_from:

@@ -21,7 +21,12 @@ from m365gw.config.endpoints import is_fixed
 from m365gw.config.exit_checks import exit_faults
 from m365gw.config.listener_checks import listener_faults
 from m365gw.config.mailbox_checks import mailbox_faults
-from m365gw.config.rule_checks import address_fault, mailbox_fault, rule_faults
+from m365gw.config.rule_checks import (
+    address_fault,
+    known_mailboxes,
+    mailbox_fault,
+    rule_faults,
+)
 from m365gw.config.self_service_checks import self_service_faults
 from m365gw.config.settings import CustomCloud, Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
@@ -66,7 +71,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for number, address in enumerate(settings.doctor.out_of_scope):
         yield from address_fault(("doctor", "out_of_scope", number), address)
     yield from _reports(settings)
-    yield from alert_faults(settings.alerts, _addresses(settings))
+    yield from alert_faults(settings.alerts, known_mailboxes(settings.mailbox))
     yield from web_faults(settings.web)
     yield from self_service_faults(settings, [*PRESETS, *settings.cloud])
     for table in ("limits", "logins", "governor"):
@@ -89,7 +94,7 @@ def _reports(settings: Settings) -> Iterator[Fault]:
     """Reports leave by a mailbox that is there, and not none of them at all."""
     if settings.queue.report_from:
         yield from mailbox_fault(
-            ("queue", "report_from"), settings.queue.report_from, _addresses(settings)
+            ("queue", "report_from"), settings.queue.report_from, known_mailboxes(settings.mailbox)
         )
     if settings.queue.report_limit < 1:
         yield ("queue", "report_limit"), "must be at least 1", "Take it out to get the default."
@@ -123,11 +128,12 @@ def _mailboxes(settings: Settings) -> Iterator[Fault]:
     clouds = [*PRESETS, *settings.cloud]
     own = {name: completed(cloud) for name, cloud in settings.cloud.items()}
     known: dict[str, Cloud | CustomCloud] = {**PRESETS, **own}
+    buttons = {each.name for each in settings.sign_in}
     for number, mailbox in enumerate(settings.mailbox):
         here: KeyPath = ("mailbox", number)
         yield from mailbox_faults(here, mailbox, clouds)
         yield from exit_faults(here, mailbox, known.get(mailbox.cloud))
-        if mailbox.sign_in and mailbox.sign_in not in [each.name for each in settings.sign_in]:
+        if mailbox.sign_in and mailbox.sign_in not in buttons:
             yield (
                 (*here, "sign_in"),
                 f'there is no [[sign_in]] "{mailbox.sign_in}" any more',
@@ -141,7 +147,7 @@ def _clouds(settings: Settings) -> Iterator[Fault]:
 
 
 def _clients(settings: Settings) -> Iterator[Fault]:
-    mailboxes = _addresses(settings)
+    mailboxes = known_mailboxes(settings.mailbox)
     yield from _duplicates("client", "login", [each.login for each in settings.client])
     for number, client in enumerate(settings.client):
         here: KeyPath = ("client", number)
@@ -150,7 +156,7 @@ def _clients(settings: Settings) -> Iterator[Fault]:
 
 
 def _networks(settings: Settings) -> Iterator[Fault]:
-    mailboxes = _addresses(settings)
+    mailboxes = known_mailboxes(settings.mailbox)
     yield from _duplicates("network", "cidr", [each.cidr for each in settings.network])
     for number, network in enumerate(settings.network):
         here: KeyPath = ("network", number)
@@ -159,7 +165,7 @@ def _networks(settings: Settings) -> Iterator[Fault]:
 
 
 def _local_users(settings: Settings) -> Iterator[Fault]:
-    mailboxes = _addresses(settings)
+    mailboxes = known_mailboxes(settings.mailbox)
     yield from _duplicates("local", "user", [each.user for each in settings.local])
     for number, local in enumerate(settings.local):
         here: KeyPath = ("local", number)
@@ -170,11 +176,9 @@ def _local_users(settings: Settings) -> Iterator[Fault]:
         yield from rule_faults(here, local, mailboxes)
 
 
-def _addresses(settings: Settings) -> list[str]:
-    return [mailbox.address for mailbox in settings.mailbox]
-
-
 def _duplicates(table: str, key: str, names: list[str]) -> Iterator[Fault]:
+    seen: set[str] = set()
     for number, name in enumerate(names):
-        if name in names[:number]:
+        if name in seen:
             yield (table, number, key), f'"{name}" is there twice', f"Each needs its own {key}."
+        seen.add(name)

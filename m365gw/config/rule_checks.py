@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
+from m365gw.config.mailboxes import Mailbox
 from m365gw.config.permissions import Permissions
 from m365gw.config.sources import Fault, KeyPath
 from m365gw.smtp.addresses import parse_mailbox, parse_pattern
 from m365gw.smtp.replies import Refused
 
+MOST_NAMED = 20  # mailboxes a remedy names
 
-def rule_faults(here: KeyPath, rule: Permissions, mailboxes: Sequence[str]) -> Iterator[Fault]:
-    """Every fault of what a rule permits; `mailboxes` are those there are."""
+
+def rule_faults(here: KeyPath, rule: Permissions, mailboxes: Collection[str]) -> Iterator[Fault]:
+    """Every fault of what a rule permits; `mailboxes` are `known_mailboxes`."""
     yield from mailbox_fault((*here, "mailbox"), rule.mailbox, mailboxes)
     if not rule.senders:
         remedy = f'For example ["{rule.mailbox}"].'
@@ -29,15 +33,18 @@ def rule_faults(here: KeyPath, rule: Permissions, mailboxes: Sequence[str]) -> I
             yield (*here, name), "must not be less than 0", "0 means any number."
 
 
-def mailbox_fault(path: KeyPath, mailbox: str, mailboxes: Sequence[str]) -> Iterator[Fault]:
-    """The fault of what should be a mailbox of the configuration."""
-    known = [address.lower() for address in mailboxes]
-    if mailbox.lower() not in known:
-        yield (
-            path,
-            f'there is no mailbox "{mailbox}"',
-            f"Known: {', '.join(known) or 'none'}. Add a [[mailbox]].",
-        )
+def known_mailboxes(mailboxes: Iterable[Mailbox]) -> Collection[str]:
+    """Their addresses in small letters, in their order; found at once, however many there are."""
+    return dict.fromkeys(mailbox.address.lower() for mailbox in mailboxes).keys()
+
+
+def mailbox_fault(path: KeyPath, mailbox: str, mailboxes: Collection[str]) -> Iterator[Fault]:
+    """The fault of what should be one of `known_mailboxes`."""
+    if mailbox.lower() not in mailboxes:
+        named = ", ".join(islice(mailboxes, MOST_NAMED)) or "none"
+        more = len(mailboxes) - MOST_NAMED
+        known = f"{named} and {more} more" if more > 0 else named
+        yield path, f'there is no mailbox "{mailbox}"', f"Known: {known}. Add a [[mailbox]]."
 
 
 def address_fault(path: KeyPath, address: str) -> Iterator[Fault]:

@@ -90,6 +90,17 @@ class Vault:
         with told_as_vault_error(), self._database.reading() as connection:
             return list(connection.execute(select(sealed.c.name).order_by(sealed.c.name)).scalars())
 
+    def marks(self, kind: str) -> dict[str, object]:
+        """What changes when a secret of this kind, or the key, is stored anew; by its name.
+
+        Raises `VaultError`.
+        """
+        rows = select(sealed.c.name, sealed.c.changed_at)
+        with told_as_vault_error(), self._database.reading() as connection:
+            found = connection.execute(rows.where(sealed.c.name.startswith(f"{kind} "))).all()
+        key = self.seal.mark()
+        return {name: (changed_at, key) for name, changed_at in found}
+
     def prepare(self) -> None:
         """Make the key where there is none and nothing was sealed. Raises `VaultError`."""
         with told_as_vault_error():

@@ -40,6 +40,7 @@ from m365gw.relay.stops.roster import accounts_of
 from m365gw.relay.stops.stops import State
 from m365gw.relay.threads import Threads
 from m365gw.relay.tokens.keep_alive import KeepAlive
+from m365gw.relay.tokens.sign_in_watch import SignInWatch
 from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
 from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.ledger import LEDGER, Ledger
@@ -83,6 +84,7 @@ class MailOut:
         )
         self._dialer = Dialer(reactor, settings.hostname, settings.governor, log)
         proofs = Proofs(tokens, self._sign_in)
+        sign_ins = SignInWatch(vault, proofs.has_new)
         self._pool = Pool(proofs, self._dialer, clouds, settings.governor)
         self._graph = GraphExit(reactor, tokens, clouds, log)
         self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
@@ -134,7 +136,7 @@ class MailOut:
             disk=self.disk,
             log=log,
             incidents=incidents,
-            has_new_sign_in=lambda address: proofs.has_new(accounts[address]),
+            new_sign_ins=lambda stopped: sign_ins.new([accounts[each] for each in stopped]),
         )
         self._clock_watch = ClockWatch(reactor, log, self.dispatch.clock_was_set)
         self.operations = Operations(

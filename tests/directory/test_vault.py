@@ -42,6 +42,19 @@ class VaultTests(DatabaseTestCase):
         self.vault.store("relay@contoso.com", b"refreshed")
         self.assertEqual(self.again().load("relay@contoso.com"), b"refreshed")
 
+    def test_marks(self) -> None:
+        """Each secret of a kind has one, which is another when it, or the key, was replaced."""
+        for name in ("sign-in a", "sign-in b", "client-secret a"):
+            self.vault.store(name, b"first")
+        before = self.vault.marks("sign-in")
+        self.assertEqual(set(before), {"sign-in a", "sign-in b"})
+        self.again().store("sign-in a", b"second")
+        after = self.vault.marks("sign-in")
+        changed = [name for name in before if before[name] != after[name]]
+        self.assertEqual(changed, ["sign-in a"])
+        self.vault.seal.begin_rotation()
+        self.assertNotEqual(self.vault.marks("sign-in")["sign-in b"], after["sign-in b"])
+
     def test_amended_secret_is_news(self) -> None:
         """A secret among settings that is replaced is noticed by a running service, and audited."""
         before = self.number()

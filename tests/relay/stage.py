@@ -263,7 +263,7 @@ class Stage:
             disk=disk,
             log=self.log,
             incidents=self.incidents,
-            has_new_sign_in=self.signed_in.__contains__,
+            new_sign_ins=lambda stopped: [each for each in stopped if each in self.signed_in],
         )
         self.operations = Operations(
             spool=self.spool,

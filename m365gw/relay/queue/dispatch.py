@@ -14,7 +14,7 @@ Failures: none leave here. A delivery that fails is logged, its message tried ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred
@@ -69,7 +69,7 @@ class Dispatch:
         disk: Calls,
         log: EventLog,
         incidents: Incidents,
-        has_new_sign_in: Callable[[str], bool],
+        new_sign_ins: Callable[[Sequence[str]], Sequence[str]],
     ) -> None:
         self._spool = spool
         self._schedule = schedule
@@ -100,7 +100,7 @@ class Dispatch:
                 incidents=incidents,
             ),
             log=log,
-            has_new_sign_in=has_new_sign_in,
+            new_sign_ins=new_sign_ins,
         )
         self._lanes = {tag(address): address for address in addresses}
         self._returning = 0  # messages being returned

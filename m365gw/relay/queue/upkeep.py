@@ -9,7 +9,7 @@ Failures: none leave here; they are logged and tried again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from attrs import define
@@ -21,7 +21,6 @@ from m365gw.relay.limits.shortages import Shortages
 from m365gw.relay.queue.disk_watch import DiskWatch
 from m365gw.relay.stops import kept
 from m365gw.relay.stops.mailboxes import Mailboxes
-from m365gw.relay.stops.stops import State
 from m365gw.relay.threads import Calls
 from m365gw.spool.health import SpoolError
 from m365gw.spool.spool import Spool
@@ -44,7 +43,7 @@ class Upkeep:
     disk: Calls
     disk_watch: DiskWatch
     log: EventLog
-    has_new_sign_in: Callable[[str], bool]  # whether somebody signed in for a mailbox; blocking
+    new_sign_ins: Callable[[Sequence[str]], Sequence[str]]  # of these mailboxes; blocking
     _seen_at: float = inf
     _saved_at: float = 0.0
     _synced_at: float = 0.0
@@ -113,10 +112,9 @@ class Upkeep:
         if abs(now - self._looked_at) < LOOK_EVERY:
             return False
         self._looked_at = now
-        found = False
-        for mailbox in self.mailboxes.addresses:
-            is_ready = self.mailboxes.standing(mailbox).state is State.READY
-            if not is_ready and await self.disk.call(self.has_new_sign_in, mailbox):
-                self.mailboxes.probe(mailbox, now)
-                found = True
-        return found
+        boxes = self.mailboxes
+        waiting = [each for each in boxes.addresses if boxes.may_send(each, now) > now]
+        found = await self.disk.call(self.new_sign_ins, waiting) if waiting else ()
+        for mailbox in found:
+            self.mailboxes.probe(mailbox, now)
+        return bool(found)
