@@ -87,7 +87,7 @@ class MailOut:
         sign_ins = SignInWatch(vault, proofs.has_new)
         self._pool = Pool(proofs, self._dialer, clouds, settings.governor)
         self._graph = GraphExit(reactor, tokens, clouds, log)
-        self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log)
+        self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log, incidents)
         sharing = accounts_of(settings)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)

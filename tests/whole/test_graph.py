@@ -137,7 +137,7 @@ class ObstacleTests(GraphCase):
             self.assertIn("1 message by SMTP instead of Graph", self.gate.command(*words).stdout)
 
     def test_smtp_auth_is_forbidden(self) -> None:
-        """Graph is the fallback then: at once, said each time, and SMTP is not asked again."""
+        """Graph is the fallback then: at once, and one incident says so until SMTP is back."""
         self.microsoft365.ask("switches", {"tenant": {"smtp_auth_disabled": True}})
         self.start(BY_GRAPH.replace('exit = "graph"', 'fallback = "graph"'))
         for number in (1, 2):
@@ -145,10 +145,17 @@ class ObstacleTests(GraphCase):
             self.gate.wait_for("delivery", qid=qid, status="sent")
             self.assertEqual(len(self.gate.of("exit.fallback", exit="graph")), number)
         self.assertEqual([m["by"] for m in self.microsoft365.wait_for(2)], ["graph", "graph"])
-        self.assertEqual(self.gate.of("incident.opened"), [])
+        [told] = self.gate.of("incident.opened")
+        self.assertEqual((told["key"], told["mailbox"]), ("exit-shut", RELAY))
         self.assertEqual(len(self.gate.of("token.acquired")), 2)  # one for each exit
         held = self.submit("To: list@contoso.example\r\n")
         self.assert_held(held)
+        self.microsoft365.ask("switches", {"tenant": {"smtp_auth_disabled": False}})
+        self.assertEqual(self.gate.command("mailbox", "retry", RELAY).returncode, 0)
+        qid = self.submit()
+        self.gate.wait_for("delivery", qid=qid, status="sent")
+        self.gate.wait_for("incident.closed", key="exit-shut", mailbox=RELAY)
+        self.assertEqual(self.microsoft365.wait_for(3)[-1]["by"], "DATA")
 
 
 class RefusalTests(GraphCase):

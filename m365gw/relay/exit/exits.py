@@ -9,8 +9,9 @@ smtp     graph     SMTP; Graph as long as SMTP AUTH is forbidden for the mailbox
 graph    smtp      Graph; SMTP for what Graph cannot carry or refuses as it stands
 
 Whether SMTP AUTH is allowed again is asked with one message an hour. No use of a fallback is
-silent: each is logged, and `shown` tells of them. Where a mailbox has no exit left for a message
-only that message waits, in hold with words; others of the mailbox go on.
+silent: each is logged, and `shown` tells of them; that SMTP is shut is an incident. Where a mailbox
+has no exit left for a message only that message waits, in hold with words; others of the mailbox
+go on.
 
 Failures: `AttemptFailed` and `TokenUnavailable` from `checkout`.
 """
@@ -26,6 +27,7 @@ from twisted.internet.interfaces import IReactorTime
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.graph_obstacles import reply_of
 from m365gw.microsoft.reactions import retry, set_aside
@@ -50,6 +52,7 @@ ASK_AGAIN: Final = 3600.0  # seconds until SMTP AUTH that was forbidden is tried
 FORBIDDEN: Final = frozenset(
     {"smtp-auth-disabled-tenant", "smtp-auth-disabled-mailbox", "security-defaults"}
 )
+SHUT: Final = "exit-shut"  # the key of its incident
 
 
 @define
@@ -75,13 +78,20 @@ class Exits:
     """Gives out sessions for messages, and takes them back."""
 
     def __init__(
-        self, pool: Pool, graph: GraphExit, limits: Limits, clock: IReactorTime, log: EventLog
+        self,
+        pool: Pool,
+        graph: GraphExit,
+        limits: Limits,
+        clock: IReactorTime,
+        log: EventLog,
+        incidents: Incidents,
     ) -> None:
         self._pool = pool
         self._graph = graph
         self._limits = limits
         self._clock = clock
         self._log = log
+        self._incidents = incidents
         self._bans: dict[str, Ban] = {}
         self._uses: dict[str, Use] = {}
 
@@ -91,6 +101,12 @@ class Exits:
         for address in changed:
             self._bans.pop(address, None)
             self._uses.pop(address, None)
+            self._incidents.close(SHUT, note="it was set up anew", mailbox=address)
+
+    def ask_again(self, address: str) -> None:
+        """SMTP AUTH may be allowed again: the next message of this mailbox finds out."""
+        if address in self._bans:
+            self._bans[address].until = 0.0
 
     def shown(self, mailbox: Mailbox) -> dict[str, Any]:
         """The exits of a mailbox, and the use of its fallback or null, as JSON shows them."""
@@ -200,10 +216,12 @@ class Exits:
             return None
         until = self._clock.seconds() + ASK_AGAIN
         ban = self._bans[mailbox.address] = Ban(diagnosis, until)
+        self._incidents.open(_shut(mailbox, diagnosis), mailbox=mailbox.address)
         return ban
 
     def _allow(self, mailbox: Mailbox) -> None:
         """SMTP works."""
+        self._incidents.close(SHUT, mailbox=mailbox.address)  # also one of an earlier process
         if self._bans.pop(mailbox.address, None) is not None:
             self._uses.pop(mailbox.address, None)
             note = "SMTP AUTH is allowed again: mail leaves by SMTP"
@@ -225,6 +243,20 @@ class Exits:
             exit=exit,
             note=f"a message leaves by {NAMES[exit]} instead: {told.what}",
         )
+
+
+def _shut(mailbox: Mailbox, forbidden: Diagnosis) -> Diagnosis:
+    """That mail takes the other way, for whoever can open the first one."""
+    address = mailbox.address
+    told = forbidden.about(mailbox=address, tenant=mailbox.tenant, client_id=mailbox.client_id)
+    return Diagnosis(
+        SHUT,
+        f"SMTP is shut for {address}: its mail leaves by Graph, its fallback.",
+        f"{told.what} {told.why} Mail goes on; what Graph cannot carry is held.",
+        f"{told.fix} One message an hour asks whether it is open again; at once: m365gw mailbox"
+        f" retry {address}. To stay with Graph, the operator sets it as the exit.",
+        told.who,
+    )
 
 
 def _connection(session: Connection | SmtpInstead) -> Connection:

@@ -14,11 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.microsoft.graph import GraphAnswer
 from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.microsoft.replies import Phase, react
 from m365gw.relay.exit.connection import AttemptFailed
-from m365gw.relay.exit.exits import ASK_AGAIN, Exits
+from m365gw.relay.exit.exits import ASK_AGAIN, SHUT, Exits
 from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.exit.graph_session import GraphSession
 from m365gw.relay.exit.instead import GraphThenSmtp, SmtpInstead
@@ -101,12 +102,15 @@ class ExitsCase(SynchronousTestCase):
         self.lines = io.StringIO()
         self.smtp = Door(Line())
         self.graph = Door(GraphLine(GraphAnswer(202)))
+        log = EventLog(self.lines, hostname="relay", format="json")
+        self.incidents = Incidents(log, self.clock.seconds)
         self.exits = Exits(
             cast(Pool, self.smtp),
             cast(GraphExit, self.graph),
             Limits(),
             self.clock,
-            EventLog(self.lines, hostname="relay", format="json"),
+            log,
+            self.incidents,
         )
 
     def box(self, exit: str, fallback: str = "") -> Mailbox:
@@ -195,6 +199,34 @@ class SmtpForbiddenTests(ExitsCase):
         self.assertEqual(len(self.logged("exit.restored")), 1)
         self.assertIsNone(self.exits.shown(self.mailbox)["fallback_use"])
 
+    def test_somebody_is_told(self) -> None:
+        """Once, who mends it and how, until a message has found SMTP open again."""
+        for _ in range(2):
+            self.opened(self.mailbox)
+        [line] = self.logged("incident.opened")
+        self.assertEqual((line["key"], line["mailbox"], line["level"]), (SHUT, BOX, "warn"))
+        self.assertEqual(line["who"], "exchange-admin")
+        self.assertIn("SMTP is shut for relay@contoso.com", line["what"])
+        self.assertIn("Set-CASMailbox relay@contoso.com -SmtpClientAuth", line["fix"])
+        self.clock.advance(ASK_AGAIN)
+        self.opened(self.mailbox)
+        self.assertEqual(self.logged("incident.closed"), [])
+        self.smtp.failure = None
+        self.exits.ask_again(BOX)
+        self.assertIs(self.opened(self.mailbox), self.smtp.session)
+        self.assertEqual(len(self.logged("incident.closed")), 1)
+
+    def test_it_was_shut_when_the_last_process_ended(self) -> None:
+        """The first message that leaves by SMTP closes the incident."""
+        self.opened(self.mailbox)
+        [told] = self.incidents
+        self.exits.configure(Limits(), [BOX])
+        self.assertEqual(len(self.logged("incident.closed")), 1)
+        self.incidents.recall([told])
+        self.smtp.failure = None
+        self.opened(self.mailbox)
+        self.assertEqual(len(self.logged("incident.closed")), 2)
+
     def test_smtp_is_silent_when_it_is_asked_again(self) -> None:
         """A host that cannot be reached then does not stop what leaves by Graph."""
         self.opened(self.mailbox)
@@ -245,6 +277,7 @@ class SmtpInsteadTests(ExitsCase):
         [answer] = self.delivered(session, LIST)
         self.assertIs(answer.outcome, Outcome.DELIVERED)
         [said] = self.logged("exit.fallback")
+        self.assertEqual(list(self.incidents), [])  # it is about this message, not the mailbox
         self.assertIn("leaves by SMTP instead: Microsoft Graph would also send", said["note"])
         self.assertEqual(self.exits.shown(self.mailbox)["fallback_use"]["exit"], "smtp")
 
