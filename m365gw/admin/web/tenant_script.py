@@ -14,7 +14,7 @@ from m365gw.admin.web.set_up import NOBODY
 from m365gw.config.key_pairs import KeyPair, Unusable, read_pairs
 from m365gw.config.settings import Mailbox
 from m365gw.microsoft.setup_script.plan import ENVIRONMENTS, MODES, Plan
-from m365gw.microsoft.setup_script.script import render
+from m365gw.microsoft.setup_script.script import render, render_undo
 
 
 def key_pair_of(mailbox: Mailbox) -> KeyPair | None:
@@ -30,8 +30,14 @@ def octets_of(pair: KeyPair) -> bytes:
     return x509.load_pem_x509_certificate(pair.chain.encode()).public_bytes(Encoding.DER)
 
 
-def script_of(mailbox: Mailbox, redirect_uri: str = "") -> str:
-    """The PowerShell that sets the tenant up. ValueError where none can be written."""
+def script_of(mailbox: Mailbox, redirect_uri: str, *, is_undo: bool = False) -> str:
+    """The PowerShell that sets the tenant up, or the one that takes it all back.
+
+    `redirect_uri` is where a browser comes back to after a sign-in. ValueError where none can be
+    written.
+    """
+    if mailbox.exit == "connector":
+        raise ValueError("The script for its connector: m365gw script connector")
     if mailbox.flow not in MODES:
         raise ValueError(f'Flow "{mailbox.flow}" is set up on the Azure host, not by a script.')
     if mailbox.exit == "connector":
@@ -42,9 +48,9 @@ def script_of(mailbox: Mailbox, redirect_uri: str = "") -> str:
         mailboxes=(mailbox.address,),
         tenant=mailbox.tenant,
         client_id="" if mailbox.client_id == NOBODY else mailbox.client_id,
-        exit=mailbox.exit,
+        exit="graph" if mailbox.exit == "graph" else "smtp",
         cloud=mailbox.cloud if mailbox.cloud in ENVIRONMENTS else "worldwide",
         certificate=base64.b64encode(octets_of(pair)).decode() if pair else "",
         redirect_uri=redirect_uri if mailbox.flow == "web" else "",
     )
-    return render(plan)
+    return (render_undo if is_undo else render)(plan)

@@ -9,7 +9,7 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.changing import carried_out
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
-from m365gw.admin.web.refused_lately import foreign_senders
+from m365gw.admin.web.refused_lately import foreign_logins
 from m365gw.admin.web.view import Answer, Redirect, View, page
 from m365gw.directory.orders import ChangeClient, RemoveClient
 from m365gw.log_tail import Filter
@@ -64,8 +64,8 @@ class _Pages:
     def all(self, view: View) -> Answer:
         wanted = view.query.get("q").casefold()
         rows = [each for each in self._desk.registry.clients() if _fits(each, wanted)]
-        known = {each["login"] for each in rows if each["origin"] == "directory"}
-        refused = [each for each in foreign_senders(self._desk.tail) if each.login in known]
+        logins = {each["login"] for each in rows}
+        refused = [each for each in foreign_logins(self._desk) if each.login in logins]
         return page(
             "clients.html",
             rows=[_listed(each) for each in rows[:SHOWN]],
@@ -77,7 +77,7 @@ class _Pages:
     def one(self, view: View) -> Answer:
         desk, row = self._desk, found(self._desk, view.names["login"])
         login = row["login"]
-        refused = [each for each in foreign_senders(desk.tail) if each.login == login]
+        refused = [each for each in foreign_logins(desk) if each.login == login]
         return page(
             "client.html",
             row=_listed(row),

@@ -115,15 +115,19 @@ class _Pages:
         *,
         is_new: bool = True,
     ) -> Page:
-        empty = dict.fromkeys(("name", "endpoint", *LISTS), "")
+        shown = {**dict.fromkeys(("name", "endpoint", *LISTS), ""), **values}
+        trusted = [each for each in shown["networks"].split(", ") if each]
+        known = {row["cidr"]: row["cidr"] in trusted for row in self._desk.registry.networks()}
+        shown["networks"] = ", ".join(each for each in trusted if each not in known)
         return Page(
             "listener_form.html",
             {
-                "values": {**empty, **values},
+                "values": shown,
                 "faults": faults or {},
                 "others": others or [],
                 "is_new": is_new,
                 "lists": LISTS,
+                "networks": known,
                 "meanings": meanings(Listener),
                 "tls": TLS,
                 "auth": AUTH,
@@ -136,7 +140,8 @@ def _said(form: Fields) -> dict[str, Any]:
     said: dict[str, Any] = {name: form.get(name) for name in ("endpoint", "tls", "auth")}
     for name in LISTS:
         said[name] = [each.strip() for each in form.get(name).split(",") if each.strip()]
-    return said
+    picked = [each for each in form.all("network") if each not in said["networks"]]
+    return {**said, "networks": [*picked, *said["networks"]]}
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

@@ -5,21 +5,14 @@ Both are made from what the gateway knows of the mailbox; of a key pair only the
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.mailbox_words import BY_A_PERSON, Row, shown
 from m365gw.admin.web.pages.mailboxes import found
+from m365gw.admin.web.tenant_script import key_pair_of, octets_of, script_of
 from m365gw.admin.web.view import Answer, File, View, page
-from m365gw.config.key_pairs import KeyPair, Unusable, read_pairs
-from m365gw.microsoft.setup_script.plan import ENVIRONMENTS, MODES, Plan
-from m365gw.microsoft.setup_script.script import render, render_undo
+from m365gw.config.settings import Mailbox
 
 
 def add(console: Console, desk: Desk) -> None:
@@ -36,15 +29,15 @@ class _Pages:
 
     async def show(self, view: View) -> Answer:
         row = await found(self._desk, view.names["address"])
-        pair, script, trouble = self._pair(row), "", ""
+        mailbox, script, trouble = self._mailbox(row), "", ""
         try:
-            script = render(self._plan(row, view))
+            script = self._script(view, mailbox)
         except ValueError as problem:
             trouble = str(problem)
         return page(
             "mailbox_set_up.html",
             mailbox=shown(row, view.now),
-            pair=pair,
+            pair=key_pair_of(mailbox),
             script=script,
             trouble=trouble,
             is_for_a_person=row["flow"] in BY_A_PERSON,
@@ -52,7 +45,7 @@ class _Pages:
 
     async def certificate(self, view: View) -> Answer:
         row = await found(self._desk, view.names["address"])
-        pair = self._pair(row)
+        pair = key_pair_of(self._mailbox(row))
         if pair is None:
             raise Refusal(
                 404,
@@ -60,48 +53,25 @@ class _Pages:
                 "Only mailboxes that were made here with flow certificate have one here.",
                 "One of the configuration file is where the file says.",
             )
-        return File(_der(pair), f"{row['address']}.cer")
+        return File(octets_of(pair), f"{row['address']}.cer")
 
     async def script(self, view: View) -> Answer:
         """With `?undo=1` the one that takes it all back."""
         row = await found(self._desk, view.names["address"])
         is_undo = bool(view.query.get("undo"))
         try:
-            text = (render_undo if is_undo else render)(self._plan(row, view))
+            text = self._script(view, self._mailbox(row), is_undo=is_undo)
         except ValueError as problem:
             raise Refusal(404, "No script can be written for it.", str(problem)) from None
         return File(text.encode(), f"{'undo' if is_undo else 'set-up'}-{row['address']}.ps1")
 
-    def _pair(self, row: Row) -> KeyPair | None:
-        """Its newest key pair, where it is kept here."""
+    def _mailbox(self, row: Row) -> Mailbox:
+        """With its secrets. Raises `Refusal` for one that is not in force."""
         for mailbox in self._desk.settings().mailbox:
-            if mailbox.address == row["address"] and mailbox.certificate:
-                try:
-                    return read_pairs(mailbox.certificate.encode())[0]
-                except Unusable:
-                    return None
-        return None
+            if mailbox.address == row["address"]:
+                return mailbox
+        raise Refusal(404, f"{row['address']} is not in force.", "", "The page Settings says why.")
 
-    def _plan(self, row: Row, view: View) -> Plan:
-        """What is to be set up. Raises ValueError."""
-        mode: Any = row["flow"]
-        if row["exit"] == "connector":
-            raise ValueError("The script for its connector: m365gw script connector")
-        if mode not in MODES:
-            raise ValueError(f'Flow "{mode}" is set up on the Azure host, not by a script.')
-        pair = self._pair(row)
-        is_known = row["cloud"] in ENVIRONMENTS
-        return Plan(
-            mode=mode,
-            mailboxes=(row["address"],),
-            tenant=row["tenant"],
-            client_id=row["client_id"],
-            exit="graph" if row["exit"] == "graph" else "smtp",
-            cloud=row["cloud"] if is_known else "worldwide",
-            certificate=base64.b64encode(_der(pair)).decode() if pair else "",
-            redirect_uri=f"{view.arrival.origin}/auth/callback" if mode == "web" else "",
-        )
-
-
-def _der(pair: KeyPair) -> bytes:
-    return x509.load_pem_x509_certificate(pair.chain.encode()).public_bytes(Encoding.DER)
+    def _script(self, view: View, mailbox: Mailbox, *, is_undo: bool = False) -> str:
+        redirect_uri = self._desk.mailbox_sign_ins.redirect_uri(view)
+        return script_of(mailbox, redirect_uri, is_undo=is_undo)

@@ -1,6 +1,6 @@
 """Networks that may send without a login: what each may, and which listeners trust it.
 
-A network counts only where a listener trusts it; a network that none does is said to be idle.
+A network counts only where a listener trusts it: the form asks for both.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from m365gw.admin.refusal import Refusal
+from m365gw.admin.registry_api import refusal_of
 from m365gw.admin.web import rule_form
 from m365gw.admin.web.changing import carried_out, tried
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
+from m365gw.admin.web.refused_lately import foreign_networks
+from m365gw.admin.web.trust import choices, trust_at, trusting
 from m365gw.admin.web.view import Answer, Page, Redirect, View, page
 from m365gw.config.problems import Problem
-from m365gw.config.settings import Listener
 from m365gw.directory.orders import AddNetwork, ChangeNetwork, RemoveNetwork
 from m365gw.directory.registry import Rejected
-from m365gw.edge.admission.admission import ip_network, trusts
 
+SHOWN: Final = 5  # of those that were refused lately
 _NAMES: Final = ("cidr", *rule_form.TEXTS, *rule_form.LISTS, *rule_form.NUMBERS)
 
 Row = dict[str, Any]
@@ -36,6 +38,7 @@ def add(console: Console, desk: Desk) -> None:
     console.get("/networks/change", pages.old, role="operator")
     console.post("/networks/change", pages.change)
     console.post("/networks/remove", pages.remove)
+    console.post("/networks/allow", pages.allow)
 
 
 class _Pages:
@@ -43,25 +46,29 @@ class _Pages:
         self._desk = desk
 
     def all(self, view: View) -> Answer:
-        listeners = self._desk.settings().listener
-        rows = [_listed(each, listeners) for each in self._desk.registry.networks()]
-        return page("networks.html", rows=rows, listeners=listeners)
+        rows = [self._listed(each) for each in self._desk.registry.networks()]
+        return page(
+            "networks.html",
+            rows=rows,
+            listeners=self._desk.settings().listener,
+            refused=foreign_networks(self._desk)[:SHOWN],
+        )
 
     def new(self, view: View) -> Answer:
-        return self._form(rule_form.empty() | {"cidr": view.query.get("cidr")})
+        query = view.query
+        values = rule_form.empty(senders=query.get("sender"), cidr=query.get("cidr"))
+        return self._form(values, listeners=query.all("listener"))
 
     async def add(self, view: View) -> Answer:
         cidr = view.form.get("cidr")
         said = {name: v for name, v in rule_form.said(view.form).items() if v is not None}
+        listeners = view.form.all("listener")
         try:
             await tried(self._desk, AddNetwork({"cidr": cidr, **said}), view)
         except Rejected as rejected:
-            return self._form(rule_form.typed(view.form) | {"cidr": cidr}, rejected.problems)
-        trusting = _trusting(cidr, self._desk.settings().listener)
-        if not trusting:
-            words = f"{cidr} is kept, but no listener trusts it yet: it may not send."
-            return Redirect("/networks", words, "note")
-        return Redirect("/networks", f"{cidr} may send at {', '.join(trusting)}.")
+            shown = rule_form.typed(view.form) | {"cidr": cidr}
+            return self._form(shown, rejected.problems, listeners=listeners)
+        return await self._trust(view, cidr, listeners)
 
     def old(self, view: View) -> Answer:
         row = self._own(view.query.get("cidr"))
@@ -74,12 +81,40 @@ class _Pages:
         except Rejected as rejected:
             shown = rule_form.typed(view.form) | {"cidr": cidr}
             return self._form(shown, rejected.problems, is_new=False)
-        return Redirect("/networks", f"{cidr} is changed; it holds from the next message on.")
+        return await self._trust(view, cidr, view.form.all("listener"))
 
     async def remove(self, view: View) -> Answer:
         cidr = self._own(view.form.get("cidr"))["cidr"]
         await carried_out(self._desk, RemoveNetwork(cidr), view)
         return Redirect("/networks", f"{cidr} may send no more without a login.")
+
+    async def allow(self, view: View) -> Answer:
+        """The quick way: one more sender, which was refused before."""
+        row, sender = self._own(view.form.get("cidr")), view.form.get("sender")
+        if sender not in row["senders"]:
+            senders = {"senders": [*row["senders"], sender]}
+            await carried_out(self._desk, ChangeNetwork(row["cidr"], senders), view)
+        return Redirect("/networks", f"{row['cidr']} may send as {sender}.")
+
+    async def _trust(self, view: View, cidr: str, listeners: Sequence[str]) -> Answer:
+        """The rule holds; now the listeners, and what came of it."""
+        try:
+            await trust_at(self._desk, view, cidr, listeners)
+        except Rejected as rejected:
+            raise refusal_of(rejected) from None
+        trusted_at = trusting(self._desk, cidr)
+        if not trusted_at:
+            words = f"{cidr} is kept, but no listener trusts it: it may not send."
+            return Redirect("/networks", words, "note")
+        words = f"{cidr} may send at {', '.join(trusted_at)}, from the next message on."
+        return Redirect("/networks", words)
+
+    def _listed(self, row: Row) -> Row:
+        return row | {
+            "trusting": trusting(self._desk, row["cidr"]),
+            "is_locked": row["origin"] == "file",
+            "query": quote(row["cidr"], safe=""),
+        }
 
     def _own(self, cidr: str) -> Row:
         rows = self._desk.registry.networks()
@@ -95,7 +130,14 @@ class _Pages:
             )
         return row
 
-    def _form(self, values: Row, problems: Sequence[Problem] = (), *, is_new: bool = True) -> Page:
+    def _form(
+        self,
+        values: Row,
+        problems: Sequence[Problem] = (),
+        *,
+        is_new: bool = True,
+        listeners: Sequence[str] = (),
+    ) -> Page:
         faults, others = rule_form.faults(problems, _NAMES)
         return Page(
             "network_form.html",
@@ -105,23 +147,7 @@ class _Pages:
                 "others": others,
                 "mailboxes": rule_form.mailboxes(self._desk),
                 "is_new": is_new,
+                "listeners": choices(self._desk, values["cidr"], listeners),
             },
             422 if problems else 200,
         )
-
-
-def _listed(row: Row, listeners: Sequence[Listener]) -> Row:
-    return row | {
-        "trusting": _trusting(row["cidr"], listeners),
-        "is_locked": row["origin"] == "file",
-        "query": quote(row["cidr"], safe=""),
-    }
-
-
-def _trusting(cidr: str, listeners: Sequence[Listener]) -> list[str]:
-    """The listeners that trust it, or a network around it."""
-    try:
-        network = ip_network(cidr)
-    except ValueError:
-        return []
-    return [each.name for each in listeners if trusts(each.networks, network)]
