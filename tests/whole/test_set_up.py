@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import smtplib
 import ssl
@@ -9,9 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.sync_api import Page, expect
 
-from m365gw.rehearsal.tenant import PUBLIC_APP_ID
+from m365gw.rehearsal.tenant import APP_ID, PUBLIC_APP_ID
 from tests.whole.stage import Gateway, Microsoft, WholeTestCase
 from tests.whole.test_console import chromium
 
@@ -27,16 +30,17 @@ format = "json"
 level = "debug"
 """
 ALICE, BOB = "alice@contoso.example", "bob@contoso.example"
+FAX = "fax@contoso.example"
 PASSWORD = "eight-words-nobody-guesses"
 
 
 class SetUpTests(WholeTestCase):
     def test_from_nothing_to_a_delivered_mail(self) -> None:
-        """Every step, by device code and again in the browser; left, resumed and gone back in."""
+        """By device code, in the browser and by certificate; left, resumed, gone back in."""
         self.microsoft365 = microsoft = self.microsoft("--no-limits")
         addresses = ["http://localhost", "http://localhost/auth/callback"]
         apps = {PUBLIC_APP_ID: {"redirect_uris": addresses}}
-        microsoft.ask("switches", {"apps": apps, "mailboxes": {BOB: {}}})
+        microsoft.ask("switches", {"apps": apps, "mailboxes": {BOB: {}, FAX: {}}})
         gateway = self.gateway(microsoft, configuration=NOTHING)
         port = gateway.wait_for("web.ready")["address"].rpartition(":")[2]
         began_at = time.monotonic()
@@ -56,9 +60,10 @@ class SetUpTests(WholeTestCase):
             self._test_mail(page)
             taken = time.monotonic() - began_at
             self._in_the_browser(page)
-        self.assertEqual(len(microsoft.wait_for(1)), 1)
-        self._send(gateway, password)
+            self._by_certificate(page, microsoft)
         self.assertEqual(len(microsoft.wait_for(2)), 2)
+        self._send(gateway, password)
+        self.assertEqual(len(microsoft.wait_for(3)), 3)
         self._leaves_no_secret(gateway, once, password)
         print(f"set up by device code in {taken:.1f} s")
 
@@ -88,10 +93,10 @@ class SetUpTests(WholeTestCase):
         page.get_by_role("button", name="Save and go on").click()
         expect(page).to_have_url(re.compile("/setup/mailbox$"))
 
-    def _mailbox(self, page: Page, address: str, flow: str) -> None:
+    def _mailbox(self, page: Page, address: str, flow: str, client_id: str = PUBLIC_APP_ID) -> None:
         page.get_by_label("Its address").fill(address)
         page.locator(f"input[name=flow][value={flow}]").check()
-        page.get_by_label("Application (client) id").fill(PUBLIC_APP_ID)
+        page.get_by_label("Application (client) id").fill(client_id)
         expect(page.get_by_label("Cloud")).to_have_value("rehearsal")
         page.get_by_role("button", name="Save and go on").click()
         expect(page).to_have_url(re.compile("/setup/tenant"))
@@ -99,6 +104,8 @@ class SetUpTests(WholeTestCase):
     def _code(self, page: Page, microsoft: Microsoft) -> None:
         page.get_by_role("button", name="Get a code").first.click()
         code = page.locator("#code").inner_text()
+        page.reload()
+        expect(page.locator("#code")).to_have_text(code)
         microsoft.ask("device", {"user_code": code, "user": ALICE})
         expect(page.get_by_text(f"{ALICE} is signed in.")).to_be_visible()
         page.go_back()
@@ -127,6 +134,36 @@ class SetUpTests(WholeTestCase):
         page.get_by_label("Sign in as").select_option(BOB)
         page.get_by_role("button", name="Sign in and accept").click()
         expect(page.get_by_text(f"{BOB} is signed in.")).to_be_visible()
+
+    def _by_certificate(self, page: Page, microsoft: Microsoft) -> None:
+        """One more, with the script and the certificate handed to the tenant's administrator."""
+        page.goto(page.url.partition("/setup/")[0] + "/setup/mailbox?new=1")
+        self._mailbox(page, FAX, "certificate", client_id="")
+        page.reload()
+        certificate = self._downloaded(page, "Download the .cer file")
+        script = self._downloaded(page, "Download the script")
+        self.assertIn(base64.b64encode(certificate), script)
+        page.go_back()
+        expect(page.get_by_label("Its address")).to_be_visible()
+        page.go_forward()
+        page.get_by_label("Application (client) id").fill(APP_ID)
+        page.get_by_role("button", name="Save").click()
+        # The administrator has not run it yet.
+        expect(page.get_by_text("Not yet. It is asked again by itself.")).to_be_visible()
+        expect(page.get_by_text("D07, ")).to_be_visible()
+        pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
+        microsoft.ask("switches", {"apps": {APP_ID: {"certificates": [pem.decode()]}}})
+        page.get_by_role("button", name="Check now").click()
+        expect(page.get_by_text(f"Microsoft accepts {FAX}.")).to_be_visible()
+        page.get_by_role("link", name="Go on").click()
+        page.get_by_role("link", name="Go on").click()
+        page.get_by_label("By the mailbox").select_option(FAX)
+        self._test_mail(page)
+
+    def _downloaded(self, page: Page, name: str) -> bytes:
+        with page.expect_download() as coming:
+            page.get_by_role("link", name=name).click()
+        return coming.value.path().read_bytes()
 
     def _send(self, gateway: Gateway, password: str) -> None:
         """The login that was shown once sends, over the port that was chosen."""
