@@ -152,7 +152,9 @@ class SetUpTests(WholeTestCase):
         expect(page.get_by_text("Not yet. It is asked again by itself.")).to_be_visible()
         expect(page.get_by_text("D07, ")).to_be_visible()
         pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
-        microsoft.ask("switches", {"apps": {APP_ID: {"certificates": [pem.decode()]}}})
+        microsoft.ask(
+            "switches", {"apps": {APP_ID: {"certificates": [pem.decode()], "mailboxes": ["*"]}}}
+        )
         page.get_by_role("button", name="Check now").click()
         expect(page.get_by_text(f"Microsoft accepts {FAX}.")).to_be_visible()
         page.get_by_role("link", name="Go on").click()

@@ -36,8 +36,6 @@ def script_of(mailbox: Mailbox, redirect_uri: str, *, is_undo: bool = False) -> 
     `redirect_uri` is where a browser comes back to after a sign-in. ValueError where none can be
     written.
     """
-    if mailbox.exit == "connector":
-        raise ValueError("The script for its connector: m365gw script connector")
     if mailbox.flow not in MODES:
         raise ValueError(f'Flow "{mailbox.flow}" is set up on the Azure host, not by a script.')
     if mailbox.exit == "connector":
