@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from m365gw.microsoft import entra, entra_apps, graph_obstacles, replies, rows_graph
+from m365gw.microsoft import entra, entra_apps, graph_obstacles, replies, rows_connector, rows_graph
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.entra_rows import EntraRow
 from m365gw.microsoft.reactions import Action, Reaction, Scope
@@ -137,6 +137,9 @@ def reply_entries() -> dict[str, Entry]:
             seen = f"{name}, as an answer nobody knows, in phase {phase.value}"
             entry = entries.setdefault(reaction.diagnosis.key, Entry(reaction.diagnosis))
             entry.add("" if entry.seen else seen, fate(reaction))
+    foreign = rows_connector.FOREIGN_SENDER
+    entries[foreign.diagnosis.key] = entry = Entry(foreign.diagnosis)
+    entry.add("the same, for a sender of another domain than the mailbox", fate(foreign))
     return entries
 
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from m365gw.config.settings import Settings
 from m365gw.relay.limits.governor import Governor, Uses
+from m365gw.relay.stops.roster import accounts_of
 from m365gw.spool.health import Health
 from m365gw.spool.ledger import LEDGER, Ledger
 
@@ -34,7 +35,7 @@ def counted(settings: Settings, addresses: Sequence[str]) -> Counted | None:
         return None
     ledger = Ledger(str(path), Health(time.time))
     try:
-        governor = Governor(settings.governor, ledger, ())
+        governor = Governor(settings.governor, ledger, accounts_of(settings))
         return Counted({each: governor.uses(each) for each in addresses}, ledger.began)
     finally:
         ledger.close()

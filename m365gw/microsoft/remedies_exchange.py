@@ -62,6 +62,11 @@ ALIAS: Final = Steps(
     HOUR,
 )
 
+ADD_DOMAIN: Final = Steps(
+    "Microsoft 365 admin centre > Settings > Domains > Add domain",
+    "Get-AcceptedDomain | Format-Table DomainName, DomainType",
+    HOUR,
+)
 CONNECTOR: Final = Steps(
     "Exchange admin centre > Mail flow > Connectors > the one from your organization's email server"
     " > How to identify your partner organization or email server",
@@ -83,11 +88,8 @@ STEPS: Final[Mapping[str, Steps]] = {
     "mailbox-proxy-error": LICENCE,
     "xoauth2-malformed": Steps("", "Add-HVEAppAccess -Identity <mailbox>", MINUTES),
     "send-as-denied": SEND_AS,
-    "sender-domain-unregistered": Steps(
-        "Microsoft 365 admin centre > Settings > Domains > Add domain",
-        "Get-AcceptedDomain | Format-Table DomainName, DomainType",
-        HOUR,
-    ),
+    "connector-foreign-sender": ADD_DOMAIN,
+    "sender-domain-unregistered": ADD_DOMAIN,
     "mailbox-restricted": Steps(
         "Microsoft Defender portal (security.microsoft.com) > Email & collaboration > Review"
         " > Restricted entities > <mailbox> > Unblock",

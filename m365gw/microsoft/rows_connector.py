@@ -18,14 +18,22 @@ from m365gw.microsoft.rows import ANYWHERE, SENDING, Row
 
 _unknown = Diagnosis(
     "connector-unknown",
-    "Microsoft does not take mail of <mailbox> for mail of the tenant <tenant>.",
-    "No inbound connector of the tenant matches. By certificate: its name is another one, the"
-    " connector is switched off, the certificate has ended, comes from no authority Microsoft"
-    " trusts, or its chain is not whole. By address: this machine comes from another one. Or the"
-    " domain of the sender is no accepted domain of the tenant.",
-    "Compare: Get-InboundConnector | fl Name, Enabled, ConnectorType, TlsSenderCertificateName,"
-    " SenderIPAddresses. m365gw doctor <mailbox> shows what is sent from here; m365gw script"
+    "No inbound connector of the tenant <tenant> knows this gateway, so no mail of <mailbox> goes.",
+    "The certificate has another name than the connector, has ended, is of no authority Microsoft"
+    " trusts, or its chain is not whole; or this machine comes from another address; or the"
+    " connector is switched off.",
+    "m365gw doctor <mailbox> shows what is sent from here; compare it: Get-InboundConnector | fl"
+    " Name, Enabled, ConnectorType, TlsSenderCertificateName, SenderIPAddresses. m365gw script"
     " connector makes the connector. A change takes up to an hour.",
+    "exchange-admin",
+)
+_foreign_sender = Diagnosis(
+    "connector-foreign-sender",
+    "Microsoft does not take <sender> for a sender of the tenant <tenant>.",
+    "Its domain is no accepted domain of the tenant. (If no connector knew this gateway, senders of"
+    " the domain of <mailbox> would be refused too.)",
+    "Take it out of the rule that lets it send by <mailbox>, or add the domain: Microsoft 365 admin"
+    " centre > Settings > Domains > Add domain.",
     "exchange-admin",
 )
 _restricted = Diagnosis(
@@ -63,12 +71,15 @@ _listed = Diagnosis(
     "operator",
 )
 
+UNKNOWN: Final = hold(Scope.MAILBOX, _unknown)
+FOREIGN_SENDER: Final = hold(Scope.SENDER, _foreign_sender)  # UNKNOWN, where it is the sender's
+
 ROWS: Final = (
-    Row(SENDING, hold(Scope.MAILBOX, _unknown), words=("tenantattribution",)),
+    Row(SENDING, UNKNOWN, words=("tenantattribution",)),
     Row(SENDING, hold(Scope.MAILBOX, _direct_send), words=("direct send not allowed",)),
     Row(SENDING, hold(Scope.MAILBOX, _restricted), words=("tenantinboundattribution",)),
     Row(ANYWHERE, stop(Scope.HOST, HOUR, _listed, alarm=True), words=("blocked using",)),
-    Row(SENDING, hold(Scope.MAILBOX, _unknown), status=("5.7.64",)),
+    Row(SENDING, UNKNOWN, status=("5.7.64",)),
     Row(SENDING, hold(Scope.MAILBOX, _restricted), status=("5.7.51",)),
     Row(SENDING, hold(Scope.MAILBOX, _direct_send), status=("5.7.68",)),
     Row(SENDING, hold(Scope.MAILBOX, _elsewhere), status=("4.4.62",)),

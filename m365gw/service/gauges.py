@@ -27,9 +27,10 @@ Sample = tuple[str, Values, float]  # name, values of the labels, value
 LOOK_AGAIN: Final = 300.0  # seconds between two looks at credentials
 FIRST: Final = 5.0  # seconds the first roll is waited for; a scraper waits for ten
 
-_KINDS: Final = {
+KINDS: Final = {  # of credentials, as metrics name them
     "secret": "client_secret",
     "certificate": "certificate",
+    "client-certificate": "certificate",
     "sign-in": "refresh_token",
 }
 _UP: Final = (State.READY, State.THROTTLED)
@@ -120,7 +121,7 @@ class Gauges:
         self._ends = [
             (
                 "m365gw_credential_expiry_timestamp_seconds",
-                (end.mailbox, _KINDS[end.kind]),
+                (end.mailbox, KINDS[end.kind]),
                 end.ends_at,
             )
             for end in await self._parts.mail_out.tokens.credential_ends()

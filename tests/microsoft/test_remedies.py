@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.microsoft import entra, replies
+from m365gw.microsoft import entra, replies, rows_connector
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.powershell import array, filled, literal
 from m365gw.microsoft.reactions import Reaction
@@ -31,6 +31,7 @@ def known() -> Iterator[Diagnosis]:
     for entra_row in entra.ROWS:
         yield entra_row.verdict.diagnosis
     reactions: list[Reaction | None] = [row.reaction for row in replies.ROWS]
+    reactions.append(rows_connector.FOREIGN_SENDER)
     for defaults in replies.DEFAULTS.values():
         reactions += [defaults.lost, defaults.temporary, defaults.permanent]
     while reactions:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
-from m365gw.microsoft import entra, entra_apps, replies, rows_graph
+from m365gw.microsoft import entra, entra_apps, replies, rows_connector, rows_graph
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.microsoft.replies import Phase
@@ -85,6 +85,8 @@ def reactions() -> Iterator[tuple[str, frozenset[Phase], Reaction]]:
     for phase, usual in replies.DEFAULTS.items():
         for reaction in (usual.lost, usual.temporary, usual.permanent):
             yield reaction.diagnosis.key, frozenset({phase}), reaction
+    foreign = rows_connector.FOREIGN_SENDER
+    yield foreign.diagnosis.key, frozenset({Phase.RCPT}), foreign
     for graph_row in rows_graph.ROWS:
         yield graph_row.reaction.diagnosis.key, frozenset({Phase.DATA}), graph_row.reaction
 

@@ -100,7 +100,7 @@ def _trouble(case: Case, uses: Uses, now: dict[str, Any] | None) -> Diagnosis | 
             _spread(case),
             "operator",
         )
-    if connections >= MICROSOFT_ALLOWS:
+    if connections >= MICROSOFT_ALLOWS and not case.is_connector:
         return Diagnosis(
             "no-connection-to-spare",
             "The gateway may use all connections Microsoft allows a mailbox.",

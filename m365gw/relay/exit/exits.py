@@ -32,6 +32,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.graph_obstacles import reply_of
 from m365gw.microsoft.reactions import retry, set_aside
 from m365gw.microsoft.replies import Phase, react
+from m365gw.relay.exit.by_connector import ByConnector
 from m365gw.relay.exit.connection import AttemptFailed, Connection
 from m365gw.relay.exit.graph import GraphExit
 from m365gw.relay.exit.graph_fit import Carriage, Unfit, fitted
@@ -42,7 +43,7 @@ from m365gw.relay.exit.transaction import Transaction
 from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.smtp.replies import Reply
 
-AnySession = Connection | GraphSession | SmtpInstead | GraphThenSmtp
+AnySession = Connection | ByConnector | GraphSession | SmtpInstead | GraphThenSmtp
 
 NO_TOKEN: Final = Reply(0, "", "no access token")
 NAMES: Final = {"smtp": "SMTP", "graph": "Graph"}
@@ -121,7 +122,10 @@ class Exits:
         self, mailbox: Mailbox, transaction: Transaction, *, fresh_token: bool = False
     ) -> AnySession:
         """A session for this transaction; give it back with `checkin` or `discard`."""
-        if mailbox.exit != "graph" and not mailbox.fallback:
+        if mailbox.exit == "connector":
+            connection = await self._pool.checkout(mailbox, fresh_token=fresh_token)
+            return ByConnector(connection, mailbox.address)
+        if mailbox.exit == "smtp" and not mailbox.fallback:
             return await self._pool.checkout(mailbox, fresh_token=fresh_token)
         if mailbox.exit == "smtp":
             return await self._smtp_first(mailbox, transaction, fresh_token)
@@ -259,8 +263,8 @@ def _shut(mailbox: Mailbox, forbidden: Diagnosis) -> Diagnosis:
     )
 
 
-def _connection(session: Connection | SmtpInstead) -> Connection:
-    return session.connection if isinstance(session, SmtpInstead) else session
+def _connection(session: Connection | ByConnector | SmtpInstead) -> Connection:
+    return session.connection if isinstance(session, ByConnector | SmtpInstead) else session
 
 
 def _not_carried(unfit: Unfit) -> AttemptFailed:

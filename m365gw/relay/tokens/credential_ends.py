@@ -64,8 +64,9 @@ def _of_app(mailbox: Mailbox) -> list[CredentialEnd]:
         return []
     ends = [each.pair.ends_at for each in credentials if each.pair is not None]
     if ends:
-        kind: Kind = "certificate" if mailbox.has_token else "client-certificate"
-        return [CredentialEnd(mailbox.address, kind, min(ends), "known")]
+        if not mailbox.has_token:  # a connector is shown the first
+            return [CredentialEnd(mailbox.address, "client-certificate", ends[0], "known")]
+        return [CredentialEnd(mailbox.address, "certificate", min(ends), "known")]
     if not any(each.secret for each in credentials):
         return []
     day = mailbox.client_secret_expires

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -341,3 +341,39 @@ class SmtpInsteadTests(ExitsCase):
             [answer] = self.delivered(self.opened(self.mailbox, LIST), LIST)
             assert answer.reaction is not None
             self.assertIs(answer.reaction.scope, scope)
+
+
+class ConnectorTests(ExitsCase):
+    """An inbound connector of the tenant."""
+
+    REFUSED = Reply(550, "5.7.64", "TenantAttribution; Relay Access Denied")
+
+    def answer(self, reply: Reply, sender: str) -> Answer:
+        """What comes of a refusal at RCPT TO of mail from this sender."""
+        self.smtp.session = Line(reply, Phase.RCPT)
+        box = mailbox(exit="connector", flow="address", address=BOX, client_id="")
+        task = evolve(TO_A, sender=sender)
+        session = Outcomes(self.exits.checkout(box, task)).value
+        [answer] = Outcomes(session.deliver(task)).value
+        self.exits.checkin(box, session)
+        self.assertEqual(self.smtp.ended.pop(), self.smtp.session)
+        assert isinstance(answer, Answer)
+        return answer
+
+    def test_the_connector_is_at_fault(self) -> None:
+        """Where senders of the mailbox's own domain are refused: then the mailbox waits."""
+        answer = self.answer(self.REFUSED, f"scan@{BOX.rpartition('@')[2].upper()}")
+        self.assertIsNone(answer.reaction)
+        self.assertIs(react(answer.phase, answer.reply).scope, Scope.MAILBOX)
+
+    def test_a_foreign_sender_stops_nobody_else(self) -> None:
+        """It may be refused for its own sake, so it waits alone; and it is never bounced."""
+        reaction = self.answer(self.REFUSED, "me@fabrikam.example").reaction
+        assert reaction is not None
+        self.assertEqual((reaction.action, reaction.scope), (Action.HOLD, Scope.SENDER))
+        self.assertEqual(reaction.diagnosis.key, "connector-foreign-sender")
+
+    def test_what_is_none_of_it(self) -> None:
+        """Other answers, and mail that is taken, are left as they are."""
+        for reply in (Reply(250, "2.1.5", "OK"), Reply(550, "5.4.1", "Access denied")):
+            self.assertIsNone(self.answer(reply, "me@fabrikam.example").reaction)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
+from m365gw.alerts.forecast import Kind as Told
 from m365gw.config.key_pairs import read_pairs
 from m365gw.directory.certificates import new_certificate
-from m365gw.relay.tokens.credential_ends import REFRESH_LIFE, CredentialEnd, credential_ends
+from m365gw.relay.tokens.credential_ends import REFRESH_LIFE, CredentialEnd, Kind, credential_ends
 from m365gw.relay.tokens.sign_in import used_at, vault_name
+from m365gw.service.gauges import KINDS
 from tests.relay.entra import ADDRESS, Store, mailbox
 from tests.relay.signed_in import MAILBOX, SignedInCase
 
@@ -28,6 +30,18 @@ class CredentialEndTests(SignedInCase):
             self.ends(flow="certificate", client_secret="", certificate=text),
             [CredentialEnd(ADDRESS, "certificate", read_pairs(short)[0].ends_at, "known")],
         )
+
+    def test_certificate_of_a_connector(self) -> None:
+        """The first of two is shown; and each kind of end has its words and its label."""
+        first, other = new_certificate("a", 20), new_certificate("b", 10)
+        settings = {"flow": "certificate", "client_secret": "", "exit": "connector"}
+        [end] = self.ends(certificate=(first + other).decode(), **settings)
+        self.assertEqual(
+            (end.kind, end.ends_at), ("client-certificate", read_pairs(first)[0].ends_at)
+        )
+        self.assertEqual(self.ends(flow="address", client_secret="", exit="connector"), [])
+        self.assertEqual(set(get_args(Kind)), set(KINDS))
+        self.assertLess(set(get_args(Kind)), set(get_args(Told)))
 
     def test_secret(self) -> None:
         """Only the operator can say when it ends; it may be at the first moment of that day."""
