@@ -79,7 +79,7 @@ ENTRIES = (
         {
             "login": "printer3",
             "password_hash": PASSWORD_HASH,
-            "senders": [SCAN],
+            "senders": [SCAN, "scanner@contoso.example"],
             "mailbox": RELAY,
         },
     ),
@@ -112,6 +112,7 @@ class Scene:
             "app": APP_ID,
             "public_app": PUBLIC_APP_ID,
             "password": PASSWORD,
+            "rehearsal": str(microsoft.ports["control"]),
             "programs": str(BIN),
             "configuration": str(gateway.config.parent),
             "repository": str(ROOT),
