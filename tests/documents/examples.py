@@ -46,7 +46,7 @@ ENDS = ((r"--header-from boss@contoso\.com", 1),)
 RUN = frozenset(
     """
     cat cd cp curl date do done echo eval export for grep id install jq ln m365gw make mkdir
-    openssl printf swaks test umask mailq postcat postqueue postsuper qshape sendmail
+    mv openssl printf rm swaks test umask mailq postcat postqueue postsuper qshape sendmail
     """.split()  # noqa: SIM905  a list of quoted words would be harder to read
 )
 
