@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from m365gw.moving import microsoft_smtp_oauth2_proxy, simple_m365_relay
+from m365gw.moving import microsoft_smtp_oauth2_proxy, postfix, simple_m365_relay
 from m365gw.moving.found import Found
 from m365gw.moving.places import Place, Unreadable, place_of
 
@@ -32,6 +32,7 @@ def _with_place(read: Callable[[Place, str], Found]) -> Read:
 SOURCES: Final[Mapping[str, Read]] = MappingProxyType(
     {
         simple_m365_relay.NAME: _with_place(simple_m365_relay.read),
+        postfix.NAME: postfix.read_folder,
         microsoft_smtp_oauth2_proxy.NAME: _with_place(microsoft_smtp_oauth2_proxy.read),
     }
 )

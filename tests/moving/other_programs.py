@@ -129,3 +129,49 @@ def microsoft_smtp_oauth2_proxy(
             )
         database.commit()
     return folder
+
+
+MAIN_CF = """\
+# See /usr/share/postfix/main.cf.dist for a commented, more complete version
+compatibility_level = 3.6
+myhostname = relay.contoso.example
+mydomain = contoso.example
+myorigin = $mydomain
+mynetworks = 127.0.0.0/8 [::1]/128,
+    10.1.0.0/16
+relayhost = [smtp.office365.com]:587
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = hash:${config}/sasl_passwd
+smtp_sasl_mechanism_filter = xoauth2
+smtp_sasl_security_options =
+smtpd_sasl_auth_enable = yes
+smtpd_sender_login_maps = hash:$config/sender_login_maps
+smtpd_sender_restrictions = reject_sender_login_mismatch
+config = /etc/postfix
+maximal_queue_lifetime = 3d
+smtpd_milters = inet:localhost:11332
+"""
+
+
+def postfix(root: Path, **files: str) -> Path:
+    """A tree with Postfix and sasl-xoauth2 as their guides set them up; gives its etc/postfix."""
+    tenant = "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token"
+    app = {"client_id": CONFIG["oauth"]["client_id"], "client_secret": "", "token_endpoint": tenant}
+    token = {"access_token": "eyJ0.eyJ1.c2ln", "expiry": "0", "refresh_token": REFRESH_TOKEN}
+    contents = {
+        "etc/postfix/main.cf": MAIN_CF,
+        "etc/postfix/sasl_passwd": (
+            "[smtp.office365.com]:587 relay@contoso.example:/etc/tokens/relay@contoso.example\n"
+        ),
+        "etc/postfix/sender_login_maps": (
+            "scanner@contoso.example printer\n@erp.example erp, test\n"
+        ),
+        "etc/dovecot/users": f"printer:{ARGON2ID}\nerp:{{PLAIN}}erp-password::::::\n",
+        "etc/sasl-xoauth2.conf": json.dumps(app, indent=2),
+        "var/spool/postfix/etc/tokens/relay@contoso.example": json.dumps(token, indent=2),
+        **{name.replace("__", "/"): text for name, text in files.items()},
+    }
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root / "etc/postfix"

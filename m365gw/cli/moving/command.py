@@ -53,9 +53,9 @@ def import_(
 ) -> None:
     """Take over mailboxes, sign-ins, logins and networks of SOURCE, whose files are in PATH.
 
-    SOURCE is simple-m365-relay (PATH: its data folder, or the zip of its backup) or
-    microsoft-smtp-oauth2-proxy (the folder with its .env and database). Passwords stay good where
-    they can. See docs/moving.md.
+    SOURCE is simple-m365-relay (PATH: its data folder, or the zip of its backup),
+    microsoft-smtp-oauth2-proxy (the folder with its .env and database) or postfix (the folder of
+    main.cf, with sasl-xoauth2). Passwords stay good where they can. See docs/moving.md.
     """
     _check_cloud(invocation, cloud)
     plan = Plan.of(SOURCES[source](path, cloud), source, with_new=file is not None)
