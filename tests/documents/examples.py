@@ -26,6 +26,8 @@ FILLED = (
     (r"-g m365gw\b", '-g "$(id -gn)"'),
     (r"(?<![\w/])/opt/m365gw/bin\b", "{programs}"),
     (r"(?<![\w/])/etc/m365gw\b", "{configuration}"),
+    (r"(?<![\w/])/etc/postfix\b", "{page}/srv/postfix/etc/postfix"),
+    (r"\bm365gw import\b", "m365gw import --cloud rehearsal"),
     (r"(?<![\w/.])/(srv|root|usr/local|var/lib|var/spool)/", "{page}/\\g<1>/"),
     (r"\bmake (\w)", "make -C {repository} --dry-run \\1"),
 )
@@ -95,6 +97,11 @@ NOT_RUN = (
         r"\b(?:helm|kubectl)\b",
         "no cluster runs here; Helm itself lints and renders the chart, as a library",
         ("tests.test_helm_chart",),
+    ),
+    Elsewhere(
+        r"^(?:postconf -e|postfix reload|postqueue -f$)",
+        "it changes the Postfix of the machine; one hands its mail to the gateway elsewhere",
+        ("tests.whole.test_postfix_as_client",),
     ),
     Elsewhere(
         r"\bpwsh\b",

@@ -18,6 +18,12 @@ from attrs import define, frozen
 from m365gw.rehearsal.tenant import APP_ID, APP_SECRET, PUBLIC_APP_ID
 from tests.documents.examples import FILLED
 from tests.documents.pages import ROOT
+from tests.moving.other_programs import (
+    backup_of_simple_m365_relay,
+    microsoft_smtp_oauth2_proxy,
+    postfix,
+    simple_m365_relay,
+)
 from tests.whole.stage import BIN, PASSWORD, PASSWORD_HASH, Gateway, Microsoft
 
 RELAY, ALERTS, SCAN = "relay@contoso.example", "alerts@contoso.example", "scan@contoso.example"
@@ -185,6 +191,10 @@ class Scene:
             (home / name).parent.mkdir(exist_ok=True)
             (home / name).write_text(content)
             (home / name).chmod(0o600)
+        simple_m365_relay(home / "srv/relay-data")
+        backup_of_simple_m365_relay(home / "srv/relay-backup.zip")
+        microsoft_smtp_oauth2_proxy(home / "srv/proxy")
+        postfix(home / "srv/postfix")
 
     def stop(self, *, for_another_machine: bool = False) -> None:
         """Stop the gateway; on another machine nothing of it is there."""
