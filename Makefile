@@ -21,7 +21,9 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/pos
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
 
+# The service is started two hundred times: compiled once, also where Python is told not to keep it.
 test: .venv/development peers promtool
+	@$(BIN)/python -m compileall -q m365gw tests bench
 	$(BIN)/python -m twisted.trial -j2 tests
 
 fuzz: .venv/development

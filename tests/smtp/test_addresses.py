@@ -140,7 +140,11 @@ class MailboxTests(SynchronousTestCase):
             self.assertEqual((refusal(good), refusal(bad)), ("", "501 5.1.3"), good)
 
     def test_time_is_linear(self) -> None:
-        """No text, however made, takes the patterns more than a look at each octet."""
+        """No text, however made, takes the patterns more than a look at each octet.
+
+        They take milliseconds; what went through such a text for each of its octets would take
+        minutes.
+        """
         for text in (
             "a." * 50_000,
             '"' + "\\a" * 50_000,
@@ -149,7 +153,7 @@ class MailboxTests(SynchronousTestCase):
         ):
             started = time.process_time()
             self.assertRaises(Refused, forward_path, text)
-            self.assertLess(time.process_time() - started, 0.5)
+            self.assertLess(time.process_time() - started, 10)
 
     @settings(deadline=None, max_examples=300)
     @given(address=addresses)

@@ -42,12 +42,26 @@ def unverified() -> ssl.SSLContext:
 
 
 class SmtplibTests(WholeTestCase):
-    """Every octet, by Python's smtplib."""
+    """Every octet, by Python's smtplib; one gateway for all, as each start takes its time."""
 
     def setUp(self) -> None:
         super().setUp()
         self.microsoft365: Microsoft = self.microsoft("--no-limits")
         self.gate: Gateway = self.gateway(self.microsoft365)
+        self.seen = 0  # messages at Microsoft that were looked at
+
+    def test_everything_arrives_as_it_was_sent(self) -> None:
+        """Contents, parameters, addresses and recipients of every kind."""
+        for step in (
+            self.implicit_tls,
+            self.awkward_contents,
+            self.eight_bit,
+            self.utf8_addresses,
+            self.each_recipient_once,
+            self.any_octets,
+            self.large,
+        ):
+            step()
 
     def submit(self, contents: list[bytes], options: tuple[str, ...] = ()) -> None:
         """Hand in messages over one STARTTLS session with a login."""
@@ -60,11 +74,16 @@ class SmtplibTests(WholeTestCase):
                 code, text = client.data(content)
                 self.assertEqual((code, text[:20]), (250, b"2.0.0 Ok: queued as "))
 
+    def received(self, count: int) -> list[Event]:
+        """So many messages that Microsoft has received since the last time."""
+        received = self.microsoft365.wait_for(self.seen + count)[self.seen :]
+        self.assertEqual(len(received), count)
+        self.seen += count
+        return received
+
     def arrived(self, count: int) -> list[bytes]:
         """What Microsoft received, without our trace header, in order of arrival there."""
-        received = self.microsoft365.wait_for(count)
-        self.assertEqual(len(received), count)
-        contents = [self.microsoft365.content(each["number"]) for each in received]
+        contents = [self.microsoft365.content(each["number"]) for each in self.received(count)]
         for content in contents:
             self.assertTrue(content.startswith(b"Received: from "))
         return [content.split(b"\r\nFrom: ", 1)[1] for content in contents]
@@ -78,7 +97,7 @@ class SmtplibTests(WholeTestCase):
             self.gate.wait_for("message.removed", qid=event["qid"])
         await_(self.gate.is_drained, "something is left in the spool")
 
-    def test_awkward_contents(self) -> None:
+    def awkward_contents(self) -> None:
         """Empty bodies, dots at line starts, long lines, attachments, no line end at the end."""
         letters = random.Random(1)  # the same octets in every run
         attachment = bytes(letters.choices(b"abcdefghijklmnopqrstuvwxyz0123456789+/", k=40_000))
@@ -97,7 +116,7 @@ class SmtplibTests(WholeTestCase):
             ]
         )
 
-    def test_any_octets(self) -> None:
+    def any_octets(self) -> None:
         """Nothing at all, no header, no line end: taken and handed on as it is."""
         self.microsoft365.ask("switches", {"tenant": {"from_demanded": False}})
         contents = [b"", b"no header here\r\n", b"\r\n\r\n", b"Subject: no body\r\n", b".\r\n"]
@@ -115,18 +134,18 @@ class SmtplibTests(WholeTestCase):
                 stuffed = content.replace(b"\r\n.", b"\r\n..")
                 wire.sendall((b"." if content.startswith(b".") else b"") + stuffed + b".\r\n")
                 self.assertEqual(replies.readline()[:3], b"250")
-        received = self.microsoft365.wait_for(len(contents))
+        received = self.received(len(contents))
         arrived = [self.microsoft365.content(each["number"]) for each in received]
         bodies = [re.sub(rb"\AReceived: .*\r\n(?:[ \t].*\r\n)*", b"", each) for each in arrived]
         self.assertEqual(sorted(bodies), sorted(contents))
 
-    def test_eight_bit(self) -> None:
+    def eight_bit(self) -> None:
         """8BITMIME passes through with its parameter."""
         self.assert_arrive([HEADER + "\r\nGrüße aus Köln\r\n".encode()], ("BODY=8BITMIME",))
-        (received,) = self.microsoft365.messages()
+        received = self.microsoft365.messages()[-1]
         self.assertIn("BODY=8BITMIME", received["mail_parameters"])
 
-    def test_large(self) -> None:
+    def large(self) -> None:
         """25 MiB, at a bounded cost in memory."""
         line = b"0123456789abcdef" * 4 + b"\r\n"
         body = line * (25 * 1024 * 1024 // len(line))
@@ -135,7 +154,7 @@ class SmtplibTests(WholeTestCase):
         (peak,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
         self.assertLess(int(peak.split()[1]), 200_000)  # kB, for the whole service
 
-    def test_utf8_addresses(self) -> None:
+    def utf8_addresses(self) -> None:
         """SMTPUTF8 addresses arrive as they were given."""
         with smtplib.SMTP("127.0.0.1", self.gate.ports["trusted"]) as client:
             client.ehlo()
@@ -143,27 +162,25 @@ class SmtplibTests(WholeTestCase):
             client.command_encoding = "utf-8"
             self.assertEqual(client.rcpt("jürgen@bücher.example")[0], 250)
             client.data(HEADER + b"\r\nHello\r\n")
-        (received,) = self.microsoft365.wait_for(1)
+        (received,) = self.received(1)
         self.assertEqual(received["recipients"], ["jürgen@bücher.example"])
 
-    def test_each_recipient_once(self) -> None:
+    def each_recipient_once(self) -> None:
         """Many recipients are split into transactions, and each gets the message once."""
         wanted = [f"user{n}@elsewhere.example" for n in range(250)]
         with smtplib.SMTP("127.0.0.1", self.gate.ports["trusted"]) as client:
             self.assertEqual(client.sendmail(SENDER, wanted, HEADER + b"\r\nHello\r\n"), {})
-        received = self.microsoft365.wait_for(3)
-        got = [address for each in received for address in each["recipients"]]
+        got = [address for each in self.received(3) for address in each["recipients"]]
         self.assertEqual(sorted(got), sorted(wanted))
-        self.assertEqual(len(received), 3)
 
-    def test_implicit_tls(self) -> None:
+    def implicit_tls(self) -> None:
         """Port 465's way: TLS from the first octet."""
         with smtplib.SMTP_SSL(
             "127.0.0.1", self.gate.ports["smtps"], context=unverified()
         ) as client:
             client.login(LOGIN, PASSWORD)
             client.sendmail(SENDER, [RECIPIENT], HEADER + b"\r\nHello\r\n")
-        (received,) = self.microsoft365.wait_for(1)
+        (received,) = self.received(1)
         self.assertEqual((received["mailbox"], received["sender"]), (RELAY, SENDER))
 
 
@@ -177,13 +194,27 @@ class CommandLineClientTests(WholeTestCase):
         self.file = self.folder / "message.eml"
         self.file.write_bytes(HEADER + b"\r\nHello\r\n.\r\n..two\r\n")
 
-    def assert_received(self, body: bytes = b"Hello\r\n.\r\n..two\r\n") -> Event:
-        (received,) = self.microsoft365.wait_for(1)
-        self.assertTrue(self.microsoft365.content(received["number"]).endswith(b"\r\n\r\n" + body))
-        self.assertEqual(received["recipients"], [RECIPIENT])
-        return received
+    def test_each_hands_in_its_mail(self) -> None:
+        """And what it was arrives, before the next one comes."""
+        plain, body = b"Hello\r\n", b"Hello\r\n.\r\n..two\r\n"
+        for number, (step, wanted) in enumerate(
+            (
+                (self.curl_over_starttls, body),
+                (self.curl_over_implicit_tls, body),
+                (self.swaks_over_starttls_with_pipelining, plain),
+                (self.swaks_over_implicit_tls, plain),
+                (self.swaks_from_a_trusted_network, plain),
+                (self.msmtp, body),
+            ),
+            start=1,
+        ):
+            step()
+            received = self.microsoft365.wait_for(number)[-1]
+            self.assertEqual(received["recipients"], [RECIPIENT])
+            content = self.microsoft365.content(received["number"])
+            self.assertTrue(content.rstrip().endswith(b"\r\n\r\n" + wanted.rstrip()), content)
 
-    def test_curl_over_starttls(self) -> None:
+    def curl_over_starttls(self) -> None:
         """curl with STARTTLS and a login."""
         self.run_client(
             "curl", "--silent", "--show-error", "--ssl-reqd", "--insecure",
@@ -191,11 +222,10 @@ class CommandLineClientTests(WholeTestCase):
             "--user", f"{LOGIN}:{PASSWORD}", "--mail-from", SENDER, "--mail-rcpt", RECIPIENT,
             "--upload-file", self.file,
         )  # fmt: skip
-        self.assert_received()
         queued = self.gate.wait_for("message.queued")
         self.assertEqual(queued["sasl_username"], LOGIN)
 
-    def test_curl_over_implicit_tls(self) -> None:
+    def curl_over_implicit_tls(self) -> None:
         """curl with smtps:// and a login."""
         self.run_client(
             "curl", "--silent", "--show-error", "--insecure",
@@ -203,9 +233,8 @@ class CommandLineClientTests(WholeTestCase):
             "--user", f"{LOGIN}:{PASSWORD}", "--mail-from", SENDER, "--mail-rcpt", RECIPIENT,
             "--upload-file", self.file,
         )  # fmt: skip
-        self.assert_received()
 
-    def test_swaks_over_starttls_with_pipelining(self) -> None:
+    def swaks_over_starttls_with_pipelining(self) -> None:
         """swaks with STARTTLS, AUTH LOGIN and pipelining."""
         said = self.run_client(
             "swaks", "--server", f"127.0.0.1:{self.gate.ports['submission']}", "--tls",
@@ -213,26 +242,23 @@ class CommandLineClientTests(WholeTestCase):
             "--from", SENDER, "--to", RECIPIENT, "--body", "Hello",
         )  # fmt: skip
         self.assertIn("<~  250 2.0.0 Ok: queued as ", said)
-        self.assertEqual(self.microsoft365.wait_for(1)[0]["recipients"], [RECIPIENT])
 
-    def test_swaks_over_implicit_tls(self) -> None:
+    def swaks_over_implicit_tls(self) -> None:
         """swaks with TLS at once and AUTH PLAIN."""
         self.run_client(
             "swaks", "--server", f"127.0.0.1:{self.gate.ports['smtps']}", "--tls-on-connect",
             "--auth", "PLAIN", "--auth-user", LOGIN, "--auth-password", PASSWORD,
             "--from", SENDER, "--to", RECIPIENT, "--body", "Hello",
         )  # fmt: skip
-        self.microsoft365.wait_for(1)
 
-    def test_swaks_from_a_trusted_network(self) -> None:
+    def swaks_from_a_trusted_network(self) -> None:
         """No login is needed where the network is trusted."""
         self.run_client(
             "swaks", "--server", f"127.0.0.1:{self.gate.ports['trusted']}",
             "--from", SENDER, "--to", RECIPIENT, "--body", "Hello",
         )  # fmt: skip
-        self.microsoft365.wait_for(1)
 
-    def test_msmtp(self) -> None:
+    def msmtp(self) -> None:
         """msmtp with STARTTLS and a login."""
         settings = self.folder / "msmtprc"
         settings.write_text(
@@ -244,7 +270,6 @@ class CommandLineClientTests(WholeTestCase):
         self.run_client(
             "msmtp", "--file", settings, RECIPIENT, stdin=self.file.read_bytes()
         )  # fmt: skip
-        self.assert_received()
 
     def test_nobody_relays_without_a_rule(self) -> None:
         """Without a login, with a wrong one, or as somebody else: refused, nothing spooled."""
