@@ -8,21 +8,25 @@ Failures: none leave here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from m365gw.alerts.event import Event, Kind
+from m365gw.alerts.event import OPENED, Event, Kind
 from m365gw.alerts.mail import AlertMail
 from m365gw.alerts.posting import Post
 from m365gw.alerts.webhook import Webhook
 from m365gw.config.alerts import Alerts as Settings
 from m365gw.config.alerts import Webhook as WebhookSettings
+from m365gw.directory.incident_book import EVERYBODY
 from m365gw.events import LEVELS, EventLog
 from m365gw.incidents import Incident, Incidents, News
 from m365gw.spool.health import SpoolError
 
+MAIL = "mail"  # what the book calls mail
 LOOK_EVERY = 60.0  # seconds between two looks for what is open for long
 
 _KINDS = {News.OPENED: Kind.OPENED, News.CHANGED: Kind.CHANGED, News.CLOSED: Kind.CLOSED}
@@ -37,6 +41,11 @@ class Trial:
     words: str
 
 
+def channel_of(url: str) -> str:
+    """What the book calls a webhook, whose address often is its secret."""
+    return f"webhook {hashlib.blake2b(url.encode(), digest_size=16).hexdigest()}"
+
+
 class Alerts:
     """Tells people. `post` gives what posts, trusting only the authority in a file, or all ("")."""
 
@@ -49,6 +58,7 @@ class Alerts:
         log: EventLog,
         incidents: Incidents,
         hostname: str,
+        told: Callable[[str, Event], object],
     ) -> None:
         self._mail = mail
         self._post = post
@@ -56,6 +66,7 @@ class Alerts:
         self._log = log
         self._incidents = incidents
         self._hostname = hostname
+        self._told = told
         self._reminders: dict[str, int] = {}  # how many each open incident should have had
         self._look: IDelayedCall | None = None
         self._webhooks: dict[WebhookSettings, Webhook] = {}
@@ -78,6 +89,7 @@ class Alerts:
                     self._clock,
                     self._log,
                     self._incidents,
+                    partial(self._told, channel_of(wanted.url)),
                 )
 
     def start(self) -> None:
@@ -92,6 +104,22 @@ class Alerts:
         for webhook in self._webhooks.values():
             webhook.stop()
         await self._mail.stop()
+
+    def catch_up(self, incident: Incident, told: Mapping[str, str]) -> None:
+        """Tell what of an incident has not been told; `told`: how far, by channel.
+
+        Who hears of it for the first time, unlike others, need not know what is over.
+        """
+        if self._is_below(incident):
+            return
+        opened = evolve(incident, closed_at=None, note="")
+        for channel, tell in self._channels():
+            stage = told.get(channel, told.get(EVERYBODY))
+            if stage is None and (incident.is_open or not told):
+                tell(Event(Kind.OPENED, opened, self._hostname, incident.opened_at))
+                stage = OPENED
+            if incident.closed_at is not None and stage == OPENED:
+                tell(Event(Kind.CLOSED, incident, self._hostname, incident.closed_at))
 
     def hear(self, news: News, incident: Incident) -> None:
         """A listener of the board."""
@@ -120,12 +148,20 @@ class Alerts:
         return Trial(way, True, f"It is in the queue: m365gw queue show {queue_id}")
 
     def _tell(self, kind: Kind, incident: Incident) -> None:
-        if LEVELS[incident.level] < LEVELS[self._settings.level]:
-            return
         event = Event(kind, incident, self._hostname, self._clock.seconds())
-        for webhook in self._webhooks.values():
-            webhook.tell(event)
-        self._mail.tell(event)
+        channels = [] if self._is_below(incident) else self._channels()
+        for _, tell in channels:
+            tell(event)
+        if not channels:
+            self._told(EVERYBODY, event)
+
+    def _is_below(self, incident: Incident) -> bool:
+        return LEVELS[incident.level] < LEVELS[self._settings.level]
+
+    def _channels(self) -> list[tuple[str, Callable[[Event], object]]]:
+        """Each way to tell people, by the name under which the book knows it."""
+        ways = [(channel_of(each.url), each.tell) for each in self._webhooks.values()]
+        return [*ways, (MAIL, self._mail.tell)] if self._settings.mail_to else [*ways]
 
     def _remind(self) -> None:
         self._look = self._clock.callLater(LOOK_EVERY, self._remind)

@@ -5,6 +5,7 @@ Pure values; nothing fails here.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from enum import Enum
@@ -33,6 +34,9 @@ _HEADS = {
     Kind.TEST: "TEST",
 }
 
+# How far a channel was told of an incident, as the book keeps it.
+OPENED, CLOSED = Kind.OPENED.value, Kind.CLOSED.value
+
 TRIED = Diagnosis(
     "test",
     "This is a test of the alerts of m365gw. Nothing is wrong.",
@@ -56,6 +60,14 @@ class Event:
         return cls(
             Kind.TEST, Incident(id="00000000", told=TRIED, level="info", opened_at=at), gateway, at
         )
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits: of one opening or closing the same, whichever process tells it."""
+        parts = [self.gateway, self.incident.id, self.kind.value]
+        if self.kind not in (Kind.OPENED, Kind.CLOSED):
+            parts.append(repr(self.at))
+        return hashlib.blake2b(" ".join(parts).encode(), digest_size=8).hexdigest()
 
     @property
     def subject(self) -> str:

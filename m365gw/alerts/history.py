@@ -1,7 +1,7 @@
 """Keeps what became of every incident, in a book on disk that may be away.
 
-News is noted in memory at once and written soon after, in a thread. While the book cannot be
-written nothing is lost but by a bound, nobody waits, and it is tried again.
+News, and who was told of it, is noted in memory at once and written soon after, in a thread. While
+the book cannot be written nothing is lost but by a bound, nobody waits, and it is tried again.
 
 Failures: none leave here.
 """
@@ -16,7 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from m365gw.alerts.event import CLOSED, OPENED, Event, Kind
 from m365gw.directory.database import DirectoryError
+from m365gw.directory.incident_book import Told
 from m365gw.events import EventLog
 from m365gw.incidents import Incident, Incidents, News
 from m365gw.relay.threads import Calls
@@ -31,7 +33,7 @@ _diagnostics = Logger()
 class Book(Protocol):
     """Where incidents are kept. Blocking; raises `DirectoryError`."""
 
-    def write(self, incidents: Sequence[Incident]) -> None: ...
+    def write(self, incidents: Sequence[Incident], told: Told) -> None: ...
 
     def latest(self, limit: int) -> list[Incident]: ...
 
@@ -49,6 +51,7 @@ class History:
     incidents: Incidents
     _is_away: bool = field(default=False, init=False)
     _unwritten: dict[str, Incident] = field(factory=dict, init=False)
+    _told: dict[tuple[str, str], str] = field(factory=dict, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
     _writing: Deferred[None] | None = field(default=None, init=False)
 
@@ -59,6 +62,15 @@ class History:
         if len(self._unwritten) > MOST:
             del self._unwritten[next(iter(self._unwritten))]
         self._plan(SOON)
+
+    def told(self, channel: str, event: Event) -> None:
+        """A channel has been told of this."""
+        if event.kind is Kind.TEST:
+            return
+        name = event.incident.id, channel
+        if len(self._told) < MOST and self._told.get(name) != CLOSED:
+            self._told[name] = CLOSED if event.kind is Kind.CLOSED else OPENED
+            self._plan(SOON)
 
     async def latest(self, limit: int) -> list[Incident]:
         """Open and closed ones, the newest first; while the book is away, what is known here."""
@@ -101,15 +113,15 @@ class History:
 
     def _written(self, _done: object) -> None:
         self._writing = None
-        if self._unwritten:
+        if self._unwritten or self._told:
             self._plan(AGAIN if self._is_away else SOON)
 
     async def _write(self) -> None:
-        batch = dict(self._unwritten)
-        if not batch:
+        batch, told = dict(self._unwritten), dict(self._told)
+        if not batch and not told:
             return
         try:
-            await self.calls.call(self.book.write, list(batch.values()))
+            await self.calls.call(self.book.write, list(batch.values()), told)
         except DirectoryError as error:
             if not self._is_away:
                 note = f"the history of incidents waits: {error}"
@@ -120,3 +132,4 @@ class History:
         for name, incident in batch.items():
             if self._unwritten.get(name) is incident:
                 del self._unwritten[name]
+        self._told = {key: at for key, at in self._told.items() if told.get(key) != at}

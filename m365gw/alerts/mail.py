@@ -49,7 +49,7 @@ class Mailboxes(Protocol):
 
 @define(kw_only=True)
 class AlertMail:
-    """Mails news to people. `accepted` sends a mail that was made."""
+    """Mails news to people. `accepted` sends a mail that was made; `told` hears what is in one."""
 
     spool: Spool
     mailboxes: Mailboxes
@@ -58,6 +58,7 @@ class AlertMail:
     log: EventLog
     hostname: str
     accepted: Callable[[Entry], object]
+    told: Callable[[Event], object]
     to: tuple[str, ...] = ()
     preferred: str = ""  # the mailbox it leaves by, if that may send
     _waiting: list[Event] = field(factory=list, init=False)
@@ -124,6 +125,8 @@ class AlertMail:
                 self._say_once(f"the spool does not take it: {error.cause}")
             else:
                 self._sent_at, self._has_said = self.clock.seconds(), False
+                for event in events:
+                    self.told(event)
         else:
             self._say_once("no mailbox may send now")
         if self._waiting and self._timer is None and not self._is_over:

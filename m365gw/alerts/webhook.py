@@ -10,8 +10,8 @@ Failures: none leave here; they are logged.
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
+from collections.abc import Callable
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -40,13 +40,14 @@ _diagnostics = Logger()
 class _Waiting:
     event: Event
     content: bytes
-    delivery: str
+    since: float
     refusals: int = 0
 
 
 @define
 class Webhook:
-    """One receiver of news. `secret` signs; "" for no signature."""
+    """One receiver of news. `secret` signs; "" for no signature. `told` hears what need not be told
+    any more: it was taken, or given up."""
 
     url: str
     secret: str
@@ -54,6 +55,7 @@ class Webhook:
     clock: IReactorTime
     log: EventLog
     incidents: Incidents
+    told: Callable[[Event], object]
     _waiting: deque[_Waiting] = field(factory=deque, init=False)
     _is_busy: bool = field(default=False, init=False)
     _again: IDelayedCall | None = field(default=None, init=False)
@@ -72,13 +74,13 @@ class Webhook:
             return  # that it fails is for others
         if len(self._waiting) >= MOST:
             self._give_up("too much news waits", 1 if self._is_busy else 0)
-        self._waiting.append(_Waiting(event, body(event), secrets.token_hex(8)))
+        self._waiting.append(_Waiting(event, body(event), self.clock.seconds()))
         if not self._is_busy and self._again is None:
             self._go_on()
 
     async def try_once(self, event: Event) -> Outcome:
         """Send this now, whatever waits, and only once: for a test."""
-        return await self._posted(_Waiting(event, body(event), secrets.token_hex(8)))
+        return await self._posted(_Waiting(event, body(event), self.clock.seconds()))
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -102,6 +104,7 @@ class Webhook:
                     self._put_off(first, outcome)
                     return
                 self._waiting.popleft()
+                self.told(first.event)
                 self._succeeded()
         finally:
             self._is_busy = False
@@ -111,14 +114,14 @@ class Webhook:
         first.refusals += outcome.is_refused
         if first.refusals >= REFUSALS:
             self._give_up(f"it was refused: {outcome.words}", 0)
-        elif self.clock.seconds() - first.event.at >= KEPT:
+        elif self.clock.seconds() - first.since >= KEPT:
             self._give_up(f"it could not be sent for a day: {outcome.words}", 0)
         if not self._is_over:
             pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 16), LONGEST_PAUSE)
             self._again = self.clock.callLater(max(pause, outcome.wait), self._go_on)
 
     async def _posted(self, one: _Waiting) -> Outcome:
-        fields = headers(one.content, one.delivery, self.secret, self.clock.seconds())
+        fields = headers(one.content, one.event.id, self.secret, self.clock.seconds())
         return await self.post(self.url, one.content, fields)
 
     def _succeeded(self) -> None:
@@ -149,6 +152,7 @@ class Webhook:
         """One piece of news will not be sent: the oldest that is not on its way."""
         given_up = self._waiting[place].event
         del self._waiting[place]
+        self.told(given_up)
         note = f"given up for {self.place}, as {why}: {given_up.headline}"
         self._say("alert.given_up", "error", note)
 

@@ -1,6 +1,7 @@
 """The book of incidents: each from its opening to its closing, so that a restart forgets none.
 
-That one was opened or closed is a line of the audit as well, beside what people have changed.
+That one was opened or closed is a line of the audit as well, beside what people have changed. How
+far each channel was told of it is noted too, so a restart neither forgets to tell nor repeats.
 
 Several gateways may share a database: each reads and closes only what is its own. A book is
 bounded: of the incidents that are over, the oldest are forgotten.
@@ -18,12 +19,15 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from m365gw.directory import audit
 from m365gw.directory.database import Database
-from m365gw.directory.schema import incidents
+from m365gw.directory.schema import incident_told, incidents
 from m365gw.incidents import Incident, subject_of
 from m365gw.microsoft.diagnosis import Diagnosis
 
 KEPT = 10_000  # incidents of one gateway; open ones are always kept
 LOST_SIGHT = "its end was not noted"
+EVERYBODY = "*"  # a channel that stands for all: there is nobody else to be told
+
+Told = Mapping[tuple[str, str], str]  # (incident, channel): "opened" or "closed"
 
 
 class IncidentBook:
@@ -34,8 +38,8 @@ class IncidentBook:
         self._gateway = gateway
         self._own = incidents.c.gateway == gateway
 
-    def write(self, news: Sequence[Incident]) -> None:
-        """Note these as they are now; what is there of them already is replaced."""
+    def write(self, news: Sequence[Incident], told: Told) -> None:
+        """Note these as they are now, and who was told; what is there already is replaced."""
         ours = incidents.c.id.in_([incident.id for incident in news])
         with self._database.writing() as connection:
             known = connection.execute(select(incidents.c.id, incidents.c.closed_at).where(ours))
@@ -45,7 +49,25 @@ class IncidentBook:
                 self._end_others(connection, incident)
                 connection.execute(insert(incidents).values(self._row(incident)))
                 self._audit(connection, incident, before)
+            for (incident_id, channel), stage in told.items():
+                key = {"incident": incident_id, "channel": channel}
+                connection.execute(delete(incident_told).filter_by(**key))
+                connection.execute(insert(incident_told).values(stage=stage, **key))
             self._forget(connection)
+
+    def to_be_told(self, since: float) -> list[tuple[Incident, dict[str, str]]]:
+        """What is open or was closed since then, the oldest first, and how far it was told."""
+        latest = incidents.c.closed_at.is_(None) | (incidents.c.closed_at >= since)
+        rows = select(incidents).where(self._own, latest).order_by(incidents.c.opened_at)
+        known = select(incident_told).where(
+            incident_told.c.incident.in_(select(incidents.c.id).where(self._own, latest))
+        )
+        with self._database.reading() as connection:
+            found = [_incident(row) for row in connection.execute(rows)]
+            told: dict[str, dict[str, str]] = {each.id: {} for each in found}
+            for row in connection.execute(known):
+                told[row.incident][row.channel] = row.stage
+        return [(each, told[each.id]) for each in found]
 
     def open_ones(self) -> list[Incident]:
         """What was open when it was last written, the oldest first."""
@@ -96,6 +118,8 @@ class IncidentBook:
         if before is not None:
             is_over = incidents.c.closed_at.is_not(None)
             connection.execute(delete(incidents).where(self._own, is_over, at <= before))
+            kept = select(incidents.c.id)
+            connection.execute(delete(incident_told).where(incident_told.c.incident.not_in(kept)))
 
     def _row(self, incident: Incident) -> dict[str, Any]:
         told = incident.told

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0005"  # of the tables below
+REVISION = "0006"  # of the tables below
 
 metadata = MetaData(
     naming_convention={
@@ -139,6 +139,14 @@ incidents = Table(
     Column("closed_at", Double),  # NULL while it is open
     Column("note", Text, nullable=False),
     Index(None, "opened_at"),
+)
+# How far each channel was told of them (`incident_book.EVERYBODY` is one): "opened" or "closed".
+incident_told = Table(
+    "incident_told",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("stage", Text, nullable=False),
 )
 
 # Who may sign in to the console (`operators`), and who is signed in (`web_sessions`).

@@ -12,16 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from m365gw.alerts.alerts import Alerts, Trial
+from m365gw.alerts.alerts import MAIL, Alerts, Trial
 from m365gw.alerts.forecast import End, Forecast
 from m365gw.alerts.history import History
 from m365gw.alerts.mail import AlertMail
 from m365gw.alerts.posting import HttpsPost
+from m365gw.alerts.webhook import KEPT
 from m365gw.config.settings import Client, Settings
 from m365gw.directory.database import DirectoryError
 from m365gw.directory.incident_book import IncidentBook
 from m365gw.events import EventLog
-from m365gw.incidents import Incident, Incidents
+from m365gw.incidents import Incident, Incidents, News
 from m365gw.relay.queue.disk_watch import FAILED
 from m365gw.service.damage_watch import DamageWatch
 from m365gw.service.directory import Directory
@@ -75,6 +76,7 @@ class IncidentDesk:
             log=log,
             hostname=settings.hostname,
             accepted=mail_out.accepted,
+            told=partial(self._history.told, MAIL),
         )
         self.alerts = Alerts(
             settings.alerts,
@@ -84,14 +86,20 @@ class IncidentDesk:
             log,
             incidents,
             settings.hostname,
+            self._history.told,
         )
 
     def start(self) -> None:
         """Recall what was open, tell, and look. To be called before anything else is opened."""
+        known: list[tuple[Incident, dict[str, str]]] = []
         with suppress(DirectoryError):  # an incident says so (`directory_watch`)
-            self._incidents.recall(self._book.open_ones())
+            known = self._book.to_be_told(self._reactor.seconds() - KEPT)
+            self._incidents.recall(incident for incident, _ in known if incident.is_open)
+            self._incidents.listen(self._catch_up)
         self._incidents.listen(self._history.hear)
         self.alerts.start()
+        for incident, told in known:
+            self.alerts.catch_up(incident, told)
         for key in (FAILED, REJECTED):
             self._incidents.close(key, note="the service was started anew")
         self._room_watch.start()
@@ -133,6 +141,11 @@ class IncidentDesk:
         if self._settling is not None and self._settling.active():
             self._settling.cancel()
         await self._history.stop()
+
+    def _catch_up(self, news: News, incident: Incident) -> None:
+        """What is open and not in the book was opened just before the last process ended."""
+        if news is News.REMEMBERED:
+            self.alerts.catch_up(incident, {})
 
     def _lack(self) -> dict[str, str]:
         return lack_of_space(self._spool, self._settings)

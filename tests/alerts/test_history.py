@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.alerts import history
+from m365gw.alerts.event import Kind
 from m365gw.alerts.history import AGAIN, SOON, History
 from m365gw.directory.database import DirectoryError
+from m365gw.directory.incident_book import Told
 from m365gw.incidents import Incident
-from tests.alerts.news import BOX, HELD, Stage
+from tests.alerts.news import BOX, HELD, Stage, event
 from tests.relay.stage import Inline
 
 
@@ -21,12 +23,14 @@ class Book:
     """Keeps incidents in memory, unless it is away."""
 
     kept: dict[str, Incident] = field(factory=dict)
+    told: dict[tuple[str, str], str] = field(factory=dict)
     is_away: bool = False
     writes: int = 0
 
-    def write(self, incidents: Sequence[Incident]) -> None:
+    def write(self, incidents: Sequence[Incident], told: Told) -> None:
         self._reach()
         self.writes += 1
+        self.told |= told
         self.kept.update({each.id: each for each in incidents})
 
     def latest(self, limit: int) -> list[Incident]:
@@ -113,3 +117,21 @@ class HistoryTests(SynchronousTestCase):
         self.assertFalse(found.is_open)
         self.book.is_away = True
         self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.history.find(one.id))))
+
+    def test_who_was_told(self) -> None:
+        """Is kept as soon as the book can be written; who knows the end, knows the beginning."""
+        self.book.is_away = True
+        self.history.told("a", event(Kind.CLOSED, 1))
+        self.history.told("a", event(Kind.CHANGED, 1))
+        self.history.told("b", event(Kind.REMINDER, 1))
+        self.history.told("b", event(Kind.TEST, 2))
+        self.stage.wait(SOON)
+        self.assertEqual(self.book.told, {})
+        self.book.is_away = False
+        self.stage.wait(AGAIN)
+        told = {("00000001", "a"): "closed", ("00000001", "b"): "opened"}
+        self.assertEqual(self.book.told, told)
+        self.book.told.clear()
+        self.history.told("b", event(Kind.CLOSED, 1))
+        self.stage.wait(SOON)
+        self.assertEqual(self.book.told, {("00000001", "b"): "closed"})

@@ -8,7 +8,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.alerts.event import Kind
+from m365gw.alerts.event import Event, Kind
 from m365gw.alerts.mail import AGAIN, GATHER, MOST, PAUSE, AlertMail
 from m365gw.alerts.mail_text import MOST_TOLD, subject
 from m365gw.relay.delivery.recovery import is_report
@@ -41,6 +41,7 @@ class AlertMailTests(SynchronousTestCase):
         self.spool = Spool.open(self.mktemp(), hostname=GATEWAY, clock=self.stage.clock.seconds)
         self.addCleanup(self.spool.close)
         self.sent: list[Entry] = []
+        self.told: list[Event] = []
         self.mail = AlertMail(
             spool=self.spool,
             mailboxes=self.boxes,
@@ -49,6 +50,7 @@ class AlertMailTests(SynchronousTestCase):
             log=self.stage.log,
             hostname=GATEWAY,
             accepted=self.sent.append,
+            told=self.told.append,
             to=(OPS, "boss@contoso.com"),
         )
 
@@ -71,6 +73,7 @@ class AlertMailTests(SynchronousTestCase):
         mailbox, subject_line, text = self.read(0)
         self.assertEqual(mailbox, TWIN)
         self.assertIn("PROBLEM: Nobody has allowed", subject_line)
+        self.assertEqual(self.told, [event()])
         self.assertIn("Grant admin consent.", text)
         self.assertIn("an Entra administrator", text)
 

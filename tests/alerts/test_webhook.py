@@ -23,8 +23,20 @@ class WebhookTests(SynchronousTestCase):
         self.stage = Stage()
         self.posted: list[tuple[str, str, str]] = []  # event, incident, delivery
         self.outcomes: list[Outcome] = []
-        self.hook = Webhook(
-            URL, "", self.post, self.stage.clock, self.stage.log, self.stage.incidents
+        self.known: list[str] = []  # ids of what need not be told any more
+        self.hook = self.webhook()
+
+    def webhook(self) -> Webhook:
+        """The receiver, as a process speaks to it."""
+        stage = self.stage
+        return Webhook(
+            URL,
+            "",
+            self.post,
+            stage.clock,
+            stage.log,
+            stage.incidents,
+            lambda event: self.known.append(event.id),
         )
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Outcome:
@@ -58,6 +70,20 @@ class WebhookTests(SynchronousTestCase):
         self.assertEqual(len({delivery for _, _, delivery in self.posted[:3]}), 1)
         self.assertEqual(len({delivery for _, _, delivery in self.posted}), 3)
 
+    def test_another_process_tells_it_under_the_same_id(self) -> None:
+        """So a receiver that has it already can leave it out; what was taken is known as told."""
+        news = event(number=1)
+        self.hook.tell(news)
+        self.webhook().tell(event(number=1, at=news.at))
+        ids = {delivery for _, _, delivery in self.posted}
+        self.assertEqual((len(self.posted), ids), (2, {news.id}))
+        self.assertEqual(self.known, [news.id, news.id])
+        self.outcomes = [AWAY]
+        self.hook.tell(event(Kind.CLOSED, number=1))
+        self.assertEqual(len(self.known), 2)
+        self.stage.wait(5)
+        self.assertEqual(len(self.known), 3)
+
     def test_retry_after_is_heeded(self) -> None:
         """A receiver says when it wants to be asked again."""
         self.outcomes = [Outcome(False, "HTTP status 429", wait=120.0)]
@@ -74,6 +100,7 @@ class WebhookTests(SynchronousTestCase):
         self.hook.tell(event(number=2))
         self.stage.wait(300, 300)
         self.assertEqual(self.told(), ["1"] * REFUSALS + ["2"])
+        self.assertEqual(len(self.known), 2)
         self.assertEqual(len(self.stage.events("alert.given_up")), 1)
 
     def test_a_receiver_that_fails_is_an_incident(self) -> None:
