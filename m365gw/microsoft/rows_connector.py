@@ -18,10 +18,10 @@ from m365gw.microsoft.rows import ANYWHERE, SENDING, Row
 
 _unknown = Diagnosis(
     "connector-unknown",
-    "No inbound connector of the tenant <tenant> knows this gateway, so no mail of <mailbox> goes.",
+    "Microsoft does not relay for <mailbox>: no inbound connector of the tenant <tenant> matches.",
     "The certificate has another name than the connector, has ended, is of no authority Microsoft"
     " trusts, or its chain is not whole; or this machine comes from another address; or the"
-    " connector is switched off.",
+    " connector is switched off; or the sender is of no accepted domain of the tenant.",
     "m365gw doctor <mailbox> shows what is sent from here; compare it: Get-InboundConnector | fl"
     " Name, Enabled, ConnectorType, TlsSenderCertificateName, SenderIPAddresses. m365gw script"
     " connector makes the connector. A change takes up to an hour.",

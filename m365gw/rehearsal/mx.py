@@ -40,8 +40,6 @@ class TenantHost(Exchange):
     def attributed(self, shown: x509.Certificate | None, address: str) -> bool:
         """Whether the connector knows who shows this certificate (or none) from this address."""
         tenant = self.tenant
-        if not tenant.connector:
-            return False
         by_name = shown is not None and self._is_trusted(shown) and _has_name(shown, tenant)
         return by_name or address in tenant.connector_addresses
 

@@ -130,7 +130,7 @@ class Tenant:
     users: dict[str, User] = field(factory=dict)  # by name in lower case
     apps: dict[str, App] = field(factory=dict)  # by client id
     # Domains of the tenant, and its inbound connector: the name of the certificate it knows (as
-    # "*.contoso.example" too; "": there is no connector), the addresses it knows.
+    # "*.contoso.example" too; "": none), the addresses it knows.
     accepted_domains: tuple[str, ...] = ("contoso.example", "devices.contoso.example")
     connector: str = "gateway.contoso.example"
     connector_addresses: tuple[str, ...] = ()

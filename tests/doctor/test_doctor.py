@@ -403,6 +403,14 @@ class ConnectorTests(DoctorCase):
         self.assertIn("the client certificate ends on", found["D13"].seen.came_back)
         self.assertEqual(self.rehearsal.record.count, 0)
 
+    async def test_by_address(self) -> None:
+        """No certificate is shown; its recipients are not counted, and it has no end."""
+        self.mailbox |= {"flow": "address", "certificate_file": ""}
+        self.rehearsal.tenant.connector_addresses = ("127.0.0.1",)
+        found = await self.findings()
+        self.assertIn("no certificate, as the connector goes", found["D09"].seen.came_back)
+        self.assertEqual((found["D10"].result, found["D13"].result), ("ok", "info"))
+
     async def test_a_connector_that_does_not_know_us(self) -> None:
         """Nothing is wrong until a recipient elsewhere is named: it is said what to compare."""
         self.rehearsal.tenant.connector = "other.contoso.example"

@@ -66,6 +66,7 @@ class ConnectorTests(MxCase):
 
     async def test_by_address(self) -> None:
         """A connector may know an address, and a name with a star."""
+        self.rehearsal.tenant.connector = ""
         self.rehearsal.tenant.connector_addresses = ("127.0.0.1",)
         [one] = await self.recipients(YOU)
         self.assertEqual(one[:3], "250")

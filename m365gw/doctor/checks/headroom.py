@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 from m365gw.doctor.budgets import Counted, counted
@@ -121,7 +122,8 @@ def _spread(case: Case) -> str:
 
 
 def _used(use: Use) -> str:
-    return f"{use.used:,.0f} of {use.limit:,.0f}"
+    limit = "any" if use.limit == inf else f"{use.limit:,.0f}"
+    return f"{use.used:,.0f} of {limit}"
 
 
 def _fix(diagnosis: Diagnosis) -> Remedy:

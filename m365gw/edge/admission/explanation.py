@@ -180,7 +180,10 @@ def _notes(rule: Rule, said: Explanation) -> Iterator[str]:
             'foreign_sender = "rewrite", and without "<>" in senders, it leaves as default_from.'
         )
     elif said.sender.lower() != rule.mailbox.lower():
-        yield f'The mailbox {rule.mailbox} needs "Send As" for <{said.sender}> in Exchange Online.'
+        yield (
+            f'The mailbox {rule.mailbox} needs "Send As" for <{said.sender}> in Exchange Online; a'
+            " connector, that its domain is an accepted one."
+        )
     if not said.header_from:
         yield 'There is no From, which Exchange Online refuses; repair = ["from"] adds one.'
     for name, what in (
