@@ -17,7 +17,7 @@ ALICE = "alice@contoso.example"
 
 class MailboxStoryTests(WholeTestCase):
     def test_from_nothing_to_repaired(self) -> None:
-        """Made, signed in by a code, revoked, seen as an incident, signed in again, drained."""
+        """Made, signed in; the sign-in is revoked, then the consent: seen, repaired, drained."""
         self.microsoft365 = self.microsoft("--no-limits")
         app = {"redirect_uris": ["http://localhost/auth/callback"]}
         self.microsoft365.ask("switches", {"apps": {PUBLIC_APP_ID: app}})
@@ -43,10 +43,17 @@ class MailboxStoryTests(WholeTestCase):
             self._send(page)
             held = page.get_by_role("heading", name="What is wrong")
             expect(held).to_be_visible()
-            self._see_the_incident(page)
+            self._see_the_incident(page, "sign-in needed")
+            self._sign_in_by_browser(page)
+            self._withdraw_consent()
+            self._enter(page, done.stdout.split()[-1])
+            self._send(page)
+            expect(held).to_be_visible()
+            expect(page.get_by_text("consent").first).to_be_visible()
+            self._see_the_incident(page, "admin needed")
             self._sign_in_by_browser(page)
             self.assertEqual([each for each in said if "Security Policy" in each], [])
-        self.assertEqual(len(self.microsoft365.wait_for(2)), 2)
+        self.assertEqual(len(self.microsoft365.wait_for(3)), 3)
 
     def _enter(self, page: Page, password: str) -> None:
         page.goto(f"{self.address}/mailboxes")
@@ -79,13 +86,21 @@ class MailboxStoryTests(WholeTestCase):
         page.get_by_label("To").fill("you@elsewhere.example")
         page.get_by_role("button", name="Send it").click()
 
-    def _see_the_incident(self, page: Page) -> None:
+    def _see_the_incident(self, page: Page, state: str) -> None:
         page.goto(f"{self.address}/incidents")
         page.get_by_role("link", name=ALICE).first.click()
         expect(page.get_by_text("For your admin")).to_be_visible()
         page.get_by_role("link", name="To the mailbox").click()
-        expect(page.get_by_role("heading", name=ALICE)).to_contain_text("sign-in needed")
+        expect(page.get_by_role("heading", name=ALICE)).to_contain_text(state)
         expect(page.get_by_role("link", name="1 message in the queue")).to_be_visible()
+
+    def _withdraw_consent(self) -> None:
+        """An administrator of the tenant has taken the app its permissions away."""
+        apps = {PUBLIC_APP_ID: {"consent": "user"}}
+        self.microsoft365.ask("switches", {"apps": apps})
+        self.microsoft365.ask("revoke", {"access": ALICE})
+        self.gate.kill()
+        self.gate.start()
 
     def _sign_in_by_browser(self, page: Page) -> None:
         page.get_by_role("link", name="Sign in").first.click()
