@@ -68,7 +68,7 @@ def take(browser: Browser, kind: str, asked: argparse.Namespace, served: list[An
             page.evaluate("document.fonts.ready")
             octets = page.screenshot(full_page=short not in STILL, animations="disabled")
             picture = Image.open(io.BytesIO(octets)).convert("RGB")
-            small = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            small = picture.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE)
             small.save(asked.into / f"{name}-{kind}.png", optimize=True)
         context.close()
 

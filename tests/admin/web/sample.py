@@ -104,8 +104,8 @@ def _clients(stage: Stage) -> None:
     for _ in range(3):
         stage.log.emit("message.refused", "smtpd", "NOQUEUE", level="warn", note=note, **told)
         stage.clock.advance(40)
-    nobody = {"client": "unknown[10.1.2.31]", "from_": "ups@contoso.com"}
-    note = "553 5.7.1 network 10.1.2.0/24 may not send as <ups@contoso.com>."
+    nobody = {"client": "unknown[10.1.2.31]", "from_": "ups@fabrikam.example"}
+    note = "553 5.7.1 network 10.1.2.0/24 may not send as <ups@fabrikam.example>."
     stage.log.emit("message.refused", "smtpd", "NOQUEUE", level="warn", note=note, **nobody)
     stage.log.emit("service.problem", "master", level="error", note="the disk is nearly full")
     stage.desk.api_tokens.add("backup-job", "viewer", by)
@@ -126,7 +126,9 @@ def _made(stage: Stage) -> None:
     registry.arrange(settings, listeners, "anna")
     registry.add_mailbox({**fax, "flow": "certificate", "certificate": certificate}, "anna")
     registry.add_mailbox({**person, "flow": "device"}, "anna")
-    stage.mailboxes += [mailbox("fax@contoso.com", state="paused", why="anna: no app yet")]
+    stage.mailboxes += [
+        mailbox("fax@contoso.com", state="paused", why="anna: no app yet", budget=_budget(0, 0, 0))
+    ]
     stage.mailboxes += [mailbox("alerts@contoso.com", budget=_budget(0, 1, 96))]
     uri, until = "https://microsoft.com/devicelogin", stage.clock.seconds() + 880
     code = Shown("waiting", "anna", "FJC-WHR-TKP", uri, until)

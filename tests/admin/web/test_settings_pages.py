@@ -49,6 +49,11 @@ class SettingsTests(SettingsPagesTestCase):
         self.anna.send("/settings/unset", key="queue.delay_warning_time")
         self.assertEqual(self.stage.registry.settings.queue.delay_warning_time, 0.0)
 
+    def test_as_it_is_typed(self) -> None:
+        """Durations and sizes are shown in units, as they may be typed again."""
+        self.assertIn("<strong>5d</strong>", self.anna.get("/settings?tab=queue").body)
+        self.assertIn("<strong>35M</strong>", self.anna.get("/settings?tab=limits").body)
+
     def test_faults(self) -> None:
         """Are shown at the value, which is not taken."""
         for key, value in (("queue.delivery", HOSTILE), ("hostname", "a b"), ("web.tls", "true")):

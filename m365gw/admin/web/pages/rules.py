@@ -54,7 +54,17 @@ def _explained(desk: Desk, query: dict[str, str]) -> list[dict[str, Any]]:
         listener=query["listener"],
     )
     said = inquire(facts.settings, facts.configured, asked)
-    return [one | {"change": _where(one)} for one in said["listeners"]]
+    return _together([one | {"change": _where(one)} for one in said["listeners"]])
+
+
+def _together(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What several listeners would do alike is told once, with all their names."""
+    alike: dict[str, dict[str, Any]] = {}
+    for one in said:
+        key = repr({**one, "listener": ""})
+        names = alike[key]["names"] if key in alike else []
+        alike[key] = one | {"names": [*names, one["listener"]]}
+    return list(alike.values())
 
 
 def _where(said: dict[str, Any]) -> str:

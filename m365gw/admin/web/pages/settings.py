@@ -12,7 +12,7 @@ from m365gw.admin.web.changing import tried
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.view import Answer, Page, Redirect, View
-from m365gw.config.fields import meaning_of
+from m365gw.config.fields import Octets, Seconds, meaning_of
 from m365gw.config.settable import places_of, settable
 from m365gw.config.settings import Settings
 from m365gw.config.units import duration_text, size_text
@@ -43,10 +43,6 @@ TABS: Final = (
     ("start", "Paths and console"),
 )
 Row = dict[str, Any]
-_SPELLINGS: Final[dict[str, Callable[[Any], str]]] = {
-    "Seconds": duration_text,
-    "Octets": size_text,
-}  # by the kind of a setting, as its definition names it
 
 
 def add(console: Console, desk: Desk) -> None:
@@ -144,7 +140,7 @@ def _is_in(row: Row, tab: str) -> bool:
 
 def shown(row: Row) -> Row:
     """A setting of the registry with its value and its default as people write them."""
-    text = _SPELLINGS.get(str(settable()[row["key"]].type), text_of)
+    text = _spelling(row["key"])
     value = row["made"] if row["origin"] == "directory" else text(row["value"])
     return {
         **row,
@@ -154,6 +150,14 @@ def shown(row: Row) -> Row:
         "fault": "",
         "name": row["key"].rpartition(".")[2],
     }
+
+
+def _spelling(key: str) -> Callable[[Any], str]:
+    """How its values are written, by its kind, which attrs keeps as a name or resolved."""
+    kind = settable()[key].type
+    if kind in ("Seconds", Seconds):
+        return duration_text
+    return size_text if kind in ("Octets", Octets) else text_of
 
 
 def text_of(value: Any) -> str:
