@@ -15,7 +15,7 @@ WORKDIR /src
 COPY requirements.txt ./
 RUN python3 -m venv /opt/m365gw \
  && /opt/m365gw/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
-COPY pyproject.toml setup.cfg README.md LICENSE ./
+COPY pyproject.toml setup.cfg PACKAGE.md LICENSE ./
 COPY m365gw ./m365gw
 COPY twisted ./twisted
 # The list of plugins is written here, as the root file system is read-only later.

@@ -2,7 +2,7 @@
 # make test   install what the tests need, then run them all
 # make lint   types and style
 # make fuzz   spoiled dialogues for ten minutes
-# make release wheel and source distribution in dist/, with man pages, checked
+# make release wheel and source distribution in dist/, with man pages and bill of materials, checked
 # make docs   the documentation as a site, in site/
 # make image  the steps of the Dockerfile in Debian trees, as no engine is needed for that (as root)
 # make bench  against Debian's Postfix, in the same run
@@ -38,12 +38,19 @@ format: .venv/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The same commit gives the same octets: times are those of the commit, owners nobody's.
+release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 release: .venv/development
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-release.txt
 	rm -rf build dist man
 	$(BIN)/python docs/make_man.py man
 	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+	cd dist && tar xzf *.tar.gz && rm *.tar.gz && for tree in *-*/; do \
+		tar --create --sort=name --mtime=@$$SOURCE_DATE_EPOCH --owner=0 --group=0 \
+		--numeric-owner --mode=go=rX $$tree | gzip -9n > $${tree%/}.tar.gz && rm -r $$tree; done
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/check-wheel-contents dist/*.whl
+	wheel=$$(echo dist/*.whl) && $(BIN)/python docs/make_sbom.py $$wheel $${wheel%%-py3*}.cdx.json
 
 docs: .venv/development
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt

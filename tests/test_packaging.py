@@ -6,6 +6,7 @@ Building and installing take a while and need the package index, as an installat
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,8 @@ import zipfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from m365gw import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +54,14 @@ class WheelTests(SynchronousTestCase):
         twine = Path(sys.executable).with_name("twine")
         run(twine, "check", "--strict", self.wheel, self.sdist)
         run(twine.with_name("check-wheel-contents"), self.wheel, cwd=ROOT)
+        wheel = zipfile.ZipFile(self.wheel)
+        (about,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        said = wheel.read(about).decode()
+        # A page of the index has nothing that a link into the repository could lead to.
+        self.assertNotRegex(said, r"\]\((?!https://)")
+        self.assertRegex(said, rf"(?m)^Version: {re.escape(__version__)}$")
+        licences = {Path(name).name for name in wheel.namelist() if "/licenses/" in name}
+        self.assertEqual({"LICENSE", "htmx.LICENSE"}, licences)
 
     def assert_commands_have_pages(self) -> None:
         """The wheel puts the manual where man(1) looks for it."""
