@@ -20,6 +20,7 @@ from twisted.logger import (
 )
 
 from m365gw.rehearsal.limits import Limits
+from m365gw.rehearsal.props import lay_out_certificate
 from m365gw.rehearsal.record import Record
 from m365gw.rehearsal.rehearsal import Rehearsal
 from m365gw.rehearsal.tenant import APP_ID
@@ -42,7 +43,7 @@ READY = "rehearsal.json"  # in the folder when the rehearsal listens
 @click.option(
     "--certificate",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help='PEM that the app registration knows, for flow "certificate".',
+    help="One more certificate (PEM) that the app knows, beside FOLDER/app.pem.",
 )
 @click.option("--verbose", is_flag=True, help="Log every connection and message.")
 def main(
@@ -60,8 +61,9 @@ def main(
 ) -> None:
     """A pretend Microsoft 365 on loopback, for rehearsals and tests. It is not Microsoft.
 
-    When it listens, FOLDER/rehearsal.json names its ports and FOLDER/cloud.toml is the table for
-    the configuration of a gateway, with the mailboxes that there are.
+    When it listens, FOLDER/rehearsal.json names its ports and FOLDER/cloud.toml is what the
+    configuration of a gateway needs, with a mailbox for each way to sign in. docs/rehearsal.md
+    shows how to use it, and how to break it.
     """
     level = LogLevel.debug if verbose else LogLevel.info
     predicate = LogLevelFilterPredicate(defaultLogLevel=level)
@@ -83,6 +85,7 @@ def main(
             limits=Limits.off() if no_limits else Limits(),
             record=Record(mail_folder, contents=not digests_only),
         )
+        lay_out_certificate(folder, rehearsal.tenant)
         if uploaded:
             rehearsal.tenant.register_certificate(APP_ID, uploaded)
         try:

@@ -8,7 +8,7 @@ of the app's federated credentials must name issuer, subject and audience.
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import jwt
 from cryptography import x509
@@ -20,6 +20,11 @@ from m365gw.rehearsal.tenant import App
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SKEW = 300.0  # seconds a clock may be wrong
+
+# Times and audience are checked here, by the rehearsal's clock and with Entra's errors.
+_BY_THE_REHEARSAL: Final[Any] = dict.fromkeys(
+    ("verify_exp", "verify_nbf", "verify_iat", "verify_aud"), False
+)
 
 
 def check_assertion(app: App, assertion: str, audiences: frozenset[str], now: float) -> None:
@@ -62,7 +67,7 @@ def _check_federated(app: App, assertion: str, now: float) -> None:
             assertion,
             known[0].key,
             algorithms=["RS256", "ES256"],
-            options={"verify_exp": False, "verify_nbf": False, "verify_aud": False},
+            options=_BY_THE_REHEARSAL,
         )
     except (jwt.InvalidTokenError, ValueError) as error:
         raise Declined(50013) from error
@@ -91,17 +96,11 @@ def _verified(assertion: str, certificate: x509.Certificate, algorithm: str) -> 
     key = certificate.public_key()
     if algorithm not in ("PS256", "RS256") or not isinstance(key, rsa.RSAPublicKey):
         raise Declined(700027)
-    # Times and audience are checked above, by the rehearsal's clock and with Entra's errors.
     return jwt.decode(
         assertion,
         key,
         algorithms=[algorithm],
-        options={
-            "verify_exp": False,
-            "verify_nbf": False,
-            "verify_iat": False,
-            "verify_aud": False,
-        },
+        options=_BY_THE_REHEARSAL,
     )
 
 

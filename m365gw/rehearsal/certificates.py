@@ -70,10 +70,10 @@ def write_certificates(folder: Path) -> CertificateFiles:
     folder.mkdir(parents=True, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key, "m365gw rehearsal authority")
-    _write(files.elsewhere, _server(authority, authority_key, ELSEWHERE))
-    _write(files.gateway, _server(authority, authority_key, OURS))
-    _write(files.server, _server(authority, authority_key, HERE))
-    _write(files.authority, certificate_pem(authority))
+    write_for_owner(files.elsewhere, _server(authority, authority_key, ELSEWHERE))
+    write_for_owner(files.gateway, _server(authority, authority_key, OURS))
+    write_for_owner(files.server, _server(authority, authority_key, HERE))
+    write_for_owner(files.authority, certificate_pem(authority))
     return files
 
 
@@ -198,8 +198,8 @@ def _is_current(file: Path) -> bool:
     return certificate.not_valid_after_utc > tomorrow
 
 
-def _write(file: Path, octets: bytes) -> None:
-    """Readable by the owner only from its first moment on: one of the files holds a key."""
+def write_for_owner(file: Path, octets: bytes) -> None:
+    """The file is there whole, and readable by its owner only from its first moment on."""
     partial = file.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

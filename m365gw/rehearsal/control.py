@@ -16,6 +16,9 @@
                                              or {"user_code": ..., "decline": true}
     POST   /rehearsal/revoke                 {"sessions": name or "", "access": name or ""}
     POST   /rehearsal/remove                 {"users": [...], "mailboxes": [...], "apps": [...]}
+    POST   /rehearsal/certificate            PEM or DER as it is: one more the app knows
+    POST   /rehearsal/federation             {"aud": ..., "sub": ..., "iss": ..., "lifetime": ...}:
+                                             what is wrong with federated tokens from now on
     POST   /rehearsal/rename                 {"user": name, "to": name}
                                              or {"mailbox": address, "to": address}
 
@@ -29,11 +32,15 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from attrs import asdict
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.web.resource import Resource
 
 from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.exchange import Exchange
+from m365gw.rehearsal.props import TokenFile
 from m365gw.rehearsal.switches import apply_switches, remove
+from m365gw.rehearsal.tenant import APP_ID
 
 Request = Any  # twisted.web.http.Request, whose methods have no types
 
@@ -45,6 +52,7 @@ class Controlled(Protocol):
 
     exchange: Exchange
     devices: DeviceCodes
+    token_file: TokenFile
 
     def ports(self) -> dict[str, int]:
         """Where it listens."""
@@ -90,6 +98,8 @@ class ControlPages(Resource):
                 self._exchange.record.clear()
             case b"DELETE", ["faults"]:
                 self._exchange.faults.clear()
+            case b"POST", ["certificate"]:
+                self._exchange.tenant.register_certificate(APP_ID, _certificate(request))
             case b"POST", [action]:
                 return _json(request, self._change(action, _values(request)))
             case _:
@@ -130,6 +140,9 @@ class ControlPages(Resource):
             else:
                 self._rehearsal.devices.approve(values["user_code"], values["user"])
             return {}
+        if action == "federation":
+            self._rehearsal.token_file.write(values)
+            return {}
         if action == "remove":
             remove(self._exchange.tenant, values)
             return {}
@@ -155,6 +168,16 @@ def _demand_local(request: Request) -> None:
     host = (request.getHeader("host") or "").rpartition(":")[0]
     if host not in LOCAL_NAMES or request.getHeader("origin"):
         raise ValueError("the control interface is for programs on this machine")
+
+
+def _certificate(request: Request) -> bytes:
+    """A certificate that was uploaded, as PEM."""
+    octets = request.content.read() if request.content else b""
+    if b"-----BEGIN CERTIFICATE-----" in octets:
+        certificate = x509.load_pem_x509_certificate(octets)
+    else:
+        certificate = x509.load_der_x509_certificate(octets)
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def _values(request: Request) -> Mapping[str, Any]:

@@ -36,10 +36,11 @@ from m365gw.rehearsal.limits import Limits, Meters
 from m365gw.rehearsal.middlebox import Certificates, Middlebox
 from m365gw.rehearsal.mx import AskingCertificates, MxSession, TenantHost
 from m365gw.rehearsal.pages import SignInPages
+from m365gw.rehearsal.props import TokenFile
 from m365gw.rehearsal.record import Record
-from m365gw.rehearsal.sample import mailboxes
+from m365gw.rehearsal.settings_text import settings_text
 from m365gw.rehearsal.submission import SubmissionSession
-from m365gw.rehearsal.tenant import Tenant, default_tenant
+from m365gw.rehearsal.tenant import APP_ID, Tenant, default_tenant
 from m365gw.rehearsal.tokens import Tokens
 
 log = Logger(namespace="m365gw.rehearsal")
@@ -104,7 +105,9 @@ class Rehearsal:
         self.tokens = Tokens(self.tenant, reactor, self.middlebox)
         self.devices = DeviceCodes(self.tenant, reactor)
         self.meters = Meters(self.limits, reactor)
+        self.folder = folder
         self.certificates: CertificateFiles = write_certificates(folder)
+        self.token_file = TokenFile(folder, self.tenant, reactor)
         self.entra = Entra(
             tenant=self.tenant,
             tokens=self.tokens,
@@ -165,6 +168,8 @@ class Rehearsal:
         except BaseException:
             await self.stop()
             raise
+        if APP_ID in self.tenant.apps:
+            self.token_file.start()
         self.entra.base = f"https://{self.host}:{self.https_port}"
         log.info(
             "rehearsal: a pretend Microsoft 365 (not Microsoft) listens: {ports}",
@@ -173,6 +178,7 @@ class Rehearsal:
 
     async def stop(self) -> None:
         """Stops listening and cuts all connections; returns when none is left."""
+        self.token_file.stop()
         ports, self._listening = self._listening, []
         for port in ports:
             await _done(port.stopListening())
@@ -223,20 +229,8 @@ class Rehearsal:
         return f"https://{self.host}:{self.https_port}/{self.tenant.tenant_id}"
 
     def settings_toml(self) -> str:
-        """The [cloud.rehearsal] table of a gateway that is to use this rehearsal.
-
-        Below it, as comments, the mailboxes of `default_tenant` as the gateway would name them.
-        """
-        return (
-            "# A rehearsal on this machine, not Microsoft 365.\n"
-            "[cloud.rehearsal]\n"
-            "rehearsal = true\n"
-            f'smtp = "{self.host}:{self.smtp_port}"\n'
-            f'authority = "https://{self.host}:{self.https_port}/TENANT"\n'
-            f'graph = "https://{self.host}:{self.https_port}/graph/v1.0"\n'
-            f'mx = "{self.host}:{self.mx_port}"\n'
-            f'ca_file = "{self.certificates.authority.resolve()}"\n'
-        ) + mailboxes(self.tenant, self.certificates)
+        """What a gateway that is to use this rehearsal needs in its configuration."""
+        return settings_text(self)
 
 
 def _site(pages: Resource) -> Site:

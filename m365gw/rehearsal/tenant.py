@@ -27,6 +27,7 @@ WEB_APP_ID = "00000000-0000-4000-8000-0000000000a3"
 IDENTITY_ID = "00000000-0000-4000-8000-0000000000a4"
 APP_SECRET = "rehearsal~secret~that~opens~nothing"
 IDENTITY_HEADER = "rehearsal-identity-header"  # what App Service gives as IDENTITY_HEADER
+AUDIENCE = "api://AzureADTokenExchange"  # whom a federated token is for
 CONSENT = ("given", "user", "admin")
 MANAGED = ("", "system", "user")
 
@@ -94,7 +95,7 @@ class Federation:
 
     issuer: str
     subject: str
-    audience: str = "api://AzureADTokenExchange"
+    audience: str = AUDIENCE
     key: str = ""  # PEM
 
 
@@ -217,7 +218,8 @@ class Tenant:
 
 
 def default_tenant() -> Tenant:
-    """Contoso: a relay mailbox, a shared one, a person, an app with a secret, a public app."""
+    """Contoso: a relay mailbox, a shared one, a person, an app with a secret, a public app; and
+    somebody with a mailbox at Outlook.com."""
     tenant = Tenant()
     tenant.add_mailbox(
         Mailbox(
@@ -230,6 +232,8 @@ def default_tenant() -> Tenant:
         Mailbox(address="shared@contoso.example", full_access=("alice@contoso.example",))
     )
     tenant.add_mailbox(Mailbox(address="alice@contoso.example"))
+    tenant.add_mailbox(Mailbox(address="joe@outlook.example"))
+    tenant.change_user("joe@outlook.example", personal=True)
     tenant.apps[APP_ID] = App(
         client_id=APP_ID,
         secrets=(Secret(value=APP_SECRET),),
@@ -239,14 +243,18 @@ def default_tenant() -> Tenant:
         client_id=PUBLIC_APP_ID,
         name="m365gw rehearsal sign-in",
         public=True,
-        redirect_uris=("http://localhost",),
+        redirect_uris=("http://localhost", "http://localhost/auth/callback"),
         personal=True,
     )
     tenant.apps[WEB_APP_ID] = App(
         client_id=WEB_APP_ID,
         name="m365gw rehearsal console",
         secrets=(Secret(value=APP_SECRET),),
-        redirect_uris=("http://localhost", "https://relay.example.com/auth/callback"),
+        redirect_uris=(
+            "http://localhost",
+            "http://localhost/auth/callback",
+            "https://relay.example.com/auth/callback",
+        ),
         roles=frozenset(),
     )
     tenant.apps[IDENTITY_ID] = App(

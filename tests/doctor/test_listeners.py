@@ -16,7 +16,6 @@ from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.tools import Facts
 from m365gw.edge.listening.certificates import ServerCertificate
 from m365gw.edge.listening.self_signed import SELF_SIGNED_DAYS, self_signed
-from m365gw.edge.listening.tls_terms import Pair
 from tests.doctor.test_doctor import asynchronous, key_of_seen
 from tests.edge.listening.test_listeners import Service
 
@@ -173,9 +172,9 @@ class CertificateTests(ListenerCase):
         """Result and key with a certificate for a name that was made so many days ago."""
         made = datetime.now(UTC) - timedelta(days=age)
         service = self.service(tls="implicit")
-        files = self_signed(self.mktemp(), name, made)
+        pair = self_signed(self.mktemp(), name, made)
         factory: Any = service._factory
-        factory.certificate = ServerCertificate([Pair(*files)])
+        factory.certificate = ServerCertificate([pair])
         seen = await self.look_at(service)
         return seen.result, key_of_seen(seen) if seen.diagnosis else ""
 

@@ -109,6 +109,16 @@ NOT_RUN = (
         ("tests.microsoft.test_setup_script",),
     ),
     Elsewhere(
+        r"127\.0\.0\.1:2525|\btwistd\b|\bmicrosoft/|shared@contoso\.example"
+        r"|rehearsal/(?:switches|revoke|certificate)",
+        "it is about a gateway in a folder of its own, and changes its rehearsal",
+        (
+            "tests.whole.test_flows.FlowTests",
+            "tests.whole.test_set_up",
+            "tests.rehearsal.test_control.ControlTests",
+        ),
+    ),
+    Elsewhere(
         r"\.venv/bin/python -m twisted\.trial\b",
         "it is what runs here; the module it names is there",
         ("tests.smtp.test_dots",),

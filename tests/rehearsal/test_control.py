@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from m365gw.rehearsal.certificates import app_certificate
+from m365gw.rehearsal.props import TOKEN
 from m365gw.rehearsal.tenant import APP_ID, PUBLIC_APP_ID
 from tests.rehearsal.dialogue import MESSAGE, RELAY
 from tests.rehearsal.running import ALICE, USER_SCOPE, RehearsalCase, in_thread
@@ -68,6 +74,23 @@ class ControlTests(RehearsalCase):
         for _ in range(2):
             await self.ask("POST", "/go-on", {})
         self.assertEqual(went_on, ["once"])
+
+    async def test_certificate(self) -> None:
+        """As PEM and as DER, beside those the app knows; what is none is told."""
+        _, pem = app_certificate("m365gw")
+        der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+        url = f"http://127.0.0.1:{self.rehearsal.control_port}/rehearsal/certificate"
+        for octets, status in ((pem, 200), (der, 200), (b"none", 400)):
+            answer = await in_thread(self.web().request, "POST", url, data=octets)
+            self.assertEqual(answer.status_code, status)
+        self.assertEqual(self.rehearsal.tenant.apps[APP_ID].certificates, (pem, pem))
+
+    async def test_federation(self) -> None:
+        """The token in the folder has the claim that was ordered."""
+        await self.ask("POST", "/federation", {"aud": "somebody else"})
+        token = await in_thread((self.rehearsal.folder / TOKEN).read_text)
+        claims = jwt.decode(token, options={"verify_signature": False})
+        self.assertEqual(claims["aud"], "somebody else")
 
     async def test_renamed_mailbox(self) -> None:
         """Its old address is nobody's; its owner and the app with rights on it keep it."""

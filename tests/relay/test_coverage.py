@@ -18,6 +18,7 @@ from m365gw.events import EventLog
 from m365gw.incidents import Incidents
 from m365gw.microsoft import entra, entra_apps, replies, rows_connector, rows_graph
 from m365gw.microsoft.diagnosis import Diagnosis
+from m365gw.microsoft.entra_identities import explain_identity
 from m365gw.microsoft.reactions import Action, Reaction, Scope
 from m365gw.microsoft.replies import Phase
 from m365gw.microsoft.rows import BEFORE_MAIL
@@ -48,6 +49,17 @@ ENTRA_NAMES = frozenset({
     "slow_down", "temporarily_unavailable", "token_expired", "unauthorized_client",
     "unsupported_grant_type", "user_password_expired",
 })  # fmt: skip
+GRAPH_NAMES = frozenset({
+    "ApplicationThrottled", "ErrorAccessDenied", "ErrorExceededConnectionCount",
+    "ErrorInternalServerTransientError", "ErrorInvalidRecipients", "ErrorInvalidUser",
+    "ErrorMailboxStoreUnavailable", "ErrorMessageSizeExceeded", "ErrorMimeContentInvalid",
+    "ErrorMimeContentInvalidBase64String", "ErrorQuotaExceeded", "ErrorSendAsDenied",
+    "ErrorServerBusy", "ErrorSubmissionQuotaExceeded", "InvalidAuthenticationToken",
+    "MailboxNotEnabledForRESTAPI", "ResourceNotFound", "TooManyRequests",
+})  # fmt: skip
+GRAPH_STATUSES = frozenset({200, 202, 401, 403, 404, 413, 429, 500, 502, 503, 504})
+# Of an Azure host that gives no token; 0: none answered.
+IDENTITY_STATUSES = (0, 400, 403, 404, 410, 429, 500, 503)
 # Those that say something by themselves; 5.2.0 and its like are told apart by words.
 STATUSES = (
     "4.3.1", "4.3.2", "4.3.111", "4.5.3", "4.5.127",
@@ -111,6 +123,7 @@ class CoverageTests(SynchronousTestCase):
         verdicts += [
             entra_apps.SERVICE, entra_apps.THROTTLED, entra_apps.UNREACHABLE, entra_apps.UNKNOWN
         ]  # fmt: skip
+        verdicts += map(explain_identity, IDENTITY_STATUSES)
         for verdict in verdicts:
             told = verdict.diagnosis
             with self.subTest(key=told.key):
@@ -159,6 +172,10 @@ class CoverageTests(SynchronousTestCase):
         self.assertEqual(ENTRA_CODES - codes, set())
         names = {name for row in entra.ROWS for name in (*row.errors, *row.vague, *row.suberrors)}
         self.assertEqual(ENTRA_NAMES - names, set())
+        known = {name for row in rows_graph.ROWS for name in row.names}
+        self.assertEqual({name.lower() for name in GRAPH_NAMES} - known, set())
+        answered = {status for row in rows_graph.ROWS for status in row.statuses}
+        self.assertEqual(GRAPH_STATUSES - answered, set())
         missing = [
             status
             for status in STATUSES
