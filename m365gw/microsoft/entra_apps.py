@@ -116,8 +116,10 @@ _certificate = Diagnosis(
 _clock = Diagnosis(
     "clock-wrong",
     "Microsoft says that what the gateway signed is not valid at this time.",
-    "The clock of this host is wrong by minutes.",
-    "Mend the clock: timedatectl set-ntp true; timedatectl status",
+    "The clock of this host is wrong by minutes; or, with flow federated, the token in"
+    " federated_token_file has ended and nobody renews it.",
+    "Mend the clock: timedatectl set-ntp true; timedatectl status. With flow federated look at what"
+    " writes the file (ls -l tells when it did last).",
     "operator",
 )
 _no_resource = Diagnosis(
