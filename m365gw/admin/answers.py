@@ -262,14 +262,6 @@ class Traced(TypedDict):
     over: str
 
 
-class Taken(TypedDict):
-    """What became of one entry that another program had."""
-
-    table: str
-    name: str
-    done: str
-
-
 class Changed(TypedDict):
     """What was changed, by its name; and what is shown this once."""
 
@@ -280,4 +272,3 @@ class Changed(TypedDict):
     settings: NotRequired[list[str]]
     password: NotRequired[str]
     certificate: NotRequired[str]
-    taken: NotRequired[list[Taken]]

@@ -11,7 +11,7 @@ user may not, and 78 when the configuration is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -23,6 +23,7 @@ from m365gw.cli.words import escaped
 
 if TYPE_CHECKING:
     from m365gw.cli.stopped import Stopped
+    from m365gw.directory.taking_over import Handover, Taken
 
 EX_TEMPFAIL = 75
 _NOT_NOW = (0, 500, 503)  # statuses of an answer that may be another one later
@@ -71,28 +72,46 @@ class Registry:
                 from m365gw.cli.stopped import Stopped
 
                 self._stopped = Stopped(self._invocation)
-        return self._ask_here(self._stopped, path, body)
+        here = self._stopped
+        return _carried_out(lambda: here.get(path) if body is None else here.post(path, body))
 
-    def _ask_here(self, stopped: Stopped, path: str, body: dict[str, Any] | None) -> Any:
-        from m365gw.cli.queue.actions import CannotAct
-        from m365gw.cli.stopped import Senseless
-        from m365gw.directory.database import DirectoryError
-        from m365gw.directory.registry import Rejected
-        from m365gw.directory.state_dir import NotOurs
-        from m365gw.directory.vault import VaultError
+    def take_over(self, handover: Handover) -> tuple[Taken, ...]:
+        """Make what another program had, by the directory itself: a request holds less than that.
 
-        try:
-            return stopped.get(path) if body is None else stopped.post(path, body)
-        except Rejected as rejected:
-            _end(1, ["The change was not made.", *map(str, rejected.problems)])
-        except Senseless as error:
-            _end(2, [str(error)])
-        except NotOurs as error:
-            _end(EX_NOPERM, [str(error)])
-        except (DirectoryError, VaultError) as error:
-            _end(EX_TEMPFAIL, [str(error)])
-        except CannotAct as error:
-            _end(error.code, [str(error)])
+        A running service goes by it within seconds, or at once after `refresh`.
+        """
+        from m365gw.cli.stopped import Stopped
+
+        here = Stopped(self._invocation)
+        taken: tuple[Taken, ...] = _carried_out(lambda: here.take_over(handover))
+        return taken
+
+    def refresh(self) -> None:
+        """Have the service go by what there is now, as with each order: this one is empty."""
+        self.post("/settings/set", {"values": {}})
+
+
+def _carried_out(order: Callable[[], Any]) -> Any:
+    """What the directory says; where it says no, the end of the command."""
+    from m365gw.cli.queue.actions import CannotAct
+    from m365gw.cli.stopped import Senseless
+    from m365gw.directory.database import DirectoryError
+    from m365gw.directory.registry import Rejected
+    from m365gw.directory.state_dir import NotOurs
+    from m365gw.directory.vault import VaultError
+
+    try:
+        return order()
+    except Rejected as rejected:
+        _end(1, ["The change was not made.", *map(str, rejected.problems)])
+    except Senseless as error:
+        _end(2, [str(error)])
+    except NotOurs as error:
+        _end(EX_NOPERM, [str(error)])
+    except (DirectoryError, VaultError) as error:
+        _end(EX_TEMPFAIL, [str(error)])
+    except CannotAct as error:
+        _end(error.code, [str(error)])
 
 
 def _refused(error: ControlFailed) -> NoReturn:

@@ -30,6 +30,7 @@ from m365gw.directory.merge import merged
 from m365gw.directory.orders import ORDERS
 from m365gw.directory.registry import Registry
 from m365gw.directory.state_dir import claim
+from m365gw.directory.taking_over import Handover, Taken
 from m365gw.directory.vault import Vault
 
 
@@ -66,6 +67,13 @@ class Stopped:
             vault = Vault(database, self._configured.state_dir)
             registry = Registry(database, vault, lambda: self._configured)
             return ORDERS[path](**body).carry_out(registry, _caller())
+
+    def take_over(self, handover: Handover) -> tuple[Taken, ...]:
+        """Make what another program had, all or nothing."""
+        with self.opened() as database:
+            vault = Vault(database, self._configured.state_dir)
+            registry = Registry(database, vault, lambda: self._configured)
+            return registry.take_over(handover, _caller())
 
     def _explained(self, body: dict[str, Any]) -> Any:
         from m365gw.edge.admission.inquiry import Inquiry, inquire

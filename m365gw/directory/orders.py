@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from attrs import asdict, field, frozen
+from attrs import frozen
 
 from m365gw.directory import passwords
 from m365gw.directory.certificates import DAYS
 from m365gw.directory.registry import Registry
-from m365gw.directory.taking_over import Handover
 
 Answer = dict[str, Any]
 Table = dict[str, Any]  # settings as the configuration has them
@@ -199,26 +198,6 @@ class SetSettings:
         return {"settings": sorted(self.values)}
 
 
-@frozen
-class TakeOver:
-    """What another program had; all is made or nothing, and what is there already stays.
-
-    `sign_ins` are refresh tokens by the address of the mailbox they are for. The answer says what
-    became of each entry.
-    """
-
-    source: str
-    mailboxes: tuple[Table, ...] = ()
-    clients: tuple[Table, ...] = ()
-    networks: tuple[Table, ...] = ()
-    sign_ins: dict[str, str] = field(factory=dict, repr=False)
-
-    def carry_out(self, registry: Registry, by: str) -> Answer:
-        entries = {"mailbox": self.mailboxes, "client": self.clients, "network": self.networks}
-        taken = registry.take_over(Handover(self.source, entries, self.sign_ins), by)
-        return {"taken": [asdict(each) for each in taken]}
-
-
 ORDERS: Final[Mapping[str, type[Order]]] = MappingProxyType(
     {
         "/mailboxes/add": AddMailbox,
@@ -237,6 +216,5 @@ ORDERS: Final[Mapping[str, type[Order]]] = MappingProxyType(
         "/listeners/change": ChangeListener,
         "/listeners/remove": RemoveListener,
         "/settings/set": SetSettings,
-        "/entries/import": TakeOver,
     }
 )

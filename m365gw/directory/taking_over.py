@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from sqlalchemy import Connection
 
 from m365gw.config.mailboxes import USER_FLOWS
@@ -27,6 +27,7 @@ from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.secret_settings import SIGN_IN, secret_name
 from m365gw.directory.vault import Vault
 
+_OTHER: Final = "there-otherwise"
 TABLES: Final = ("mailbox", "client", "network")  # in this order: rules name mailboxes
 
 
@@ -63,49 +64,59 @@ class TakingOver:
         problems: list[Problem] = []
         taken: list[Taken] = []
         for table in TABLES:
+            locked = _by_key(table, getattr(self._configured, table))
+            known = {**_by_key(table, self._before.of(table)), **locked}
             for values in handover.entries.get(table, ()):
                 try:
-                    taken.append(self._entry(table, built(table, values), values, handover.source))
+                    row = built(table, values)
                 except Rejected as rejected:
                     problems += rejected.problems
+                    continue
+                done = self._entry(table, row, values, known, handover.source)
+                is_locked = key_of(table, done.name) in locked
+                taken.append(evolve(done, done="in-file") if is_locked else done)
         if problems:
             raise Rejected(problems)
-        made = {mailbox.address: mailbox for mailbox in self._made(handover)}
-        for address, token in handover.sign_ins.items():
-            if address in made:
-                taken.append(self._sign_in(made[address], token, handover.source))
-        return tuple(taken)
+        return (*taken, *self._sign_ins(handover))
 
-    def _made(self, handover: Handover) -> Iterator[Mailbox]:
-        for values in handover.entries.get("mailbox", ()):
-            yield built("mailbox", values)
-
-    def _entry(self, table: str, row: Any, values: Values, source: str) -> Taken:
+    def _entry(
+        self, table: str, row: Any, values: Values, known: Mapping[str, Any], source: str
+    ) -> Taken:
         name = str(getattr(row, NAMES[table]))
         key = key_of(table, name)
-        if key in _by_key(table, getattr(self._configured, table)):
-            return Taken(table, name, "in-file")
-        there = _by_key(table, self._before.of(table)).get(key)
-        if there is not None:
-            return Taken(table, name, "there" if _alike(table, there, row) else "there-otherwise")
+        if key in known:
+            return Taken(table, name, "there" if _alike(table, known[key], row) else _OTHER)
         told = {"settings": sorted(values), "from": source}
         change = Change(self._connection, self._vault, self._by, table, key, None, ())
         change.put(row, f"{table}.imported", told)
         return Taken(table, name, "made")
 
-    def _sign_in(self, wanted: Mailbox, token: str, source: str) -> Taken:
-        key = key_of("mailbox", wanted.address)
-        name = secret_name(SIGN_IN, key)
-        mailboxes = (*self._configured.mailbox, *self._before.mailboxes)
-        mailbox = _by_key("mailbox", mailboxes).get(key, wanted)
-        if mailbox.flow not in USER_FLOWS or mailbox.client_id != wanted.client_id:
-            return Taken(SIGN_IN, wanted.address, "there-otherwise")
-        if name in self._vault.load_all(self._connection, {SIGN_IN}):
-            return Taken(SIGN_IN, wanted.address, "there")
+    def _sign_ins(self, handover: Handover) -> Iterator[Taken]:
+        """Keep those of mailboxes that have none, and are of the same app."""
+        theirs = {row["address"]: row for row in handover.entries.get("mailbox", ())}
+        ours = _by_key("mailbox", (*self._before.mailboxes, *self._configured.mailbox))
+        there = self._vault.names_in(self._connection)
+        for address, token in handover.sign_ins.items():
+            key = key_of("mailbox", address)
+            wanted = built("mailbox", theirs[address]) if address in theirs else None
+            mailbox = ours.get(key, wanted)
+            name = secret_name(SIGN_IN, key)
+            if mailbox is None or wanted is None or not _is_of_its_app(mailbox, wanted):
+                yield Taken(SIGN_IN, address, _OTHER)
+                continue
+            if name not in there:
+                self._keep(name, key, token, handover.source)
+            yield Taken(SIGN_IN, address, "there" if name in there else "made")
+
+    def _keep(self, name: str, key: str, token: str, source: str) -> None:
         cache = {"RefreshToken": {"imported": {"secret": token}}}  # as MSAL writes it, no account
         self._vault.put(self._connection, name, json.dumps(cache).encode())
         audit.note(self._connection, self._by, "mailbox.sign-in-imported", key, {"from": source})
-        return Taken(SIGN_IN, wanted.address, "made")
+
+
+def _is_of_its_app(mailbox: Mailbox, theirs: Mailbox) -> bool:
+    """Whether a refresh token of the other program's app is of use to a mailbox."""
+    return mailbox.flow in USER_FLOWS and mailbox.client_id == theirs.client_id
 
 
 def _by_key(table: str, rows: Sequence[Any]) -> dict[str, Any]:

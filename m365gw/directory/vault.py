@@ -101,6 +101,10 @@ class Vault:
         key = self.seal.mark()
         return {name: (changed_at, key) for name, changed_at in found}
 
+    def names_in(self, connection: Connection) -> frozenset[str]:
+        """The names of all secrets, as somebody's transaction sees them."""
+        return frozenset(connection.execute(select(sealed.c.name)).scalars())
+
     def prepare(self) -> None:
         """Make the key where there is none and nothing was sealed. Raises `VaultError`."""
         with told_as_vault_error():

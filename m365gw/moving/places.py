@@ -90,11 +90,13 @@ class Archive:
 
 def place_of(path: Path) -> Place:
     """The folder or archive of that name. Raises `Unreadable` when there is none."""
-    if path.is_dir():
-        return Folder(path)
-    if not path.exists():
-        raise Unreadable(str(path), "there is no such folder or file")
-    return Archive(path)
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unreadable(str(path), "there is no such folder or file") from None
+    except OSError as error:
+        raise Unreadable(str(path), error.strerror or "cannot be looked at") from None
+    return Folder(path) if is_folder else Archive(path)
 
 
 def text_of(place: Place, name: str) -> str | None:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from m365gw.directory import passwords
 from m365gw.directory.audit import Audit
-from m365gw.directory.orders import TakeOver
+from m365gw.directory.taking_over import Handover
 from tests.directory.databases import OnPostgresql
 from tests.directory.test_registry import CLIENT, NETWORK, RegistryTestCase
 
 MAILBOX = {"address": "Relay@contoso.com", "flow": "device", "tenant": "t", "client_id": "app"}
-HELD = {
-    "source": "another-program",
-    "mailboxes": (MAILBOX,),
-    "clients": (CLIENT,),
-    "networks": (NETWORK,),
-    "sign_ins": {"Relay@contoso.com": "1.refresh-token"},
-}
+SIGN_INS = {"Relay@contoso.com": "1.refresh-token"}
 NAMES = ("Relay@contoso.com", "fax", "10.1.0.7/32", "Relay@contoso.com")
 
 
 class TakingOverTests(RegistryTestCase):
-    def take_over(self, **changes: object) -> list[tuple[str, str]]:
+    def take_over(
+        self,
+        mailbox: dict[str, Any] = MAILBOX,
+        client: dict[str, Any] = CLIENT,
+        network: dict[str, Any] = NETWORK,
+        sign_ins: dict[str, str] = SIGN_INS,
+    ) -> list[tuple[str, str]]:
         """What became of each: its name and what was done."""
-        answer = TakeOver(**{**HELD, **changes}).carry_out(self.registry, "anna")  # type: ignore[arg-type]
-        return [(each["name"], each["done"]) for each in answer["taken"]]
+        entries = {"mailbox": [mailbox], "client": [client], "network": [network]}
+        found = Handover("another-program", entries, sign_ins)
+        return [(each.name, each.done) for each in self.registry.take_over(found, "anna")]
 
     def sign_in(self) -> bytes | None:
         return self.vault.load("sign-in relay@contoso.com")
@@ -44,7 +47,7 @@ class TakingOverTests(RegistryTestCase):
         self.vault.store("sign-in relay@contoso.com", b"renewed since")
         before, said = self.entries.read(), Audit(self.database).changes()
         again = {**CLIENT, "password": [{"hash": passwords.generate()[1]}]}
-        self.assertEqual(self.take_over(clients=(again,)), [(name, "there") for name in NAMES])
+        self.assertEqual(self.take_over(client=again), [(name, "there") for name in NAMES])
         self.assertEqual(self.entries.read().clients, before.clients)
         self.assertEqual(Audit(self.database).changes(), said)
         self.assertEqual(self.sign_in(), b"renewed since")
@@ -53,7 +56,7 @@ class TakingOverTests(RegistryTestCase):
         """And it is said to be another one than that of the other program."""
         self.take_over()
         other = {**CLIENT, "senders": ["*"]}
-        self.assertIn(("fax", "there-otherwise"), self.take_over(clients=(other,)))
+        self.assertIn(("fax", "there-otherwise"), self.take_over(client=other))
         self.assertEqual(self.entries.read().clients[0].senders, ("*@contoso.com",))
 
     def test_sign_in_is_that_of_the_app(self) -> None:
@@ -67,18 +70,20 @@ class TakingOverTests(RegistryTestCase):
         """A mailbox that the configuration declares is left, and can send at once all the same."""
         of_file = {**MAILBOX, "address": "file@contoso.com", "client_id": "x"}
         sign_ins = {"file@contoso.com": "1.refresh-token"}
-        done = self.take_over(mailboxes=(of_file,), clients=(), networks=(), sign_ins=sign_ins)
-        self.assertEqual(done, [("file@contoso.com", "in-file"), ("file@contoso.com", "made")])
+        rule = {**CLIENT, "mailbox": "file@contoso.com"}
+        network = {**NETWORK, "mailbox": "file@contoso.com"}
+        done = self.take_over(of_file, rule, network, sign_ins)
+        self.assertEqual(done[0], ("file@contoso.com", "in-file"))
+        self.assertEqual(done[-1], ("file@contoso.com", "made"))
         self.assertIsNotNone(self.vault.load("sign-in file@contoso.com"))
 
     def test_all_or_nothing(self) -> None:
         """One entry that makes no sense: nothing is made, and every reason is said."""
-        order = TakeOver(**{**HELD, "networks": ({**NETWORK, "cidr": "10.1.0.7/8"},)})  # type: ignore[arg-type]
-        (problem,) = self.rejected(order.carry_out, self.registry, "anna")
+        wrong = {**NETWORK, "cidr": "10.1.0.7/8"}
+        (problem,) = self.rejected(self.take_over, MAILBOX, CLIENT, wrong)
         self.assertIn("10.1.0.7/8", problem.place + problem.fault)
-        senseless = ({**CLIENT, "sendrs": []}, {"login": "x"})
-        order = TakeOver(**{**HELD, "clients": senseless})  # type: ignore[arg-type]
-        self.assertEqual(len(self.rejected(order.carry_out, self.registry, "anna")), 3)
+        senseless = {"login": "x", "sendrs": []}
+        self.assertEqual(len(self.rejected(self.take_over, MAILBOX, senseless, wrong)), 3)
         self.assertIsNone(self.sign_in())
 
     def test_audit(self) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
+from attrs import asdict
 
 from m365gw.cli.accounts import options
 from m365gw.cli.main import Invocation
@@ -63,9 +63,9 @@ def import_(
     goes_on = not is_dry and (skip_broken or not plan.found.broken)
     if goes_on:
         with Chest(file) as chest:
-            said = asked.post("/entries/import", plan.order(chest))
-            entries: list[dict[str, Any]] = said["taken"]
+            entries = [asdict(each) for each in asked.take_over(plan.handover(chest))]
             chest.keep(each["name"] for each in entries if each["done"] == "made")
+        asked.refresh()
     else:
         entries = plan.foreseen(invocation.settings, asked.get)
     shown = plan.plain(entries, is_made=goes_on)

@@ -1,4 +1,4 @@
-"""What is made of what was found: the order for the registry, or what it would say to it.
+"""What is made of what was found: what the registry is given, or what it would say to it.
 
 Clear passwords are hashed here, as the last thing before they leave, and only then.
 """
@@ -20,6 +20,7 @@ from m365gw.directory import passwords
 from m365gw.directory.entries import Made
 from m365gw.directory.keys import NAMES, key_of
 from m365gw.directory.merge import problems_of
+from m365gw.directory.taking_over import Handover
 from m365gw.moving.found import Found, Login, Table
 
 _PATHS: Final = MappingProxyType(
@@ -43,15 +44,15 @@ class Plan:
             del found.logins[login.name]
         return cls(found, source)
 
-    def order(self, chest: Chest) -> Table:
-        """What the registry is asked for."""
-        return {
-            "source": self.source,
-            "mailboxes": list(self.found.mailboxes.values()),
-            "clients": [self._client(login, chest) for login in self.found.logins.values()],
-            "networks": list(self.found.networks.values()),
-            "sign_ins": self.found.sign_ins,
+    def handover(self, chest: Chest) -> Handover:
+        """What the registry is given."""
+        clients = [self._client(login, chest) for login in self.found.logins.values()]
+        entries = {
+            "mailbox": list(self.found.mailboxes.values()),
+            "client": clients,
+            "network": list(self.found.networks.values()),
         }
+        return Handover(self.source, entries, self.found.sign_ins)
 
     def _client(self, login: Login, chest: Chest) -> Table:
         if _needs(login):
@@ -65,10 +66,14 @@ class Plan:
         done = []
         rows: dict[str, list[Any]] = {}
         problems: list[Problem] = []
+        there = {
+            (table, key_of(table, row[NAMES[table]]))
+            for table, path in _PATHS.items()
+            for row in get(path)
+        }
         for table, values in self._entries():
             name = values[NAMES[table]]
-            there = {key_of(table, row[NAMES[table]]) for row in get(_PATHS[table])}
-            is_there = key_of(table, name) in there
+            is_there = (table, key_of(table, name)) in there
             done.append(_row(table, name, "there" if is_there else "new"))
             row, faults = row_from(table, values, name)
             problems += faults
