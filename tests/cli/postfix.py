@@ -135,7 +135,7 @@ def listing(queue: list[Queued], option: str) -> bytes:
             env={"PATH": f"{os.environ['PATH']}:/usr/sbin", "TZ": ZONE},
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
         # Postfix 3.11 and later tell each address as it was before aliases, too.
         return re.sub(rb'"orig_address": "(?:[^"\\]|\\.)*", ', b"", found.stdout)

@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.cli.loopback import LONGEST_REQUEST, Loopback, parameters
 
+PATIENCE = 120.0  # seconds until a failure is told
+
 
 class LoopbackTests(SynchronousTestCase):
     """A browser, played by a socket."""
@@ -24,7 +26,7 @@ class LoopbackTests(SynchronousTestCase):
     def knock(self, request: bytes) -> threading.Thread:
         def ask() -> None:
             port = urlsplit(self.loopback.address).port
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
                 connection.sendall(request)
                 while octets := connection.recv(4096):
                     self.said += octets
@@ -37,7 +39,7 @@ class LoopbackTests(SynchronousTestCase):
     def test_browser_that_comes_back(self) -> None:
         """Its parameters are taken, and it is shown a sentence that cannot be markup."""
         browser = self.knock(b"GET /?code=a%26b&state=s HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        arrival = self.loopback.wait(10)
+        arrival = self.loopback.wait(PATIENCE)
         assert arrival is not None
         self.assertEqual(arrival.arguments, {"code": "a&b", "state": "s"})
         self.assertNotIn("a&b", repr(arrival))
@@ -57,7 +59,7 @@ class LoopbackTests(SynchronousTestCase):
         ):
             self.said = b""
             browser = self.knock(request)
-            self.assertIsNone(self.loopback.wait(10))
+            self.assertIsNone(self.loopback.wait(PATIENCE))
             browser.join()
             self.assertIn(b"404", self.said)
 

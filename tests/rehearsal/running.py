@@ -76,7 +76,7 @@ class RehearsalCase(TestCase):
 
     def smtp(self, token: str, mailbox: str = RELAY) -> smtplib.SMTP:
         """smtplib, secured and signed in."""
-        client = smtplib.SMTP("127.0.0.1", self.rehearsal.smtp_port, "gateway.example", timeout=20)
+        client = smtplib.SMTP("127.0.0.1", self.rehearsal.smtp_port, "gateway.example", timeout=120)
         client.starttls(
             context=ssl.create_default_context(cafile=str(self.rehearsal.certificates.authority))
         )

@@ -19,7 +19,7 @@ class IdentityTests(RehearsalCase):
         query = {"api-version": "2018-02-01", "resource": OFFICE, **changes}
         url = f"http://127.0.0.1:{self.rehearsal.control_port}/metadata/identity/oauth2/token"
         given = {"Metadata": "true"} if headers is None else headers
-        return self.web().get(url, params=query, headers=given, timeout=10)
+        return self.web().get(url, params=query, headers=given, timeout=120)
 
     async def test_machine(self) -> None:
         """As IMDS: times are texts, and the token is the identity's."""
@@ -57,7 +57,7 @@ class IdentityTests(RehearsalCase):
             url = f"http://127.0.0.1:{self.rehearsal.control_port}/msi/token"
             query = {"api-version": "2019-08-01", "resource": OFFICE}
             return self.web().get(
-                url, params=query, headers={"X-IDENTITY-HEADER": header}, timeout=10
+                url, params=query, headers={"X-IDENTITY-HEADER": header}, timeout=120
             )
 
         answer = (await in_thread(ask, IDENTITY_HEADER)).json()
@@ -81,7 +81,7 @@ class BrowserTests(RehearsalCase):
         url = f"https://127.0.0.1:{self.rehearsal.https_port}/{TENANT_ID}/{path}"
         verb = "GET" if answer is None else "POST"
         return self.web().request(
-            verb, url, params=query, data=answer, timeout=10, allow_redirects=False
+            verb, url, params=query, data=answer, timeout=120, allow_redirects=False
         )
 
     def asking(self, **changes: str) -> dict[str, str]:

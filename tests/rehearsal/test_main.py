@@ -41,7 +41,7 @@ class ProcessTests(SynchronousTestCase):
                 answer = web.get(f"http://127.0.0.1:{facts['control']}/rehearsal")
             self.assertEqual(answer.json()["ports"]["smtp"], facts["smtp"])
             process.terminate()
-            self.assertEqual(process.wait(20), 0)
+            self.assertEqual(process.wait(120), 0)
 
     def test_port_in_use(self) -> None:
         """A port that is taken is told in a line, without a traceback."""
@@ -52,7 +52,7 @@ class ProcessTests(SynchronousTestCase):
                 [sys.executable, "-m", "m365gw.rehearsal", "--folder", folder, "--smtp-port", port],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=False,
             )
         self.assertEqual(done.returncode, 1)

@@ -32,6 +32,7 @@ from tests.whole.stage import (
     CONFIGURATION,
     PASSWORD,
     PASSWORD_HASH,
+    PATIENCE,
     RELAY,
     SENDER,
     Gateway,
@@ -159,10 +160,12 @@ class SqliteTests(DirectoryTestCase):
         place = self.gate.wait_for("web.ready")["address"]
         with requests.Session() as browser:
             browser.trust_env = False
-            page = browser.get(f"http://{place}/login", timeout=30).text
+            page = browser.get(f"http://{place}/login", timeout=PATIENCE).text
             token = page.partition('name="token" value="')[2].partition('"')[0]
             form = {"token": token, "login": "anna", "password": OPERATOR}
-            came = browser.post(f"http://{place}/login", form, timeout=30, allow_redirects=False)
+            came = browser.post(
+                f"http://{place}/login", form, timeout=PATIENCE, allow_redirects=False
+            )
             self.assertEqual(came.status_code, 303)
             return str(next(iter(browser.cookies.get_dict().values())))
 

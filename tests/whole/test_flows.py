@@ -27,6 +27,7 @@ from m365gw.rehearsal.tenant import (
 from tests.whole.stage import (
     BIN,
     CONFIGURATION,
+    PATIENCE,
     RELAY,
     SENDER,
     Gateway,
@@ -210,9 +211,9 @@ class FlowTests(WholeTestCase):
                 if line.startswith("https://"):
                     link = line.strip()
                 if "Waiting" in line:
-                    self.assertIn("Sign in as", browser.get(link, timeout=30).text)
+                    self.assertIn("Sign in as", browser.get(link, timeout=PATIENCE).text)
                     answer = {"user": user, "answer": "yes"}
-                    page = browser.post(link, answer, timeout=30).text
+                    page = browser.post(link, answer, timeout=PATIENCE).text
         self.assertEqual(command.wait(), 0, said)
         self.assertIn("is signed in", said)
         self.assertIn("You can close this page", page)

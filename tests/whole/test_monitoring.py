@@ -11,7 +11,7 @@ from typing import Any
 
 from m365gw.metric_table import METRICS
 from tests.promtool import promtool
-from tests.whole.stage import RELAY, SENDER, Gateway, WholeTestCase, await_
+from tests.whole.stage import PATIENCE, RELAY, SENDER, Gateway, WholeTestCase, await_
 
 WEB = '[web]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
 
@@ -26,7 +26,7 @@ def fetched(gateway: Gateway, path: str, token: str = "", body: Any = None) -> t
         request.add_header("Authorization", f"Bearer {token}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -186,7 +186,7 @@ class FarewellTests(TestCase):
 
         def talk() -> None:
             nonlocal heard
-            with socket.create_connection(("127.0.0.1", service.number), timeout=10) as client:
+            with socket.create_connection(("127.0.0.1", service.number), timeout=120) as client:
                 client.sendall(b"rubbish\r\n" * (octets // 9))
                 client.shutdown(socket.SHUT_WR)
                 while said := client.recv(65536):
