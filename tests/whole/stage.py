@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -85,6 +86,7 @@ level = "debug"
 """
 
 Event = dict[str, Any]
+_gateways: WeakSet[Gateway] = WeakSet()  # those of the tests that run
 
 
 class Microsoft:
@@ -174,6 +176,7 @@ class Gateway:
         """Start it (again); returns when it listens."""
         heard = len(self.events)
         self._changed = threading.Condition()
+        _gateways.add(self)
         self.process = subprocess.Popen(
             [str(BIN / "twistd"), "-n", "--pidfile=", "m365gw", "--config", str(self.config)],
             cwd=self.folder,
@@ -217,10 +220,13 @@ class Gateway:
             while (match := found()) is None:
                 left = deadline - time.monotonic()
                 if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
-                    tail = "".join(self.lines[-40:])
-                    raise AssertionError(f"no event {event} {fields} in the log:\n{tail}")
+                    raise AssertionError(f"no event {event} {fields} in the log:\n{self.tail()}")
                 self._changed.wait(min(left, 1.0))
         return match
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        return "".join(self.lines[-40:])
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `m365gw` for this gateway to its end."""
@@ -280,6 +286,7 @@ class Gateway:
 
     def kill(self) -> None:
         """kill -9."""
+        _gateways.discard(self)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self._reader.join(PATIENCE)
@@ -293,12 +300,12 @@ class Gateway:
 
 
 def await_(condition: Callable[[], bool], complaint: str) -> None:
-    """Wait until something outside this process is so."""
+    """Wait until something outside this process is so. A failure tells the end of all logs."""
     deadline = time.monotonic() + PATIENCE
     pause = threading.Event()
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(complaint)
+            raise AssertionError("\n".join([complaint, *(each.tail() for each in _gateways)]))
         pause.wait(0.05)
 
 
