@@ -56,6 +56,8 @@ FILES = {
     "secret.txt": APP_SECRET,
     "new-secret.txt": APP_SECRET,
     "root/backup-phrase": "a long passphrase",
+    "privkey.pem": "as an ACME client leaves it",
+    "fullchain.pem": "as an ACME client leaves it",
 }
 FOLDERS = ("srv/backup", "usr/local/bin", "usr/local/libexec", "var/spool")
 
