@@ -25,10 +25,8 @@ def in_words(seen: Presented, now: float) -> str:
     return f"{words}; {seen.chain_fault}" if seen.chain_fault else words
 
 
-def faults(settings: Settings, seen: Presented | None, now: float) -> Iterator[Diagnosis]:
+def faults(settings: Settings, seen: Presented, now: float) -> Iterator[Diagnosis]:
     """What is wrong with it for a client that asked for our hostname."""
-    if seen is None:
-        return
     hostname, file = settings.hostname, settings.tls.certificate or "it"
     left = _days_left(seen.ends_at, now)
     if left < 0:

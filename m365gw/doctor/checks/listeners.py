@@ -17,6 +17,7 @@ from m365gw.doctor.checks import listener_certificate
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
 from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.knock import Knock, Silent, knock
+from m365gw.doctor.witness import Presented
 from m365gw.edge.admission.admission import Admission, Visitor
 from m365gw.edge.admission.rules import Rule
 from m365gw.microsoft.diagnosis import Diagnosis
@@ -43,16 +44,22 @@ async def look(gateway: Gateway) -> Seen:
         return note(tried, f"the service does not run, so nobody listens; {words}")
     by_name = {one.name: one for one in settings.listener}
     met: list[str] = []
+    shown: dict[str, None] = {}  # certificates, each once however many listeners show it
     doubts: list[Diagnosis] = []
     for place in facts.places:
         listener = by_name.get(place["listener"])
         if listener is None:
             continue  # removed meanwhile
         for tls_first in _TLS_FIRST.get(listener.tls, (False,)):
-            words, faults = await _tried(gateway, listener, place["address"], tls_first=tls_first)
+            words, seen = await _tried(gateway, listener, place["address"], tls_first=tls_first)
             met.append(words)
-            doubts += faults
-    came_back = "; ".join(met) or "there is no listener"
+            if isinstance(seen, Diagnosis):
+                doubts.append(seen)
+            elif seen is not None:
+                at = tools.reactor.seconds()
+                shown[listener_certificate.in_words(seen, at)] = None
+                doubts += listener_certificate.faults(settings, seen, at)
+    came_back = "; ".join([*met, *shown]) or "there is no listener"
     if not doubts:
         return good(tried, came_back)
     worst = min(doubts, key=lambda one: one.key not in _FAILURES)
@@ -62,20 +69,16 @@ async def look(gateway: Gateway) -> Seen:
 
 async def _tried(
     gateway: Gateway, listener: Listener, address: str, *, tls_first: bool
-) -> tuple[str, list[Diagnosis]]:
-    """What a client meets at one place, in words, and what is wrong with that."""
-    settings, reactor = gateway.settings, gateway.tools.reactor
-    hostname = settings.hostname or "localhost"
+) -> tuple[str, Presented | Diagnosis | None]:
+    """What a client meets at one place, in words; the certificate it sees, or what is wrong."""
+    hostname = gateway.settings.hostname or "localhost"
     name = f"{listener.name} {address}{', TLS at once' if tls_first else ''}"
     try:
-        seen = await knock(reactor, listener, address, hostname, tls_first=tls_first)
+        seen = await knock(gateway.tools.reactor, listener, address, hostname, tls_first=tls_first)
     except Silent as silent:
-        return f"{name}: {silent}", [_silent(listener, address, str(silent))]
+        return f"{name}: {silent}", _silent(listener, address, str(silent))
     words = [", ".join(seen.steps), *_about_balancers(listener, seen)]
-    if seen.presented is not None:
-        words.append(listener_certificate.in_words(seen.presented, reactor.seconds()))
-    faults = listener_certificate.faults(settings, seen.presented, reactor.seconds())
-    return f"{name}: {'; '.join(words)}", list(faults)
+    return f"{name}: {'; '.join(words)}", seen.presented
 
 
 def _silent(listener: Listener, address: str, words: str) -> Diagnosis:
@@ -134,4 +137,4 @@ def _trusting_everybody(settings: Settings) -> Diagnosis | None:
 
 
 def _fix(diagnosis: Diagnosis) -> Remedy:
-    return Remedy(diagnosis.why, diagnosis.fix, "", "operator", "after m365gw reload")
+    return Remedy(diagnosis.why, diagnosis.fix, "", "operator", "m365gw reload, or a minute")
