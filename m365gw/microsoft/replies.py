@@ -23,6 +23,8 @@ from functools import lru_cache
 from typing import Final
 
 from m365gw.microsoft import (
+    graph,
+    no_token,
     rows_account,
     rows_connecting,
     rows_connector,
@@ -31,7 +33,6 @@ from m365gw.microsoft import (
     rows_signing_in,
 )
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.microsoft.graph import known
 from m365gw.microsoft.reactions import Reaction, done
 from m365gw.microsoft.rows import SENDING, Defaults, Phase, Row
 from m365gw.smtp.replies import Reply
@@ -103,9 +104,9 @@ def diagnose(reply: Reply, *, was_sent: bool = False) -> Diagnosis:
     The phases in which recipients get theirs are asked first, and the first that knows the reply
     has its say. `was_sent`: the message was out whole when what happened happened.
     """
-    by_graph = known(reply)
-    if by_graph is not None:
-        return by_graph
+    kept = graph.known(reply) or no_token.known(reply)
+    if kept is not None:
+        return kept
     if not reply.code:
         return react(Phase.DATA if was_sent else Phase.CONNECT, reply).diagnosis
     phases = (Phase.DATA, Phase.RCPT, Phase.MAIL, Phase.AUTH, Phase.CONNECT)

@@ -38,7 +38,8 @@ def reason_of(queued: Queued) -> str:
     for record in queued.open_recipients:
         diagnosis = diagnosis_of(record, queued)
         if diagnosis is not None:
-            return f"{diagnosis.what} ({said(record.reply)})"
+            words = said(record.reply)
+            return words if diagnosis.what in words else f"{diagnosis.what} ({words})"
     return ""
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.directory.vault import VaultError
 from m365gw.microsoft import entra, entra_apps, replies
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction
 from m365gw.relay.delivery import attempt
-from m365gw.relay.tokens.failures import unavailable
+from m365gw.relay.tokens.failures import sealed_away, unavailable
 from m365gw.relay.tokens.https import Fault
+from m365gw.spool.reasons import reason_of
 from tests.relay.entra import mailbox
 from tests.relay.stage import Stage, refuse
 
@@ -79,3 +81,21 @@ class WordsTests(SynchronousTestCase):
                 fault = Fault(400, error, (*row.suberrors, "")[0], row.codes[:1])
                 problem = unavailable(fault, mailbox())
                 self.assertIsNone(PLACEHOLDER.search(f"{problem} {problem.diagnosis}"))
+
+    def test_the_queue_says_why_there_is_no_token(self) -> None:
+        """What Entra said, and not that it could not be reached; what is found out here as well."""
+        vault = sealed_away(mailbox(), VaultError("keys/seal is not there"))
+        for problem, words in (
+            (unavailable(Fault(400, "invalid_client", "", (700027,)), mailbox()), "certificate"),
+            (vault, "What relay@contoso.com signs in with cannot be read or kept."),
+        ):
+            stage = Stage(self.mktemp())
+            stage.dispatch.start()
+            stage.pool.script = [problem]
+            stage.send()
+            [queued] = stage.queued()
+            reason = reason_of(queued)
+            self.assertIn(words, reason)
+            self.assertIn(f"no access token: {problem.diagnosis.key}", reason)
+            self.assertNotIn("could not be reached", reason)
+            stage.crash()

@@ -38,6 +38,8 @@ class SendTestTests(WholeTestCase):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("To do (entra-admin)", done.stdout)
         self.assertIn("m365gw queue remove", done.stdout)
+        listed = self.gate.command("queue", "list").stdout
+        self.assertIn("has expired. (no access token: secret-expired)", listed)
         self.microsoft365.mend()
         self.assertEqual(self.gate.command("mailbox", "retry", RELAY).returncode, 0)
         self.microsoft365.wait_for(1)

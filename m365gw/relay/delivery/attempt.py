@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from m365gw.config.settings import Mailbox
+from m365gw.microsoft import no_token
 from m365gw.microsoft.reactions import Action, Reaction, Scope, hold, stop
 from m365gw.microsoft.replies import Phase, react
 from m365gw.relay.exit.connection import AttemptFailed
@@ -166,7 +167,7 @@ class Attempts:
         except AttemptFailed as failed:
             return self._unheard(batch, failed.phase, failed.reply, start, failed.reaction)
         except TokenUnavailable as problem:
-            reply = Reply(0, "", "no access token")
+            reply = no_token.reply_of(problem.diagnosis)
             return self._unheard(batch, Phase.AUTH, reply, start, without_token(problem))
         ready = self.clock.seconds()
         try:

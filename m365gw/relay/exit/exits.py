@@ -28,6 +28,7 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
+from m365gw.microsoft import no_token
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.graph_obstacles import reply_of
 from m365gw.microsoft.reactions import retry, set_aside
@@ -41,11 +42,9 @@ from m365gw.relay.exit.instead import GraphThenSmtp, SmtpInstead, for_the_messag
 from m365gw.relay.exit.pool import Pool
 from m365gw.relay.exit.transaction import Transaction
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.smtp.replies import Reply
 
 AnySession = Connection | ByConnector | GraphSession | SmtpInstead | GraphThenSmtp
 
-NO_TOKEN: Final = Reply(0, "", "no access token")
 NAMES: Final = {"smtp": "SMTP", "graph": "Graph"}
 ASK_AGAIN: Final = 3600.0  # seconds until SMTP AUTH that was forbidden is tried anew
 
@@ -184,7 +183,7 @@ class Exits:
         except TokenUnavailable as problem:
             is_passing = problem.reaction == "retry"
             reaction = (retry if is_passing else set_aside)(problem.diagnosis)
-            reply = NO_TOKEN
+            reply = no_token.reply_of(problem.diagnosis)
         raise AttemptFailed(Phase.CONNECT, reply, for_the_message(reaction))
 
     async def _smtp_first(
