@@ -1,11 +1,13 @@
 """`m365gw completion`: the script that has a shell complete commands, options and names.
 
-Addresses, logins and networks come from the running service, which is asked for a second at most,
-queue ids from the names of files in the spool. What cannot be had is not offered, without a word.
+Names and incidents come from the running service, which is asked for a second at most; while it
+does not run names come from where it would read them. Queue ids are names of files in the spool,
+keys of settings are known here. What cannot be had is not offered, without a word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -16,10 +18,20 @@ from m365gw.cli.main import Invocation
 
 _VARIABLE = "_M365GW_COMPLETE"
 _PATIENCE = 1.0  # seconds
-_MOST = 100  # queue ids; nobody reads more
+_MOST = 100  # queue ids, incidents; nobody reads more
+
+# For each table: where its rows are, and the key that names one.
+TABLES = {
+    "mailbox": ("/mailboxes", "address"),
+    "client": ("/clients", "login"),
+    "network": ("/networks", "cidr"),
+    "listener": ("/listeners", "name"),
+}
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 _WHERE = {
     "bash": "m365gw completion bash > /etc/bash_completion.d/m365gw",
-    "zsh": 'm365gw completion zsh > "${fpath[1]}/_m365gw"',
+    "zsh": "m365gw completion zsh > /usr/local/share/zsh/site-functions/_m365gw",
     "fish": "m365gw completion fish > ~/.config/fish/completions/m365gw.fish",
 }
 
@@ -36,14 +48,32 @@ def completion(ctx: click.Context, shell: str) -> None:
     click.echo(kind(ctx.find_root().command, {}, "m365gw", _VARIABLE).source())
 
 
-def rows(ctx: click.Context, path: str) -> list[dict[str, Any]]:
-    """What the service says to GET of a path; nothing when it cannot be asked now."""
-    place = _place(ctx, "control_socket")
+def names(table: str) -> Completer:
+    """Completes the names of the rows of a table."""
+    path, key = TABLES[table]
+
+    def completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        found = (str(row[key]) for row in _rows(ctx, path))
+        return [name for name in found if name.startswith(incomplete)]
+
+    return completed
+
+
+def setting_keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Keys of single settings that begin so."""
+    from m365gw.config.settable import settable
+
+    return [key for key in settable() if key.startswith(incomplete)]
+
+
+def incident_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of incidents that begin so, the newest first."""
     try:
-        said: list[dict[str, Any]] = Control(place, _PATIENCE).get(path)
+        control = Control(_place(ctx, "control_socket"), _PATIENCE)
+        said = control.post("/incidents/list", {"all": True, "limit": _MOST})["incidents"]
     except (NotRunning, NotAllowed, ControlFailed):
         return []
-    return said
+    return [one["id"] for one in said if one["id"].startswith(incomplete.lower())]
 
 
 def queue_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -67,9 +97,35 @@ def queue_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
         spool.close()
 
 
-def _place(ctx: click.Context, setting: str) -> str:
-    """Where something is; the shell asks before the command begins, so nobody has looked yet."""
+def _rows(ctx: click.Context, path: str) -> list[dict[str, Any]]:
+    """What GET of a path gives, of the service or of what it would read."""
     try:
-        return Invocation(ctx.find_root().params.get("config"), is_told=True).place(setting)
-    except click.exceptions.Exit:
+        said: list[dict[str, Any]] = Control(_place(ctx, "control_socket"), _PATIENCE).get(path)
+    except NotRunning:
+        return _rows_at_rest(ctx, path)
+    except (NotAllowed, ControlFailed):
+        return []
+    return said
+
+
+def _rows_at_rest(ctx: click.Context, path: str) -> list[dict[str, Any]]:
+    from m365gw.cli.stopped import Stopped
+    from m365gw.config.load import load
+
+    config = ctx.find_root().params.get("config")
+    try:
+        said: list[dict[str, Any]] = Stopped(Invocation(config, load(config))).get(path)
+    except Exception:  # whatever it is, it must not appear in the middle of a line being typed
+        return []
+    return said
+
+
+def _place(ctx: click.Context, setting: str) -> str:
+    """Where something is; "" when the configuration cannot be read, which is said elsewhere."""
+    from m365gw.config.places import Places
+    from m365gw.config.problems import ConfigError
+
+    try:
+        return Places(ctx.find_root().params.get("config")).of(setting)
+    except ConfigError:
         return ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from m365gw.cli.completion import names
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
 from m365gw.cli.doctor_report import lines, redacted
 from m365gw.cli.main import Invocation
@@ -18,7 +19,7 @@ PATIENCE = 600.0  # seconds; many mailboxes, each with checks that may take a mi
 
 
 @click.command()
-@click.argument("mailboxes", metavar="[MAILBOX]...", nargs=-1)
+@click.argument("mailboxes", metavar="[MAILBOX]...", nargs=-1, shell_complete=names("mailbox"))
 @click.option("--send", is_flag=True, help="Also send a real message from each sender.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 @click.option("--redact", is_flag=True, help="Replace names and ids, for a public bug report.")

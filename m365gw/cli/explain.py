@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from m365gw.cli.completion import names
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import registry
 from m365gw.cli.words import escaped, printed
@@ -24,9 +25,17 @@ CHANGES = {
 @click.command()
 @click.option("--from", "sender", required=True, help='Sender of the envelope; "" is <>.')
 @click.option("--to", "recipients", required=True, multiple=True, help="Recipient; or several.")
-@click.option("--login", default="", help="The login the client uses.")
+@click.option(
+    "--login", default="", shell_complete=names("client"), help="The login the client uses."
+)
 @click.option("--ip", default="", help="The client's address.")
-@click.option("--listener", "name", default="", help="Only this listener.  [default: all]")
+@click.option(
+    "--listener",
+    "name",
+    default="",
+    shell_complete=names("listener"),
+    help="Only this listener.  [default: all]",
+)
 @click.option(
     "--user", default="", help="A user of this machine that calls sendmail, in place of a client."
 )

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from m365gw.cli.asking import service
+from m365gw.cli.completion import incident_ids
 from m365gw.cli.incident_source import Source
 from m365gw.cli.main import Invocation
 from m365gw.cli.words import escaped, moment, printed, short_span, span
@@ -52,7 +53,7 @@ def show_list(invocation: Invocation, is_open: bool, limit: int, as_json: bool) 
 
 
 @incident.command(epilog=_KEYS)
-@click.argument("incident_id", metavar="ID")
+@click.argument("incident_id", metavar="ID", shell_complete=incident_ids)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def show(invocation: Invocation, incident_id: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from m365gw.cli.completion import names
 from m365gw.cli.main import Invocation
 from m365gw.microsoft.setup_script.plan import ENVIRONMENTS, MODES, Plan
 from m365gw.microsoft.setup_script.script import render, render_undo
@@ -23,7 +24,14 @@ def script() -> None:
 
 @script.command()
 @click.option("--mode", type=click.Choice(MODES), help="Default: the flow of the mailboxes.")
-@click.option("--mailbox", "addresses", multiple=True, metavar="ADDRESS", help="May be repeated.")
+@click.option(
+    "--mailbox",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=names("mailbox"),
+    help="May be repeated.",
+)
 @click.option("--undo", is_flag=True, help="The script that takes it all back.")
 @click.option("--what-if", is_flag=True, help="A script that only shows what it would do.")
 @click.pass_obj
@@ -48,7 +56,13 @@ def entra(
 
 
 @script.command()
-@click.option("--mailbox", "address", metavar="ADDRESS", help="If there are several.")
+@click.option(
+    "--mailbox",
+    "address",
+    metavar="ADDRESS",
+    shell_complete=names("mailbox"),
+    help="If there are several.",
+)
 @click.option(
     "--address",
     "addresses",

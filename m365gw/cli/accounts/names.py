@@ -1,7 +1,4 @@
-"""The names of what there is: found, completed in the shell, and asked for.
-
-Completion asks the running service alone, and not for long: what cannot be had is not offered.
-"""
+"""The names of what there is: found, completed in the shell, and asked for."""
 
 from __future__ import annotations
 
@@ -11,15 +8,8 @@ import click
 
 from m365gw.cli.accounts.options import asked as ask
 from m365gw.cli.accounts.options import end
+from m365gw.cli.completion import TABLES, names
 from m365gw.cli.registry import Registry
-
-# For each table: where its rows are, and the key that names one.
-_TABLES = {
-    "mailbox": ("/mailboxes", "address"),
-    "client": ("/clients", "login"),
-    "network": ("/networks", "cidr"),
-    "listener": ("/listeners", "name"),
-}
 
 
 class Name(click.ParamType[str]):
@@ -27,16 +17,12 @@ class Name(click.ParamType[str]):
 
     def __init__(self, table: str) -> None:
         self.table = table
-        self.name = _TABLES[table][1]
+        self.name = TABLES[table][1]
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
         from click.shell_completion import CompletionItem
 
-        from m365gw.cli.completion import rows
-
-        path, key = _TABLES[self.table]
-        names = (str(row[key]) for row in rows(ctx, path))
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names(self.table)(ctx, param, incomplete)]
 
 
 ADDRESS, LOGIN, CIDR = Name("mailbox"), Name("client"), Name("network")
@@ -45,7 +31,7 @@ LISTENER = Name("listener")
 
 def found(asked: Registry, table: str, name: str) -> dict[str, Any]:
     """The row of that name, in any letter case; without one the command ends with 1."""
-    path, key = _TABLES[table]
+    path, key = TABLES[table]
     rows: list[dict[str, Any]] = asked.get(path)
     exact = [number for number, row in enumerate(rows) if row[key] == name]
     near = [

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from m365gw.cli.completion import names
 from m365gw.cli.words import escaped
 
 Command = Callable[..., Any]
@@ -40,7 +41,12 @@ _PERMISSIONS = (
         metavar="PATTERN",
         help='May send as this: "scan@example.com", "*@example.com".',
     ),
-    click.option("--mailbox", metavar="ADDRESS", help="The mailbox its mail leaves by."),
+    click.option(
+        "--mailbox",
+        metavar="ADDRESS",
+        shell_complete=names("mailbox"),
+        help="The mailbox its mail leaves by.",
+    ),
     click.option(
         "--default-from", metavar="ADDRESS", help="From, where it is missing or rewritten."
     ),

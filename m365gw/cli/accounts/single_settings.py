@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from m365gw.cli.accounts import options
+from m365gw.cli.completion import setting_keys
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import registry
 from m365gw.cli.words import escaped, printed
@@ -19,7 +20,7 @@ def settings() -> None:
 
 
 @settings.command("list")
-@click.argument("beginning", default="")
+@click.argument("beginning", default="", shell_complete=setting_keys)
 @click.option("--all", "is_all", is_flag=True, help="Also those that have their default.")
 @options.as_json
 @click.pass_obj
@@ -47,7 +48,7 @@ def list_(invocation: Invocation, beginning: str, is_all: bool, as_json: bool) -
 
 
 @settings.command("set", short_help="Say what a setting shall be.")
-@click.argument("key")
+@click.argument("key", shell_complete=setting_keys)
 @click.argument("value")
 @options.as_json
 @click.pass_obj
@@ -60,7 +61,7 @@ def set_(invocation: Invocation, key: str, value: str, as_json: bool) -> None:
 
 
 @settings.command(short_help="Take back what was set.")
-@click.argument("key")
+@click.argument("key", shell_complete=setting_keys)
 @options.as_json
 @click.pass_obj
 def unset(invocation: Invocation, key: str, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
-from m365gw.cli.completion import queue_ids
+from m365gw.cli.completion import names, queue_ids
 from m365gw.config.units import seconds
 from m365gw.smtp.replies import Refused
 from m365gw.spool.browse import Queued, Wanted, browse, select, wanted
@@ -179,10 +179,22 @@ _OPTIONS = (
         type=click.Choice(_STATES),
         help="Only messages in this state; may be given several times.",
     ),
-    click.option("--mailbox", default="", metavar="ADDRESS", help="Only what leaves by it."),
+    click.option(
+        "--mailbox",
+        default="",
+        metavar="ADDRESS",
+        shell_complete=names("mailbox"),
+        help="Only what leaves by it.",
+    ),
     click.option("--sender", default="", metavar="PATTERN", help='Only from it; "<>": null.'),
     click.option("--recipient", default="", metavar="PATTERN", help="Only with such a recipient."),
-    click.option("--client", default="", metavar="LOGIN|IP", help="Only what this client sent."),
+    click.option(
+        "--client",
+        default="",
+        metavar="LOGIN|IP",
+        shell_complete=names("client"),
+        help="Only what this client sent.",
+    ),
     click.option("--older-than", metavar="AGE", callback=_age, help='Such as "2h" or "5d".'),
     click.option("--newer-than", metavar="AGE", callback=_age, help="The same."),
     click.option("--reason", default="", metavar="TEXT", help="Only if why it waits says this."),
