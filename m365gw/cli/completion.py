@@ -34,6 +34,8 @@ _WHERE = {
     "zsh": "m365gw completion zsh > /usr/local/share/zsh/site-functions/_m365gw",
     "fish": "m365gw completion fish > ~/.config/fish/completions/m365gw.fish",
 }
+# To bash an address would be three words, and none of them the beginning of one.
+_WHOLE_ADDRESSES = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}"
 
 
 @click.command(epilog="To install it for good:\n\n" + "\n\n".join(_WHERE.values()))
@@ -45,7 +47,8 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # click knows these three
-    click.echo(kind(ctx.find_root().command, {}, "m365gw", _VARIABLE).source())
+    source = kind(ctx.find_root().command, {}, "m365gw", _VARIABLE).source()
+    click.echo(f"{_WHOLE_ADDRESSES}\n{source}" if shell == "bash" else source)
 
 
 def names(table: str) -> Completer:

@@ -80,6 +80,8 @@ class CompletionTests(SynchronousTestCase):
             done = CliRunner().invoke(main, ["completion", shell])
             self.assertEqual(done.exit_code, 0)
             self.assertIn(f"_M365GW_COMPLETE={shell}_complete", done.output)
+            is_whole = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}" in done.output
+            self.assertEqual(is_whole, shell == "bash")  # an address is one word in the others
 
     def test_names_wherever_one_is_asked_for(self) -> None:
         """Mailboxes, logins and listeners, as arguments and behind options."""
