@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from m365gw.directory.private_files import write_private
 @click.argument("file", type=click.Path(dir_okay=False))
 @passphrase_file
 @click.option("--replace", is_flag=True, help="Write over a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
 @click.pass_obj
-def backup(invocation: Invocation, file: str, passphrase_file: str | None, replace: bool) -> None:
+def backup(
+    invocation: Invocation, file: str, passphrase_file: str | None, replace: bool, as_json: bool
+) -> None:
     """Write everything but the mail into FILE, sealed with a passphrase; the service may run.
 
     That is: mailboxes, clients, networks, sign-ins and history; keys and certificates of
@@ -40,10 +44,14 @@ def backup(invocation: Invocation, file: str, passphrase_file: str | None, repla
         made = make(opened.database, settings.state_dir, config, named)
     with told():
         write_private(Path(file), sealed(phrase, made.octets()))
-    rows = counted(sum(map(len, made.tables.values())), "row")
-    files = counted(len(made.state) + len(made.configuration), "file")
-    click.echo(f"{file} holds {rows} and {files}. Keep the passphrase apart from it.")
+    rows, files = sum(map(len, made.tables.values())), len(made.state) + len(made.configuration)
     folder = config.parent.resolve()
-    for path in sorted({str(path) for path in named if not path.resolve().is_relative_to(folder)}):
-        if not Path(path).is_relative_to(settings.state_dir):
-            click.echo(f"Not in it, as it lies elsewhere: {path}", err=True)
+    outside = {str(path) for path in named if not path.resolve().is_relative_to(folder)}
+    missing = sorted(p for p in outside if not Path(p).is_relative_to(settings.state_dir))
+    if as_json:
+        click.echo(json.dumps({"file": file, "rows": rows, "files": files, "not_in_it": missing}))
+        return
+    holds = f"{counted(rows, 'row')} and {counted(files, 'file')}"
+    click.echo(f"{file} holds {holds}. Keep the passphrase apart from it.")
+    for path in missing:
+        click.echo(f"Not in it, as it lies elsewhere: {path}", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from m365gw.cli.directory import directory
@@ -23,8 +25,9 @@ def keys() -> None:
     is_flag=True,
     help="Forget what no key opens any more. Their mailboxes have to be signed in again.",
 )
+@click.option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
 @click.pass_obj
-def rotate(invocation: Invocation, forget_lost: bool) -> None:
+def rotate(invocation: Invocation, forget_lost: bool, as_json: bool) -> None:
     """Seal every stored secret under a new key, then remove the old key.
 
     The service may run: it reads the key each time it needs it. Make a new backup afterwards. With
@@ -37,6 +40,9 @@ def rotate(invocation: Invocation, forget_lost: bool) -> None:
             self_signed.sealed_key(settings.state_dir),
         ]
         count, lost = rotated(opened.database, opened.vault, files, forget_lost=forget_lost)
+    if as_json:
+        click.echo(json.dumps({"sealed": count, "forgotten": lost}))
+        return
     click.echo(f"{counted(count, 'secret')} sealed under a new key; the old key is gone.")
     for name in lost:
         click.echo(f"Forgotten, as no key opens it: {name}")

@@ -8,6 +8,7 @@ is told, and sends at once what waited for it.
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from typing import NoReturn
@@ -40,8 +41,13 @@ from m365gw.relay.tokens.web_sign_in import LIFETIME, WebSignIn
     default="",
     help="The registered address of a web app, when it is not http://localhost.",
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="What to open, then how it ended, a line each."
+)
 @click.pass_obj
-def signin(invocation: Invocation, address: str, device: bool, redirect_uri: str) -> None:
+def signin(
+    invocation: Invocation, address: str, device: bool, redirect_uri: str, as_json: bool
+) -> None:
     """Sign ADDRESS in, in a browser (flows "device" and "web").
 
     Shows a link, or a code and a page; whoever may use the mailbox signs in there. The sign-in is
@@ -55,40 +61,50 @@ def signin(invocation: Invocation, address: str, device: bool, redirect_uri: str
         with directory.opened() as database:
             vault = Vault(database, settings.state_dir)
             if device or wanted.flow == "device":
-                _by_code(wanted, cloud, vault)
+                _by_code(wanted, cloud, vault, as_json)
             else:
-                _by_link(wanted, cloud, vault, redirect_uri)
+                _by_link(wanted, cloud, vault, redirect_uri, as_json)
     except (NotOurs, DirectoryError) as problem:
         _end(str(problem))
     except TokenUnavailable as problem:
         said = problem.diagnosis
         _end(f"The sign-in failed. {said.what}\n{said.why}\nWhat to do: {said.fix} ({said.who})")
-    click.echo(f"{wanted.address} is signed in.")
+    done = {"address": wanted.address, "is_signed_in": True}
+    click.echo(json.dumps(done) if as_json else f"{wanted.address} is signed in.")
     with suppress(NotRunning, NotAllowed, ControlFailed):  # it would find it in a few seconds
         control = Control(invocation.place("control_socket"))
         control.post("/mailboxes/retry", {"address": wanted.address})
 
 
-def _by_code(mailbox: Mailbox, cloud: Cloud, vault: Vault) -> None:
+def _by_code(mailbox: Mailbox, cloud: Cloud, vault: Vault, as_json: bool) -> None:
     sign_in = DeviceSignIn.begin(mailbox, cloud, https_session)
-    click.echo(f"In a browser, open   {sign_in.verification_uri}")
-    click.echo(f"and enter the code   {sign_in.user_code}")
-    click.echo(f"Sign in as {mailbox.signs_in}. Waiting ...")
+    page, code = sign_in.verification_uri, sign_in.user_code
+    if as_json:
+        click.echo(json.dumps({"open": page, "code": code, "sign_in_as": mailbox.signs_in}))
+    else:
+        click.echo(f"In a browser, open   {page}")
+        click.echo(f"and enter the code   {code}")
+        click.echo(f"Sign in as {mailbox.signs_in}. Waiting ...")
     while not sign_in.poll(vault):
         time.sleep(sign_in.interval)
 
 
-def _by_link(mailbox: Mailbox, cloud: Cloud, vault: Vault, redirect_uri: str) -> None:
+def _by_link(
+    mailbox: Mailbox, cloud: Cloud, vault: Vault, redirect_uri: str, as_json: bool
+) -> None:
     with Loopback() as loopback:
         address = redirect_uri or loopback.address
         sign_in = WebSignIn.begin(mailbox, cloud, https_session, address)
-        click.echo(
-            f"In a browser, open\n\n{sign_in.auth_uri}\n\nand sign in as {mailbox.signs_in}."
-        )
-        click.echo(
-            f"If the browser is not on this machine, it ends at a page of {address} that it\n"
-            "cannot show: paste the address of that page here. Waiting ..."
-        )
+        if as_json:
+            click.echo(json.dumps({"open": sign_in.auth_uri, "sign_in_as": mailbox.signs_in}))
+        else:
+            click.echo(
+                f"In a browser, open\n\n{sign_in.auth_uri}\n\nand sign in as {mailbox.signs_in}."
+            )
+            click.echo(
+                f"If the browser is not on this machine, it ends at a page of {address} that it\n"
+                "cannot show: paste the address of that page here. Waiting ..."
+            )
         ends_at = time.monotonic() + LIFETIME
         while (seconds := ends_at - time.monotonic()) > 0:
             came = loopback.wait(seconds)

@@ -32,8 +32,14 @@ def known_passphrase(file: str | None) -> str:
 
 
 def _asked(*, is_new: bool) -> str:
-    asked: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
-    return asked
+    try:
+        return str(
+            click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
+        )
+    except click.Abort:
+        raise click.UsageError(
+            "Nobody gave a passphrase. Name a file that holds it: --passphrase-file FILE"
+        ) from None
 
 
 def _in_file(file: str) -> str:

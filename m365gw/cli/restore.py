@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from m365gw.directory.restore import BEFORE, is_in_use, put_back
     type=click.Path(file_okay=False),
     help="Write the files of the configuration to this folder first, and go by them.",
 )
+@click.option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
 @click.pass_obj
 def restore(
     invocation: Invocation,
@@ -36,6 +38,7 @@ def restore(
     passphrase_file: str | None,
     replace: bool,
     folder: str | None,
+    as_json: bool,
 ) -> None:
     """Put back what `m365gw backup` wrote to FILE. The service must be stopped.
 
@@ -53,11 +56,16 @@ def restore(
             if not replace and is_in_use(url, state_dir):
                 end(f"There is a gateway in {state_dir} already. To replace it: --replace")
             put_back(backup, url, state_dir)
+    rows, files = sum(map(len, backup.tables.values())), len(backup.state)
+    before = str(Path(state_dir, BEFORE)) if replace else None
+    if as_json:
+        done = {"made_at": backup.made_at, "rows": rows, "files": files, "before": before}
+        click.echo(json.dumps(done | {"configuration": folder}))
+        return
     made = datetime.fromtimestamp(backup.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    rows = counted(sum(map(len, backup.tables.values())), "row")
-    click.echo(f"Restored as of {made}: {rows}, {counted(len(backup.state), 'file')}.")
-    if replace:
-        click.echo(f"What was there is in {Path(state_dir, BEFORE)}, until the next time.")
+    click.echo(f"Restored as of {made}: {counted(rows, 'row')}, {counted(files, 'file')}.")
+    if before:
+        click.echo(f"What was there is in {before}, until the next time.")
     if folder is None:
         click.echo("The configuration was left as it is; --configuration DIR writes it out.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -69,6 +70,28 @@ class BackupCommandTests(SynchronousTestCase):
         self.assertEqual(done.exit_code, 0, done.output)
         self.assertEqual(self.vault().load("sign-in relay@contoso.com"), b"refresh token")
         self.assertTrue((self.folder / "state" / "before-restore" / "state.db").exists())
+
+    def test_for_programs(self) -> None:
+        """Each says what it has done as one object, with keys that stay."""
+        typed = f"{PHRASE}\n{PHRASE}\n"
+        words = ("backup", str(self.file), "--json")
+        said = json.loads(self.run_command(*words, typed=typed).stdout)
+        self.assertEqual(set(said), {"file", "rows", "files", "not_in_it"})
+        self.assertEqual((said["file"], said["not_in_it"]), (str(self.file), []))
+        words = ("restore", str(self.file), "--replace", "--json")
+        said = json.loads(self.run_command(*words, typed=f"{PHRASE}\n").stdout)
+        self.assertEqual(set(said), {"made_at", "rows", "files", "before", "configuration"})
+        said = json.loads(self.run_command("keys", "rotate", "--json").stdout)
+        self.assertEqual(said, {"sealed": 1, "forgotten": []})
+
+    def test_nobody_answers(self) -> None:
+        """That is wrong use, and the option that needs nobody is named; nothing is done."""
+        for words in (("backup", str(self.file)), ("restore", str(self.file))):
+            self.file.unlink(missing_ok=True)
+            done = self.run_command(*words)
+            self.assertEqual(done.exit_code, 2, done.output)
+            self.assertIn("--passphrase-file FILE", done.output)
+            self.assertFalse(self.file.exists())
 
     def test_keys_rotate(self) -> None:
         """It says how much was sealed; with a lost key it says what to do."""
