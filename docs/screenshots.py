@@ -64,7 +64,6 @@ def take(browser: Browser, kind: str, asked: argparse.Namespace, served: list[An
                 continue
             if kind != ONCE and not asked.all_kinds and name not in MAIN:
                 continue
-            page.wait_for_load_state("networkidle") if prefix == "me" else None
             page.evaluate("document.fonts.ready")
             octets = page.screenshot(full_page=short not in STILL, animations="disabled")
             picture = Image.open(io.BytesIO(octets)).convert("RGB")
