@@ -12,12 +12,22 @@ from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.refused_lately import foreign_logins
 from m365gw.admin.web.view import Answer, Redirect, View, page
 from m365gw.directory.orders import ChangeClient, RemoveClient
-from m365gw.log_tail import Filter
+from m365gw.log_tail import Entry, Filter
 from m365gw.words import counted
 
 SHOWN: Final = 200  # logins on one page; a search finds the others
 LATELY: Final = 15  # lines of the log
 
+# What the log calls what a login does; the rest is told in the words of the log.
+TITLES: Final = {
+    "message.queued": "Message accepted",
+    "message.refused": "Message refused",
+    "message.cut-off": "Message cut off",
+    "login.failed": "Login failed",
+    "login.refused": "Login refused",
+    "command.refused": "Command refused",
+    "client.refused": "Sent away",
+}
 Row = dict[str, Any]
 
 
@@ -83,7 +93,7 @@ class _Pages:
             row=_listed(row),
             path=path_of(login),
             refused=refused,
-            lately=list(reversed(desk.tail.last(Filter(client=login), LATELY))),
+            lately=[_told(each) for each in reversed(desk.tail.last(Filter(client=login), LATELY))],
             listeners=[one for one in desk.settings().listener if one.auth != "off"],
             hostname=desk.settings().hostname,
         )
@@ -105,6 +115,17 @@ class _Pages:
 def _fits(row: Row, wanted: str) -> bool:
     said = (row["login"], row["mailbox"], *row["senders"])
     return not wanted or any(wanted in each.casefold() for each in said)
+
+
+def _told(entry: Entry) -> Row:
+    """A line of the log; where it has a reply, that is what the client heard."""
+    return {
+        "at": entry.at,
+        "title": TITLES.get(entry.event, entry.event),
+        "tone": {"warn": "warn", "error": "bad"}.get(entry.level, ""),
+        "queue_id": entry.queue_id if len(entry.queue_id) == 13 else "",
+        "words": entry.note or entry.words,
+    }
 
 
 def _listed(row: Row) -> Row:
