@@ -37,6 +37,7 @@ def choices(desk: Desk, cidr: str, picked: Collection[str] = ()) -> list[Row]:
         {
             "name": row["name"],
             "endpoint": row["endpoint"],
+            "place": (row["place"] or "the configuration file") if row["origin"] == "file" else "",
             "is_picked": row["name"] in picked or does_trust(row["networks"], cidr),
             # Of a wider network, or of the file: it is taken back elsewhere.
             "is_fixed": row["origin"] == "file"

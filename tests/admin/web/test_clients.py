@@ -271,6 +271,10 @@ class RuleTests(EntriesTestCase):
         body = self.shown("/rules?from=boss@contoso.com&to=you@example.com&login=printer3")
         self.assertIn("553 5.7.1", body)
         self.assertIn("Authentication required", self.shown("/rules?from=a@b.c&to=d@e.f"))
+        body = self.shown("/rules?from=a@b.c&to=d@e.f&ip=10.9.9.9")
+        self.assertIn(
+            "/networks/add?cidr=10.9.9.9&amp;sender=a%40b.c&amp;listener=submission", body
+        )
 
     def test_what_makes_no_sense_is_said(self) -> None:
         """In words, on the page."""
