@@ -20,11 +20,12 @@ class SealedFile:
         self._seal = seal
 
     def write(self, secret: bytes) -> None:
-        """Replace what it holds, durably."""
+        """Replace what it holds, durably. Raises `SealError` when it does not open afterwards."""
         for _ in ("now", "after a rotation that ended between the key and the file"):
             write_private(self.path, self._seal.close(self._name, secret))
             if self._seal.open(self._name, self.path.read_bytes()) == secret:
                 return
+        raise self._unopened()
 
     def read(self) -> bytes:
         """What it holds. Raises `SealError` when no key opens it."""
@@ -32,7 +33,10 @@ class SealedFile:
             secret = self._seal.open(self._name, self.path.read_bytes())
             if secret is not None:
                 return secret
-        raise SealError(f"{self.path} does not open with the keys in {self._seal.file}.")
+        raise self._unopened()
+
+    def _unopened(self) -> SealError:
+        return SealError(f"{self.path} does not open with the keys in {self._seal.file}.")
 
     def seal_anew(self) -> bool:
         """Seal it by the first key; what is not there, or does not open, stays as it is.

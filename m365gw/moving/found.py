@@ -7,17 +7,13 @@ password and no token is in a remark, or in the text form of any of these.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from attrs import Factory, define, field, frozen
 
 from m365gw.smtp.addresses import canonical
 
 Table = dict[str, Any]
-OWNED: Final = (
-    "that a network could not send as the addresses of logins is not said here: it may send as"
-    " anybody. Narrow it: m365gw network change"
-)
 
 
 @frozen
@@ -49,7 +45,7 @@ class Login:
 class Found:
     """Gathered while the files are read; mailboxes are known by their address."""
 
-    mailboxes: dict[str, Table] = Factory(dict)
+    mailboxes: dict[str, Table] = field(factory=dict, repr=False)  # with secrets of apps
     sign_ins: dict[str, str] = field(factory=dict, repr=False)  # refresh tokens by address
     logins: dict[str, Login] = Factory(dict)
     networks: dict[str, Table] = Factory(dict)

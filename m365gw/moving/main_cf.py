@@ -22,6 +22,9 @@ DEFAULTS: Final = MappingProxyType(
         "myhostname": "localhost",
         "queue_directory": "/var/spool/postfix",
         "relayhost": "",
+        "smtpd_relay_restrictions": (
+            "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination"
+        ),
     }
 )
 TEXT_TABLES: Final = ("hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash")

@@ -11,17 +11,22 @@ among what is found.
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from attrs import Factory, define
 
-from m365gw.moving.found import OWNED, Found, Login, Table
+from m365gw.moving.found import Found, Login, Table
 from m365gw.moving.main_cf import MainCf, main_cf, rows_of_table, table_files
+from m365gw.moving.mynetworks import networks_in
+from m365gw.moving.owners import OF_NETWORKS, without_others
 from m365gw.moving.passwd_file import Line, lines_of
 from m365gw.moving.places import Folder, Place, Unreadable, text_of
 from m365gw.moving.postfix_mailboxes import Mailboxes
-from m365gw.moving.postfix_words import network_of, pattern_of
+from m365gw.moving.postfix_permits import Permits
+from m365gw.moving.postfix_words import pattern_of
 
 NAME: Final = "postfix"
 DOVECOT: Final = "etc/dovecot/users"
@@ -66,7 +71,8 @@ def read(root: Place, folder: str, cloud: str = "") -> Found:
         config, odd = main_cf(text)
         for number in odd:
             found.breaks(f"main.cf, line {number}", "is not a setting")
-        _Reading(root, config, found, Mailboxes(root, config, cloud, found)).read()
+        permits = Permits(config, text_of(root, f"{folder}/master.cf") or "")
+        _Reading(root, config, permits, found, Mailboxes(root, config, cloud, found)).read()
     except Unreadable as problem:
         found.breaks(problem.name, problem.why)
     return found
@@ -76,6 +82,7 @@ def read(root: Place, folder: str, cloud: str = "") -> Found:
 class _Reading:
     _root: Place
     _config: MainCf
+    _permits: Permits
     found: Found
     _mailboxes: Mailboxes
     _senders: dict[str, list[str]] = Factory(dict)  # as they stand in the map, by login
@@ -95,16 +102,23 @@ class _Reading:
             self.found.leaves_out(
                 "main.cf, mynetworks", "is not set: only this machine was trusted"
             )
-        for word in self._words("mynetworks"):
-            try:
-                cidr = network_of(word)
-            except ValueError as error:
-                self.found.breaks("main.cf, mynetworks", f"{word!r}: {error}")
-                continue
+        if not self._is_let(self._permits.networks, "mynetworks"):
+            return
+        for cidr in networks_in(self._words("mynetworks"), "main.cf, mynetworks", self.found):
             if not default:
                 self.found.leaves_out("main.cf, mynetworks", f"{cidr}: {_SEVERAL}")
                 continue
             self.found.networks[cidr] = {"cidr": cidr, "senders": ["*"], "mailbox": default}
+
+    def _is_let(self, may: Callable[[], bool], place: str) -> bool:
+        """Whether Postfix let those send; if not, or if nobody can tell, it is said."""
+        try:
+            if may():
+                return True
+            self.found.leaves_out(f"main.cf, {place}", _NOT_LET[place])
+        except ValueError as error:
+            self.found.breaks(f"main.cf, {place}", str(error))
+        return False
 
     def _words(self, name: str) -> list[str]:
         try:
@@ -121,13 +135,17 @@ class _Reading:
             why = "is asked by no restriction in main.cf; here logins are held to it"
             self.found.leaves_out("main.cf, smtpd_sender_login_maps", why)
         if self._senders and self.found.networks:
-            self.found.leaves_out("main.cf, mynetworks", OWNED)
+            self.found.leaves_out("main.cf, mynetworks", OF_NETWORKS)
         if self._config.value("smtpd_sasl_auth_enable") == "yes" and not {*lines, *self._senders}:
             why = "logins are not in its files; make each: m365gw client add"
             self.found.leaves_out("main.cf, smtpd_sasl_auth_enable", why)
-        for login in {**lines, **self._senders}:
+        logins = {**lines, **self._senders}
+        if not logins or not self._is_let(self._permits.logins, "smtpd_sasl_auth_enable"):
+            return
+        allowed = without_others(self._senders, self.found)
+        for login in logins:
             missing = Line(0, login, why_new=f"{login!r} has no password in its files")
-            senders = self._senders.get(login, []) if is_bound else ["*"]
+            senders = allowed.get(login, []) if is_bound else ["*"]
             self._login(lines.get(login, missing), senders)
 
     def _login(self, line: Line, senders: list[str]) -> None:
@@ -190,11 +208,17 @@ class _Reading:
                 except ValueError as error:
                     self.found.leaves_out(f"main.cf, {name}", str(error))
                     continue
-                self.found.advice.append(f"m365gw settings set {SAME[name]} {value}")
+                self.found.advice.append(f"m365gw settings set {SAME[name]} {shlex.quote(value)}")
             elif name not in TAKEN and not self._config.is_referred_to(name):
                 self.found.leaves_out(f"main.cf, {name}", "is not taken over")
 
 
+_NOT_LET: Final = {
+    "mynetworks": "its restrictions let no network send without a login; no network is taken over",
+    "smtpd_sasl_auth_enable": (
+        "neither main.cf nor master.cf takes logins and lets them send; no login is taken over"
+    ),
+}
 _SEVERAL: Final = (
     "its senders left by several mailboxes, and a rule here has one; make a login for each of them"
 )

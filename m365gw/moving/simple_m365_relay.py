@@ -20,11 +20,13 @@ from typing import Any, Final
 from attrs import define
 
 from m365gw.moving.dotenv import variables_in
-from m365gw.moving.found import OWNED, Found, Login, Table
+from m365gw.moving.found import Found, Login, Table
 from m365gw.moving.json_values import Object, object_in, table_at, text_at, texts_at
+from m365gw.moving.mynetworks import networks_in
+from m365gw.moving.owners import OF_NETWORKS, without_others
 from m365gw.moving.passwd_file import Line, lines_of
 from m365gw.moving.places import Place, Unreadable, text_of
-from m365gw.moving.postfix_words import cloud_of, network_of, pattern_of
+from m365gw.moving.postfix_words import cloud_of, pattern_of
 from m365gw.moving.sasl_xoauth2 import App, Token, token_of
 from m365gw.moving.sqlite_file import Unusable, rows_of
 from m365gw.smtp.addresses import parse_mailbox
@@ -150,9 +152,10 @@ class _Reading:
             if login not in lines:
                 why = f"allowed_from names {login!r}, which has no password in {USERS}"
                 lines[login] = Line(0, login, why_new=why)
+        allowed_senders = without_others({each: self._senders(each) for each in lines}, self.found)
         for login, line in lines.items():
             place = f"{USERS}, line {line.number}" if line.number else self._name
-            senders = self._senders(login)
+            senders = allowed_senders[login]
             if not senders:
                 why = f"{login!r} may send as nobody (allowed_from), so it could not send"
                 self.found.leaves_out(place, why)
@@ -203,22 +206,19 @@ class _Reading:
         return {"default_from": address} if address in senders else {}
 
     def _networks(self, mailbox: str) -> None:
-        for word in texts_at(self._config, "mynetworks"):
-            try:
-                cidr = network_of(word.strip())
-            except ValueError as error:
-                self.found.breaks(f"{self._name}, mynetworks", f"{word!r}: {error}")
-                continue
+        place = f"{self._name}, mynetworks"
+        words = [word.strip() for word in texts_at(self._config, "mynetworks")]
+        for cidr in networks_in(words, place, self.found):
             if ip_network(cidr).is_loopback:
                 why = (
                     f"{cidr} was the inside of its container; here it would be every program of"
                     " this machine. If that is wanted: m365gw network add"
                 )
-                self.found.leaves_out(f"{self._name}, mynetworks", why)
+                self.found.leaves_out(place, why)
                 continue
             self.found.networks[cidr] = {"cidr": cidr, "senders": ["*"], "mailbox": mailbox}
         if self.found.networks and self.found.logins:
-            self.found.leaves_out(f"{self._name}, mynetworks", OWNED)
+            self.found.leaves_out(place, OF_NETWORKS)
 
     def _listeners(self) -> None:
         tls: dict[str, Any] = dict(table_at(self._config, "tls"))

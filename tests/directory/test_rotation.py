@@ -6,7 +6,7 @@ from threading import Event, Thread
 from typing import Any
 
 from m365gw.directory.rotation import rotate
-from m365gw.directory.seal import Seal
+from m365gw.directory.seal import Seal, SealError
 from m365gw.directory.sealed_file import SealedFile
 from m365gw.directory.vault import Vault, VaultError
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
@@ -94,6 +94,11 @@ class RotationTests(DatabaseTestCase):
         self.assertEqual(self.vault.names(), [])
         self.vault.store("c", b"c")
         self.assertEqual(self.vault.load("c"), b"c")
+
+    def test_a_file_that_does_not_open_is_not_written(self) -> None:
+        """Whoever writes one is told when the keys do not open it."""
+        self.patch(Seal, "open", lambda *_: None)
+        self.assertRaises(SealError, self.file.write, b"d")
 
     def test_a_damaged_secret(self) -> None:
         """The others stay as they are until somebody has decided."""

@@ -70,7 +70,8 @@ class PostfixTests(SynchronousTestCase):
             **{
                 "etc/postfix/sasl_passwd": TWO,
                 "etc/postfix/sender_login_maps": (
-                    "fax@contoso.example fax, both, all\nscanner@contoso.example printer, both\n"
+                    "fax@contoso.example fax, both, all\n"
+                    "scanner@contoso.example printer, both, all\n"
                     "@contoso.example all\n"
                 ),
                 "etc/tokens/fax": TOKEN,
@@ -114,6 +115,62 @@ class PostfixTests(SynchronousTestCase):
         )
         self.assertEqual((list(found.mailboxes), found.networks), ([FAX], {}))
         self.assertIn("10.1.0.0/16: its senders left by several", self.said(found))
+
+    def test_networks_that_were_not_let_through(self) -> None:
+        """What Postfix trusted counts only where its restrictions let it send."""
+        for words in (
+            "smtpd_relay_restrictions = permit_sasl_authenticated, reject\n",
+            "smtpd_relay_restrictions =\n"
+            "smtpd_recipient_restrictions = permit_sasl_authenticated reject_unauth_destination\n",
+            "smtpd_client_restrictions = permit_sasl_authenticated reject permit_mynetworks\n",
+        ):
+            found = self.found(MAIN_CF + words)
+            self.assertEqual(found.networks, {}, words)
+            self.assertIn("main.cf, mynetworks", self.said(found))
+            self.assertEqual(len(found.logins), 3)
+        found = self.found(MAIN_CF + "smtpd_relay_restrictions = ${a?{permit_mynetworks}}\n")
+        self.assertEqual((found.networks, found.logins), ({}, {}))
+        self.assertIn("only Postfix can say", str(found.broken))
+        usual = "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n"
+        self.assertEqual(len(self.found(MAIN_CF + usual).networks), 3)
+
+    def test_an_exception_from_networks(self) -> None:
+        """It cannot be said here, so no network is taken: not even when the rest is asked for."""
+        found = self.found(MAIN_CF + "mynetworks = !10.1.0.5, 10.1.0.0/16\n")
+        self.assertEqual(found.networks, {})
+        self.assertIn("'!10.1.0.5': an exception", self.said(found))
+
+    def test_logins_that_could_not_log_in(self) -> None:
+        """Who reads mail with Dovecot is no sender; master.cf may take logins alone."""
+        plain = MAIN_CF.replace("smtpd_sasl_auth_enable = yes", "")
+        usual = "submission inet n - y - - smtpd\n"
+        for main, master in (
+            (plain, ""),
+            (plain, f"{usual}#  -o smtpd_sasl_auth_enable=yes\n"),
+            (MAIN_CF + "smtpd_relay_restrictions = permit_mynetworks, reject\n", ""),
+        ):
+            found = self.found(main, **{"etc/postfix/master.cf": master})
+            self.assertEqual(found.logins, {}, (main, master))
+            self.assertIn("no login is taken over", self.said(found))
+        options = "  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_client_restrictions=$mua\n"
+        found = self.found(plain, **{"etc/postfix/master.cf": usual + options})
+        self.assertEqual(len(found.logins), 3)
+
+    def test_addresses_of_others(self) -> None:
+        """A domain in the map did not hold the addresses in it that were others'."""
+        maps = "ann@erp.example ann, test\n@erp.example erp, test\nbill@erp.example erp\n"
+        found = self.found(**{"etc/postfix/sender_login_maps": maps})
+        senders = {name: login.values["senders"] for name, login in found.logins.items()}
+        self.assertEqual(senders["erp"], ["bill@erp.example"])
+        self.assertEqual(senders["test"], ["ann@erp.example"])
+        self.assertIn("*@erp.example held all but ann@erp.example", self.said(found))
+        self.assertIn("*@erp.example held all but bill@erp.example", self.said(found))
+
+    def test_commands_to_paste(self) -> None:
+        """A value of a setting cannot become another command."""
+        found = self.found(MAIN_CF + "message_size_limit = 1; reboot\n")
+        expected = "m365gw settings set limits.message_size_limit '1; reboot'"
+        self.assertIn(expected, found.advice)
 
     def test_what_is_broken(self) -> None:
         """Each with its file and line, and no secret."""

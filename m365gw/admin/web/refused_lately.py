@@ -81,6 +81,8 @@ def foreign_senders(tail: LogTail) -> list[Foreign]:
             continue
         said = {name: str(value) for name, value in entry.fields}
         login, sender = said.get("sasl_username", ""), said.get("from", "")
+        if "*" in sender:
+            continue  # in a rule it would be a pattern, and a click would allow far more
         client = said.get("client", "").partition("[")[2].rstrip("]")
         key = (login, "" if login else client, sender)
         before = found.pop(key, Foreign(login, client, sender))

@@ -236,8 +236,18 @@ class NetworkTests(EntriesTestCase):
         self.assertEqual(senders, ("*@contoso.com", "a@x.example"))
         self.assertNotIn("10.1.2.9", self.shown("/networks?part=refused"))
 
-    def _refused(self, address: str, note: str) -> None:
-        told = {"client": f"unknown[{address}]", "from_": "a@x.example"}
+    def test_a_refused_sender_is_no_pattern(self) -> None:
+        """Who calls himself by a star is not offered: the click would allow a whole domain."""
+        note = "553 5.7.1 network 10.1.2.0/24 may not send as <*@contoso.com>."
+        self._refused("10.1.2.9", note)
+        form = {"senders": "scan@contoso.com", "mailbox": RELAY}
+        self.signed.send("/networks/add", cidr="10.1.2.0/24", **form)
+        self.assertIn("10.1.2.9", self.shown("/networks?part=refused"))
+        self._refused("10.1.2.8", note, sender="*@contoso.com")
+        self.assertNotIn("10.1.2.8", self.shown("/networks?part=refused"))
+
+    def _refused(self, address: str, note: str, sender: str = "a@x.example") -> None:
+        told = {"client": f"unknown[{address}]", "from_": sender}
         self.stage.log.emit("message.refused", "smtpd", level="warn", note=note, **told)
 
     def test_what_makes_no_sense_is_said(self) -> None:
