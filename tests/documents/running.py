@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,14 +10,15 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from attrs import define
 
-from tests.documents.examples import ENDS, NOT_RUN, RUN, TYPED
+from tests.documents.examples import ENDS, NOT_RUN, RUN, STAYS, STORIES, TYPED
 from tests.documents.pages import Block, Command, commands
 from tests.documents.scene import ALERTS, Scene
-from tests.whole.stage import BIN, PATIENCE
+from tests.whole.stage import BIN, PATIENCE, await_
 
 _BETWEEN = frozenset({"&&", "||", "|", ";", ";;", "do", "then", "else", "(", ")", "&"})
 _OF_THE_MACHINE = "bin|boot|etc|home|lib|opt|root|run|sbin|srv|usr|var"
@@ -26,13 +28,39 @@ _TABLE = "tests/documents/examples.py"
 def play(scene: Scene, page: str, blocks: Iterable[Block]) -> Iterator[str]:
     """Run the commands of a page, block by block; what went wrong, each with its place."""
     scene.open(page)
-    for block in blocks:
-        scene.furnish(block.text)
-        for command in commands(block):
-            plain = re.sub(r"\s# .*", "", command.line)
-            if not any(re.search(each.pattern, plain) for each in NOT_RUN):
-                yield from _run(scene, command)
-        scene.go_on()
+    if page in STORIES:
+        scene.begin_story()
+    with ExitStack() as stay:
+        for block in blocks:
+            if page not in STORIES:
+                scene.furnish(block.text)
+            for command in commands(block):
+                plain = re.sub(r"\s# .*", "", command.line)
+                if re.search(STAYS, plain):
+                    _leave_running(scene, scene.filled(plain), stay)
+                elif not any(re.search(each.pattern, plain) for each in NOT_RUN):
+                    yield from _run(scene, command)
+            scene.go_on()
+    if page in STORIES:
+        scene.leave_story()
+
+
+def _leave_running(scene: Scene, line: str, stay: ExitStack) -> None:
+    """Start a rehearsal that ends with the page, and note where it is controlled."""
+    folder = Path(line.partition("--folder ")[2].split()[0])
+    folder.mkdir(exist_ok=True)
+    log = stay.enter_context(folder.with_name("rehearsal.log").open("w"))
+    process = subprocess.Popen(
+        [BIN / "m365gw", *shlex.split(line.replace("\\\n", " "))[1:]],
+        stdout=log,
+        stderr=log,
+        cwd=scene.values["page"],
+    )
+    stay.callback(process.wait)
+    stay.callback(process.terminate)
+    ready = folder / "rehearsal.json"
+    await_(ready.exists, f"the rehearsal of the page did not start: {log.name}")
+    scene.values["control"] = str(json.loads(ready.read_text())["control"])
 
 
 def _run(scene: Scene, command: Command) -> Iterator[str]:
@@ -106,6 +134,8 @@ class Run:
                 self.scene.submit("you@example.com")
             elif "Watching" in self.said and not self.missing():
                 os.killpg(process.pid, signal.SIGINT)
+            if password := re.search(r"shown this once:\s+(\S+)", text):
+                self.scene.values["password"] = password[1]
         end.cancel()
         status = process.wait()
         return 0 if "Watching" in self.said and not self.missing() else status
@@ -136,7 +166,9 @@ def programs(line: str) -> Iterator[str]:
 
 def shape(shown: str) -> str:
     """What a line must look like to be one that is shown: numbers, ids and "..." may differ."""
-    pieces = re.split(r"(\.\.\.|\b[0-9A-Z]{13}\b|smtp\.office365\.com|\d+|\s+)", shown.strip())
+    pieces = re.split(
+        r"(\.\.\.|\b[0-9A-Z]{13}\b|\b[0-9a-z]{32}\b|smtp\.office365\.com|\d+|\s+)", shown.strip()
+    )
     return r"\s*" + "".join(_shape(piece) for piece in pieces) + r"\s*"
 
 
@@ -145,6 +177,8 @@ def _shape(piece: str) -> str:
         return ".*"
     if re.fullmatch("[0-9A-Z]{13}", piece):
         return "[0-9A-Za-z]{13}"
+    if re.fullmatch("[0-9a-z]{32}", piece):
+        return "[0-9a-z]{32}"
     if piece == "smtp.office365.com":
         return r"[\w.]+"
     if piece.isdigit():

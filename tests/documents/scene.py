@@ -59,7 +59,7 @@ FILES = {
     "privkey.pem": "as an ACME client leaves it",
     "fullchain.pem": "as an ACME client leaves it",
 }
-FOLDERS = ("srv/backup", "usr/local/bin", "usr/local/libexec", "var/spool")
+FOLDERS = ("srv/backup", "usr/local/bin", "usr/local/libexec", "var/lib/m365gw", "var/spool")
 
 
 @frozen
@@ -120,23 +120,42 @@ class Scene:
             "app": APP_ID,
             "public_app": PUBLIC_APP_ID,
             "password": PASSWORD,
-            "rehearsal": str(microsoft.ports["control"]),
             "programs": str(BIN),
             "configuration": str(gateway.config.parent),
             "repository": str(ROOT),
             "token": "",
             "waiting": "",
             "page": "",
+            "control": "",
         }
         scene = cls(folder, microsoft, gateway, fixed)
         folder.mkdir()
+        gateway.config.write_text(CONFIGURATION)
+        gateway.config.with_name("conf.d").mkdir()
         scene.listen()
-        scene.furnish("")
+        scene.leave_story()
         said = gateway.command("token", "add", "reader").stdout
         scene.values["token"] = said.split("once: ")[1].split()[0]
-        scene.values["waiting"] = scene.submit("kim@old.example")
-        gateway.wait_for("delivery", qid=scene.values["waiting"], status="deferred")
         return scene
+
+    @property
+    def cloud(self) -> Path:
+        """The file of the configuration that leads to the rehearsal."""
+        return self.gateway.config.with_name("conf.d") / "rehearsal.toml"
+
+    def begin_story(self) -> None:
+        """Nobody is set up, and no rehearsal is known."""
+        self.clear()
+        self.cloud.unlink()
+        self.gateway.api.post("/reload", {})
+
+    def leave_story(self) -> None:
+        """Back to what all other pages begin with; a message waits."""
+        self.cloud.write_text(self.microsoft.cloud)
+        self.gateway.api.post("/reload", {})
+        self.furnish("")
+        self.values["waiting"] = self.submit("kim@old.example")
+        self.gateway.wait_for("delivery", qid=self.values["waiting"], status="deferred")
 
     def listen(self) -> None:
         """Note where the gateway listens, now that it does."""
@@ -162,20 +181,25 @@ class Scene:
 
     def furnish(self, text: str) -> None:
         """What every block begins with, but for what it adds itself."""
-        api = self.gateway.api
         found = re.findall(r"m365gw (\w+) add (\S+)", text)
         added = {(kind, self.filled(name)) for kind, name in found}
         for kind, name in added:
             if kind == "token":
                 self.gateway.command("token", "remove", name)  # of an earlier page, perhaps
+        self.clear()
+        self.values["password"] = PASSWORD
+        for entry in ENTRIES:
+            if (entry.kind, entry.values[entry.key]) in added:
+                break  # what follows leans on it
+            self.gateway.api.post(f"{entry.path}/add", {"values": entry.values})
+
+    def clear(self) -> None:
+        """Take away who and what was set up by commands."""
+        api = self.gateway.api
         for entry in reversed(ENTRIES):
             for row in api.get(entry.path):
                 if row["origin"] == "directory":
                     api.post(f"{entry.path}/remove", {entry.key: row[entry.key]})
-        for entry in ENTRIES:
-            if (entry.kind, entry.values[entry.key]) in added:
-                break  # what follows leans on it
-            api.post(f"{entry.path}/add", {"values": entry.values})
 
     def filled(self, text: str) -> str:
         """A text of a page with our names in the place of those of the page."""
