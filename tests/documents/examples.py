@@ -12,11 +12,11 @@ from attrs import frozen
 
 # What is written, as a pattern, and what is typed for it. Names in braces are values of the scene.
 FILLED = (
-    (r"\\brunuser -u m365gw -- ", ""),
-    (r"\\bsudo (?:-u m365gw )?", ""),
-    (r" --(?:smtp|https|control)-port \\d+", ""),
-    (r"\\b127\\.0\\.0\\.1:10080\\b", "127.0.0.1:{control}"),
-    (r"(?<!smtp://)\\b(?:relay\\.example\\.com|localhost):(?:587|25)\\b", "127.0.0.1:{submission}"),
+    (r"\brunuser -u m365gw -- ", ""),
+    (r"\bsudo (?:-u m365gw )?", ""),
+    (r" --(?:smtp|https|control)-port \d+", ""),
+    (r"\b127\.0\.0\.1:10080\b", "127.0.0.1:{control}"),
+    (r"(?<!smtp://)\b(?:relay\.example\.com|localhost):(?:587|25)\b", "127.0.0.1:{submission}"),
     (r"https://relay\.example\.com\b(?::8025)?", "http://127.0.0.1:{web}"),
     (r"\bcontoso\.(?:onmicrosoft\.)?com\b", "contoso.example"),
     (r"\b00000000-0000-0000-0000-000000000000\b", "{app}"),
