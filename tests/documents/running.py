@@ -121,7 +121,7 @@ class Run:
             start_new_session=True,  # without a terminal, passwords are read from where we type
         )
         assert process.stdin is not None and process.stdout is not None
-        end = threading.Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
+        end = threading.Timer(4 * PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
         end.start()
         with suppress(BrokenPipeError):  # it ended before it asked, and says why
             process.stdin.write(typed.format(**self.scene.values))
@@ -132,13 +132,19 @@ class Run:
                 self.scene.microsoft.ask("device", {"user_code": code[1], "user": ALERTS})
             elif text.startswith("Watching"):
                 self.scene.submit("you@example.com")
-            elif "Watching" in self.said and not self.missing():
+            elif self.has_seen_enough():
                 os.killpg(process.pid, signal.SIGINT)
             if password := re.search(r"shown this once:\s+(\S+)", text):
                 self.scene.values["password"] = password[1]
         end.cancel()
         status = process.wait()
-        return 0 if "Watching" in self.said and not self.missing() else status
+        return 0 if self.has_seen_enough() else status
+
+    def has_seen_enough(self) -> bool:
+        """Whether a command that would go on for ever has done what it is there to show."""
+        return (
+            bool(re.search(r"^(?:Watching|Waiting) for ", self.said, re.M)) and not self.missing()
+        )
 
     def missing(self) -> str:
         """The first line of the page that it has not said, in the order of the page."""
