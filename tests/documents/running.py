@@ -47,7 +47,7 @@ def play(scene: Scene, page: str, blocks: Iterable[Block]) -> Iterator[str]:
 
 def _leave_running(scene: Scene, line: str, stay: ExitStack) -> None:
     """Start a rehearsal that ends with the page, and note where it is controlled."""
-    folder = Path(line.partition("--folder ")[2].split()[0])
+    folder = Path(scene.values["page"], line.partition("--folder ")[2].split()[0])
     folder.mkdir(exist_ok=True)
     log = stay.enter_context(folder.with_name("rehearsal.log").open("w"))
     process = subprocess.Popen(

@@ -55,8 +55,6 @@ FILES = {
     "message.eml": f"From: {SCAN}\r\nTo: you@example.com\r\nSubject: Scan\r\n\r\nIt is here.\r\n",
     "secret.txt": APP_SECRET,
     "new-secret.txt": APP_SECRET,
-    "privkey.pem": "a key, as an authority's program writes it",
-    "fullchain.pem": "a certificate",
     "root/backup-phrase": "a long passphrase",
     "privkey.pem": "as an ACME client leaves it",
     "fullchain.pem": "as an ACME client leaves it",
