@@ -125,10 +125,10 @@ class Wait:
 
 
 class NoDisk:
-    """Nothing is made durable: the day is pretended."""
+    """Nothing is made durable, and nothing found: the day is pretended."""
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return cast(T, None)
+        return cast(T, ())
 
 
 class SimulatedDay:
