@@ -36,7 +36,7 @@ class Handover:
     """What another program had. `sign_ins` are refresh tokens by the address of the mailbox."""
 
     source: str  # for the audit
-    entries: Mapping[str, Sequence[Values]]  # by table
+    entries: Mapping[str, Sequence[Values]] = field(repr=False)  # by table; secrets of apps
     sign_ins: Mapping[str, str] = field(repr=False)
 
 

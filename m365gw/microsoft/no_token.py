@@ -5,8 +5,8 @@ It is a reply of code 0, which can be read back:
     no access token: certificate-unknown
     no access token: vault-failed: What relay@contoso.com signs in with cannot be read or kept.
 
-The key is enough where a table explains it; what is found out here brings its words along. Pure;
-nothing fails here.
+The key is enough where a table explains it; what is found out here brings its words along. Without
+a key it means no more than it says. Pure; nothing fails here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VERDICTS: Final = (
     *(entra_apps.SERVICE, entra_apps.THROTTLED, entra_apps.UNREACHABLE),
 )
 _TOLD: Final = {verdict.diagnosis.key: verdict.diagnosis for verdict in _VERDICTS}
-_KEPT: Final = re.compile(r"no access token: ([a-z0-9-]+)(?:: (.+))?", re.DOTALL)
+_KEPT: Final = re.compile(r"no access token(?:: ([a-z0-9-]+)(?:: (.+))?)?", re.DOTALL)
 
 
 def reply_of(diagnosis: Diagnosis) -> Reply:
@@ -42,7 +42,7 @@ def known(reply: Reply) -> Diagnosis | None:
     if key in _TOLD:
         return _TOLD[key]
     return Diagnosis(
-        key,
+        key or "no-access-token",
         words or "<mailbox> could not sign in.",
         "Without an access token nothing is sent.",
         "What to do, and who must: m365gw mailbox show <mailbox>",

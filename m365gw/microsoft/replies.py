@@ -11,9 +11,9 @@ and what no row knows is temporary first. The order in which rows are tried:
 5. the class: no answer and 4yz are temporary, 5yz bounces if it is repeated.
 
 When code and enhanced status are of different classes the answer is temporary. A reply of code 0
-stands for no reply: the connection was refused, was lost or timed out. Four texts of ours are
-known then: "no access token", "STARTTLS is not offered", "AUTH XOAUTH2 is not offered", and any
-with the word "certificate".
+stands for no reply: the connection was refused, was lost or timed out. Three texts of ours are
+known then: "STARTTLS is not offered", "AUTH XOAUTH2 is not offered", and any with the word
+"certificate". What keeps a mailbox from a token (`no_token`) brings its own reaction.
 """
 
 from __future__ import annotations

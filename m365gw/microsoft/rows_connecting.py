@@ -22,14 +22,6 @@ _unreachable = Diagnosis(
     " service and firewall: nc -vz smtp.office365.com 587",
     "operator",
 )
-_no_token = Diagnosis(
-    "no-access-token",
-    "<mailbox> cannot sign in at Microsoft.",
-    "Entra gave no token for it, so nothing was sent to Exchange. The error it gave is kept with"
-    " the mailbox.",
-    "See why, and who must do what: m365gw mailbox show <mailbox>",
-    "operator",
-)
 _draining = Diagnosis(
     "host-draining",
     "One of Microsoft's servers is going out of service.",
@@ -130,13 +122,6 @@ _lasting_refusal = stop(
 )
 
 ROWS: Final = (
-    # Without a token an attempt brings its own reaction; this is what is said of it afterwards.
-    Row(
-        BEFORE_MAIL,
-        stop(Scope.MAILBOX, 60, _no_token, ceiling=HOUR),
-        codes=(0,),
-        words=("no access token",),
-    ),
     Row(
         BEFORE_MAIL,
         stop(Scope.HOST, 300, _no_starttls, alarm=True),

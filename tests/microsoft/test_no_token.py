@@ -35,6 +35,11 @@ class NoTokenTests(SynchronousTestCase):
             self.assertIn("m365gw mailbox show <mailbox>", found.fix)
         self.assertIn("<mailbox>", diagnose(Reply(0, "", "no access token: x-y")).what)
 
+    def test_without_a_key(self) -> None:
+        """It is no host that cannot be reached."""
+        found = diagnose(Reply(0, "", "no access token"))
+        self.assertEqual(found.key, "no-access-token")
+
     def test_what_is_none(self) -> None:
         """Replies of servers, and connections that failed."""
         for reply in (Reply(0, "", "refused"), Reply(451, "4.7.0", "no access token: x-y")):

@@ -56,7 +56,6 @@ CONNECTING = (
     (Phase.CONNECT, "lost: Connection was refused by other side", HOST_60, "host-unreachable"),
     (Phase.EHLO, "lost: Connection was closed", HOST_60, "host-unreachable"),
     (Phase.TLS, "lost: TLS alert: handshake failure", HOST_60, "host-unreachable"),
-    (Phase.AUTH, "lost: no access token", "stop mailbox 60", "no-access-token"),
     (Phase.EHLO, "lost: STARTTLS is not offered", "stop host 300", "starttls-missing"),
     (Phase.EHLO, "lost: AUTH XOAUTH2 is not offered", "stop host 300", "xoauth2-missing"),
     (Phase.TLS, "lost: certificate verify failed", "stop host 300", "certificate-refused"),
