@@ -21,6 +21,7 @@ from tests.moving.other_programs import (
     SMTP_PASSWORD,
     account,
     microsoft_smtp_oauth2_proxy,
+    postfix,
     simple_m365_relay,
 )
 
@@ -68,6 +69,15 @@ class ImportTests(SynchronousTestCase):
             if file.is_file():
                 self.assertNotIn(SMTP_PASSWORD.encode(), file.read_bytes())
                 self.assertNotIn(b"refresh-token-of", file.read_bytes())
+
+    def test_text_of_others_on_a_terminal(self) -> None:
+        """What stands in their files moves no cursor, also in the commands to give."""
+        self.there = postfix(self.there)
+        with (self.there / "main.cf").open("a") as file:
+            file.write("message_size_limit = 1\x1b[2J\nodd\x1b[2J = 1\n")
+        said = self.given("postfix", "--dry-run", "--skip-broken").stdout
+        self.assertIn("limits.message_size_limit", said)
+        self.assertNotIn("\x1b", said)
 
     def test_dry_run(self) -> None:
         """The same is said, and nothing is there afterwards, not even a database."""

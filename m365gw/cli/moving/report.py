@@ -41,7 +41,7 @@ def lines(said: dict[str, Any], since: str) -> Iterator[str]:
         yield f"What was made holds{since or ' now'}." if is_changed else "Nothing was changed."
     if said["advice"] and said["entries"]:
         yield "No port was opened, as the old program may still use it. When it does no more:"
-        yield from (f"  {words}" for words in said["advice"])
+        yield from (f"  {escaped(words)}" for words in said["advice"])
 
 
 def _done(row: dict[str, str], said: dict[str, Any]) -> str:
