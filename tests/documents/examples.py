@@ -88,11 +88,6 @@ NOT_RUN = (
         ("tests.test_packaging.WheelTests",),
     ),
     Elsewhere(
-        r"\bm365gw demo\b",
-        "it goes on until somebody ends it, and so it is tried by itself",
-        ("tests.whole.test_demo",),
-    ),
-    Elsewhere(
         r"\bdocker\b",
         "no engine runs here; the Dockerfile, and what Compose mounts and sets, is read",
         ("tests.test_image_files", "tests.test_compose"),
