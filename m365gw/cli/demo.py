@@ -126,7 +126,7 @@ def _tell(stage: Stage, event: dict[str, Any]) -> None:
             _step(event.get("status", "delivery"), f"to {event['to']} by {event['relay']}")
             _step("", event.get("note", ""))
         case _ if event["level"] in ("warn", "error") or event["event"].startswith("incident"):
-            _step(event["level"], event.get("note", event["event"]))
+            _step(event["level"], event.get("what") or event.get("note") or event["event"])
 
 
 def _show_received(stage: Stage) -> None:
