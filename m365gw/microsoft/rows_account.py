@@ -36,9 +36,10 @@ _send_as = Diagnosis(
     "The address in MAIL FROM or in the From header is not one of the mailbox's own, and it has no"
     " Send As right on it. Mail of other senders goes on.",
     "Grant it: Add-RecipientPermission <sender> -Trustee <mailbox> -AccessRights SendAs"
-    " -Confirm:$false (with an app: -Trustee <client id>). If <sender> is an alias of the mailbox:"
-    " Set-OrganizationConfig -SendFromAliasEnabled $true. Or let the gateway use a mailbox that"
-    " owns the address. Held mail then goes by itself within an hour.",
+    " -Confirm:$false (with an app: -Trustee and its object id, which Get-ServicePrincipal shows)."
+    " If <sender> is an alias of the mailbox: Set-OrganizationConfig -SendFromAliasEnabled $true."
+    " Or let the gateway use a mailbox that owns the address. Held mail then goes by itself within"
+    " an hour.",
     "exchange-admin",
 )
 _domain = Diagnosis(
