@@ -38,6 +38,9 @@ FILLED = (
 # Pages whose blocks go on from each other, and begin with a gateway that has nobody set up.
 STORIES = frozenset({"docs/rehearsal.md"})
 
+# Pages about a gateway in a folder of its own, walked by a test of their own.
+WALKED = {"docs/rehearsal-flows.md": "tests.documents.test_rehearsal_flows.PageTests"}
+
 # Commands that run until the end of their page.
 STAYS = r"\bm365gw rehearsal\b"
 
@@ -106,16 +109,6 @@ NOT_RUN = (
         r"\bpwsh\b",
         "there is no PowerShell here; the scripts are read by a reader of its grammar",
         ("tests.microsoft.test_setup_script",),
-    ),
-    Elsewhere(
-        r"127\.0\.0\.1:2525|\btwistd\b|\bmicrosoft/|shared@contoso\.example"
-        r"|rehearsal/(?:switches|revoke|certificate)",
-        "it is about a gateway in a folder of its own, and changes its rehearsal",
-        (
-            "tests.whole.test_flows.FlowTests",
-            "tests.whole.test_set_up",
-            "tests.rehearsal.test_control.ControlTests",
-        ),
     ),
     Elsewhere(
         r"\.venv/bin/python -m twisted\.trial\b",
