@@ -125,8 +125,13 @@ def _tell(stage: Stage, event: dict[str, Any]) -> None:
         case "delivery":
             _step(event.get("status", "delivery"), f"to {event['to']} by {event['relay']}")
             _step("", event.get("note", ""))
-        case _ if event["level"] in ("warn", "error") or event["event"].startswith("incident"):
-            _step(event["level"], event.get("what") or event.get("note") or event["event"])
+        case name if name.startswith("incident."):
+            what = event.get("what") or event.get("note", "")
+            _step("incident", f"{name.removeprefix('incident.')}: {what}")
+            if name == "incident.opened":
+                _step("", f"To do ({event['who']}): {event['fix']}")
+        case _ if event["level"] in ("warn", "error"):
+            _step(event["level"], event.get("note") or event["event"])
 
 
 def _show_received(stage: Stage) -> None:
@@ -152,6 +157,12 @@ Send your own:
     printf 'From: {SENDER}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n' | \\
     curl --url smtp://127.0.0.1:{trusted} --mail-from {SENDER} \\
          --mail-rcpt {RECIPIENT} -T -
+
+Break it: the mailbox loses SMTP AUTH. Send again, and the message waits. To mend it give the same
+with false, and press Try now for the mailbox in the browser:
+
+    curl http://127.0.0.1:{stage.microsoft["control"]}/rehearsal/switches \\
+         -d '{{"mailboxes": {{"relay@contoso.example": {{"smtp_auth_disabled": true}}}}}}'
 
 Look at it in a browser, as {OPERATOR} with the password {stage.password}:
 

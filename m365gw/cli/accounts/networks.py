@@ -6,6 +6,7 @@ A network counts only on listeners that name it in `networks`, which is set in t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -55,10 +56,21 @@ def _added(asked: Registry, cidr: str) -> str:
     trusting = [row["name"] for row in listeners if trusts(row["networks"], network)]
     if not trusting:
         return (
-            f"{cidr} is kept, but no listener trusts it, so it may not send yet. Add it to networks"
-            " of a [[listener]]; m365gw explain --ip shows who may."
+            f"{cidr} is kept, but no listener trusts it, so it may not send yet.\n"
+            f"Let one do so: {_remedy(listeners, cidr)}. m365gw explain --ip shows who may."
         )
     return f"{cidr} may send at {escaped(', '.join(trusting))}{asked.since}."
+
+
+def _remedy(listeners: Sequence[Mapping[str, Any]], cidr: str) -> str:
+    """The commands that make a listener trust it; the list they give is whole."""
+    commands = [
+        f"m365gw listener change {escaped(row['name'])} "
+        + " ".join(f"--network {escaped(each)}" for each in (*row["networks"], cidr))
+        for row in listeners
+        if row["origin"] == "directory"
+    ]
+    return ", or ".join([*commands, "add it to networks of a [[listener]] of the file"])
 
 
 @network.command("list")

@@ -229,6 +229,7 @@ class NetworkTests(CommandTestCase):
         status, said, _ = self.run_command("network", "add", "10.1.0.0/16", *words)
         self.assertEqual(status, 0)
         self.assertIn("no listener trusts it, so it may not send yet", said)
+        self.assertIn("Let one do so: add it to networks of a [[listener]] of the file.", said)
         status, said, error = self.run_command("network", "add", "10.1.2.3/16", *words)
         self.assertEqual(status, 1)
         self.assertIn("Did you mean 10.1.0.0/16?", error)
@@ -238,6 +239,15 @@ class NetworkTests(CommandTestCase):
         self.assertEqual((row["cidr"], row["foreign_from"]), ("10.1.0.0/16", "rewrite"))
         self.assertEqual(self.run_command("network", "remove", "10.1.0.0/16", "--yes")[0], 0)
         self.assertEqual(self.run_command("network", "list")[1], "No networks.\n")
+
+    def test_says_how_a_listener_comes_to_trust_it(self) -> None:
+        """The command for a listener of the directory names the networks it trusts already too."""
+        trusted = ("--auth", "offer", "--network", "10.9.0.0/16")
+        self.assertEqual(self.run_command("listener", "add", "old", "tcp:2525", *trusted)[0], 0)
+        words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
+        said = self.run_command("network", "add", "10.1.0.0/16", *words)[1]
+        wanted = "m365gw listener change old --network 10.9.0.0/16 --network 10.1.0.0/16, or add it"
+        self.assertIn(wanted, said)
 
     def test_explained(self) -> None:
         """A rule that was made counts, and explain says where it was made and how to change it."""
