@@ -101,6 +101,19 @@ class PageTests(MailboxTestCase):
         self.assertIn('href="/incidents/5f1c2d9a"', body)
         self.assertIn("Recipients in the last 24 hours, hour by hour: 15 of 30.", body)
 
+    def test_a_sender_that_is_stopped_is_told_on_the_page_of_its_mailbox(self) -> None:
+        """The mailbox is ready all the while; another mailbox has nothing to do with it."""
+        told = {**CLOSED, "what": f"{RELAY} may not send as scan@contoso.example."}
+        subject = subject_of({"sender": f"<scan@contoso.example> on {RELAY}"})
+        self.stage.mailboxes.append(mailbox(RELAY))
+        self.stage.mailboxes.append(mailbox(f"x{RELAY}"))
+        self.stage.incidents.append(
+            Incident(id="5f1c2d9b", told=Diagnosis(**told), subject=subject, opened_at=NOW)
+        )
+        anna = self.signed_in()
+        self.assertIn('href="/incidents/5f1c2d9b"', anna.get(f"/mailboxes/{RELAY}").body)
+        self.assertIn("None so far.", anna.get(f"/mailboxes/x{RELAY}").body)
+
     def test_one_that_is_not_there(self) -> None:
         """Whatever the address is made of, it is a page that says so."""
         browser = self.signed_in()

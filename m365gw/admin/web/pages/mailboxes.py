@@ -12,6 +12,7 @@ from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.mailbox_words import Row, for_the_admin, remedy_of, shown
 from m365gw.admin.web.view import Answer, View, page
 from m365gw.directory.database import DirectoryError
+from m365gw.incidents import Incident
 from m365gw.words import counted
 
 SCREEN = 50  # mailboxes of one page
@@ -76,7 +77,7 @@ class _Pages:
         incidents = [
             each
             for each in await desk.incident_desk.history(LOOKED_THROUGH)
-            if dict(each.subject).get("mailbox", "").casefold() == address.casefold()
+            if _concerns(each, address)
         ]
         return page(
             "mailbox.html",
@@ -118,6 +119,13 @@ class _Pages:
             if each.mailbox.casefold() == address.casefold()
         ]
         return [*users, *local]
+
+
+def _concerns(incident: Incident, address: str) -> bool:
+    """Whether it is one of this mailbox, or of a sender on it (`<scan@contoso.com> on ADDRESS`)."""
+    subject = dict(incident.subject)
+    whole, (_, _, under) = subject.get("mailbox", ""), subject.get("sender", "").rpartition(" on ")
+    return address.casefold() in (whole.casefold(), under.casefold())
 
 
 def _certificate(desk: Desk, address: str) -> str:
