@@ -15,7 +15,7 @@ import click
 from click_man.core import write_man_pages
 
 from m365gw import __version__
-from m365gw.cli.main import POSTFIX, main
+from m365gw.cli.main import COMMANDS, POSTFIX, main
 from m365gw.config.fields import meaning_of
 from m365gw.config.settings import Settings
 
@@ -48,7 +48,10 @@ def _eager(group: click.Group) -> click.Group:
     context = click.Context(group)
     found = {name: group.get_command(context, name) for name in group.list_commands(context)}
     commands = {name: each for name, each in found.items() if each and name not in POSTFIX}
+    for name, command in commands.items():
+        command.short_help = COMMANDS[name][1]
     whole = click.Group(group.name, commands, params=group.params, help=group.help)
+    whole.short_help = "store-and-forward SMTP gateway to Microsoft 365"
     whole.epilog = group.epilog
     return whole
 

@@ -158,15 +158,15 @@ Send your own:
     curl --url smtp://127.0.0.1:{trusted} --mail-from {SENDER} \\
          --mail-rcpt {RECIPIENT} -T -
 
+Look at it in a browser, as {OPERATOR} with the password {stage.password}:
+
+    {stage.console}
+
 Break it: the mailbox loses SMTP AUTH. Send again, and the message waits. To mend it give the same
 with false, and press Try now for the mailbox in the browser:
 
     curl http://127.0.0.1:{stage.microsoft["control"]}/rehearsal/switches \\
          -d '{{"mailboxes": {{"relay@contoso.example": {{"smtp_auth_disabled": true}}}}}}'
-
-Look at it in a browser, as {OPERATOR} with the password {stage.password}:
-
-    {stage.console}
 
 Look at the queue:
 

@@ -17,6 +17,7 @@ STEPS = (
     "curl --url smtp://127.0.0.1:",
     "in a browser, as demo with the password",
     "http://127.0.0.1:",
+    "/rehearsal/switches",
     "Waiting for your messages",
 )
 
