@@ -28,9 +28,10 @@ from m365gw.rehearsal.tenant import APP_SECRET
 
 LOGIN = "printer3"
 SENDER = "scanner@contoso.example"
-PATIENCE = 30.0  # seconds until a process that does not start is given up
+PATIENCE = 60.0  # seconds until a process that does not start is given up
 WANTED_PORTS = {"submission": 2587, "smtps": 2465, "trusted": 2525}
 CONSOLE_PORT = 8025
+FIRST = "\0m365gw-demo"  # a name in Linux's abstract namespace, which its owner's end frees
 OPERATOR = "demo"  # who signs in to the console, with the password of the printer
 
 _CONFIGURATION = """\
@@ -102,6 +103,7 @@ class Stage:
     _sockets: tempfile.TemporaryDirectory[str] = field(
         factory=lambda: tempfile.TemporaryDirectory(prefix="m365gw-")
     )
+    _first: socket.socket = field(factory=lambda: socket.socket(socket.AF_UNIX))
 
     def raise_curtain(self) -> None:
         """Start both, and return when both listen. Raises StageFailed."""
@@ -137,6 +139,7 @@ class Stage:
                 process.kill()
                 process.wait()
         self._sockets.cleanup()
+        self._first.close()
 
     def _start_rehearsal(self) -> None:
         folder = self.folder / "microsoft"
@@ -159,11 +162,12 @@ class Stage:
 
     def _start_gateway(self) -> None:
         self.password, stored = passwords.generate()
+        is_first = self._is_first()
+        wanted = {**WANTED_PORTS, "console": CONSOLE_PORT}
         configuration = self.folder / "m365gw.toml"
         configuration.write_text(
             _CONFIGURATION.format(
-                **{name: _free(port) for name, port in WANTED_PORTS.items()},
-                console=_free(CONSOLE_PORT),
+                **{name: _free(port) if is_first else 0 for name, port in wanted.items()},
                 control=Path(self._sockets.name) / "control.sock",
                 app_secret=APP_SECRET,
                 login=LOGIN,
@@ -193,6 +197,14 @@ class Stage:
             if len(self.ports) == len(WANTED_PORTS) and self.console:
                 return
         raise StageFailed("\n".join(heard))
+
+    def _is_first(self) -> bool:
+        """Whether no other demo runs: between a look at a port and its use, one could take it."""
+        try:
+            self._first.bind(FIRST)
+        except OSError:
+            return False
+        return True
 
     def _add_operator(self) -> None:
         state_dir = str(self.folder / "state")
