@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from m365gw.cli.directory import end, told
+from m365gw.config.files import is_open_to_all
 from m365gw.directory.passphrase import SHORTEST
 
 passphrase_file = click.option(
@@ -19,7 +20,13 @@ passphrase_file = click.option(
 
 
 def new_passphrase(file: str | None) -> str:
-    """One to seal with: asked for twice, and not too short."""
+    """One to seal with: asked for twice, or in a file that not everybody can read; not too short.
+
+    What opens something may lie in any file: it is too late to hide it.
+    """
+    with told():
+        if file and is_open_to_all(file):
+            end(f"{file} can be read by everybody: chmod o-rwx {file}")
     phrase = _in_file(file) if file else _asked(is_new=True)
     if len(phrase) < SHORTEST:
         end(f"The passphrase is too short: {SHORTEST} characters at least; several words are best.")

@@ -7,16 +7,19 @@ then, and networks, which were held to the same, are told of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
 
 from m365gw.moving.found import Found
 from m365gw.smtp.addresses import matches
 
-OF_NETWORKS: Final = (
-    "that a network could not send as the addresses of logins is not said here: it may send as"
-    " anybody. Narrow it: m365gw network change"
-)
+
+def of_networks(networks: Iterable[str]) -> str:
+    """That networks, which send as anybody, could not send as the addresses of logins there."""
+    return (
+        "could not send as the addresses of logins. A rule here cannot say that, so as soon as a"
+        " listener trusts them they may send as those too. Better name what each sends as: "
+        + "; ".join(f"m365gw network change {cidr} --sender ADDRESS" for cidr in networks)
+    )
 
 
 def without_others(senders: Mapping[str, Sequence[str]], found: Found) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from attrs import Factory, define
 from m365gw.moving.found import Found, Login, Table
 from m365gw.moving.main_cf import MainCf, main_cf, rows_of_table, table_files
 from m365gw.moving.mynetworks import networks_in
-from m365gw.moving.owners import OF_NETWORKS, without_others
+from m365gw.moving.owners import of_networks, without_others
 from m365gw.moving.passwd_file import Line, lines_of
 from m365gw.moving.places import Folder, Place, Unreadable, text_of
 from m365gw.moving.postfix_mailboxes import Mailboxes
@@ -135,7 +135,7 @@ class _Reading:
             why = "is asked by no restriction in main.cf; here logins are held to it"
             self.found.leaves_out("main.cf, smtpd_sender_login_maps", why)
         if self._senders and self.found.networks:
-            self.found.leaves_out("main.cf, mynetworks", OF_NETWORKS)
+            self.found.leaves_out("main.cf, mynetworks", of_networks(self.found.networks))
         if self._config.value("smtpd_sasl_auth_enable") == "yes" and not {*lines, *self._senders}:
             why = "logins are not in its files; make each: m365gw client add"
             self.found.leaves_out("main.cf, smtpd_sasl_auth_enable", why)

@@ -23,7 +23,7 @@ from m365gw.moving.dotenv import variables_in
 from m365gw.moving.found import Found, Login, Table
 from m365gw.moving.json_values import Object, object_in, table_at, text_at, texts_at
 from m365gw.moving.mynetworks import networks_in
-from m365gw.moving.owners import OF_NETWORKS, without_others
+from m365gw.moving.owners import of_networks, without_others
 from m365gw.moving.passwd_file import Line, lines_of
 from m365gw.moving.places import Place, Unreadable, text_of
 from m365gw.moving.postfix_words import cloud_of, pattern_of
@@ -218,7 +218,7 @@ class _Reading:
                 continue
             self.found.networks[cidr] = {"cidr": cidr, "senders": ["*"], "mailbox": mailbox}
         if self.found.networks and self.found.logins:
-            self.found.leaves_out(place, OF_NETWORKS)
+            self.found.leaves_out(place, of_networks(self.found.networks))
 
     def _listeners(self) -> None:
         tls: dict[str, Any] = dict(table_at(self._config, "tls"))

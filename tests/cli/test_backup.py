@@ -57,6 +57,22 @@ class BackupCommandTests(SynchronousTestCase):
         self.assertIn("--replace", self.backup().output)
         self.assertEqual(self.file.read_text(), "the old one")
 
+    def test_a_passphrase_everybody_can_read(self) -> None:
+        """It seals nothing: refused as other secrets in files are, and opens what it sealed."""
+        phrase = self.folder / "phrase"
+        phrase.write_text(PHRASE)
+        phrase.chmod(0o644)
+        words = ("backup", str(self.file), "--passphrase-file", str(phrase))
+        done = self.run_command(*words)
+        self.assertEqual(done.exit_code, 1)
+        self.assertIn(f"{phrase} can be read by everybody: chmod o-rwx {phrase}", done.output)
+        self.assertFalse(self.file.exists())
+        phrase.chmod(0o640)
+        self.assertEqual(self.run_command(*words).exit_code, 0)
+        phrase.chmod(0o644)
+        words = ("restore", str(self.file), "--replace", "--passphrase-file", str(phrase))
+        self.assertEqual(self.run_command(*words).exit_code, 0)
+
     def test_restored_only_where_that_is_meant(self) -> None:
         """What is there is replaced when that is said, and kept beside."""
         self.backup()

@@ -18,9 +18,11 @@ from m365gw.directory.database import Database
 from m365gw.directory.entries import Entries
 from m365gw.directory.passphrase import NotOpened, opened, sealed
 from m365gw.directory.registry import Registry
+from m365gw.directory.schema import metadata
 from m365gw.directory.vault import Vault
 from tests.directory.databases import DatabaseTestCase, OnPostgresql, server
 
+_VALUES: dict[type, Any] = {str: "text", bytes: b"\0\xff", float: 1.5, int: 7}
 PHRASE = "correct horse battery staple"
 MAILBOX = {
     "address": "relay@contoso.com",
@@ -97,6 +99,21 @@ class BackupTests(BackupTestCase):
         self.assertEqual(Path(there, "tls", "key.pem").read_bytes(), b"\0private")
         self.assertEqual({p.name for p in Path(there).iterdir()} - {"state.db-wal", "state.db-shm"},
                          {"state.db", "keys", "tls"})  # fmt: skip
+
+    def test_every_table_comes_back(self) -> None:
+        """A row of each, whatever tables there will be."""
+        with self.database.writing() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(table.delete())
+                values = {each.name: _VALUES[each.type.python_type] for each in table.columns}
+                connection.execute(table.insert().values(values))
+        made, there = self.made(), self.mktemp()
+        restore.put_back(backup.read(made.octets()), "", there)
+        database = Database.open("", there)
+        self.addCleanup(database.close)
+        again = backup.make(database, there, self.config, [])
+        self.assertEqual(again.tables, made.tables)
+        self.assertEqual({len(rows) for rows in again.tables.values()}, {1})
 
     def test_sealed_it_shows_no_secret(self) -> None:
         """In no form; but for the seal it would."""

@@ -448,6 +448,20 @@ class GatewayTests(DoctorCase):
             self.assert_fails(await self.findings(), "D16", "open-relay")
 
     @asynchronous
+    async def test_strangers_as_load_balancers(self) -> None:
+        """Nobody's own network is as wide: not the internet, nor each of its halves."""
+        from m365gw.config.settings import Listener
+
+        for strangers in (("0.0.0.0/0",), ("0.0.0.0/1", "128.0.0.0/1"), ("unix", "2000::/3")):
+            self.settings = {
+                "listener": (Listener(name="in", endpoint="tcp:0", proxy_from=strangers),)
+            }
+            self.assert_fails(await self.findings(), "D16", "proxy-from-anybody")
+        own = ("10.0.0.0/8", "fc00::/7")
+        self.settings = {"listener": (Listener(name="in", endpoint="tcp:0", proxy_from=own),)}
+        self.assertEqual((await self.findings())["D16"].result, "info")
+
+    @asynchronous
     async def test_listener_that_is_silent(self) -> None:
         """The service says that it listens, and nobody answers."""
         self.facts = Facts(True, ({"listener": "in", "address": "127.0.0.1:1"},))

@@ -115,6 +115,12 @@ class SimpleM365RelayTests(SynchronousTestCase):
         self.assertEqual(list(read(place).networks), ["10.9.0.0/16"])
         self.assertEqual(sorted(os.listdir(self.folder / "state")), before)
 
+    def test_networks_that_may_be_logins(self) -> None:
+        """What a rule here cannot hold them to is said, with what narrows each."""
+        said = str(read(self.place()).left_out)
+        self.assertIn("they may send as those too", said)
+        self.assertIn("m365gw network change 10.1.0.0/16 --sender ADDRESS", said)
+
     def test_backup(self) -> None:
         """The zip: all but the sign-in, and how to get that is said."""
         found = read(Archive(backup_of_simple_m365_relay(Path(self.mktemp()))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import succeed
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from m365gw.config.settings import Client, Settings
 from m365gw.directory import passwords
 from m365gw.directory.last_use import LastUse, Use
+from m365gw.directory.seal import Seal
 from m365gw.edge.listening.census import Stay
 from m365gw.edge.login.usage import Usage
 from m365gw.events import EventLog
@@ -25,9 +27,7 @@ FAX = Client(login="fax", password_hash=HASH, senders=("*",), mailbox="relay@exa
 HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
 
-class KnownTests(SynchronousTestCase):
-    """Who has logged in is known to the census, for whom some connections are kept."""
-
+class MailInTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.spool = Spool.open(self.mktemp(), hostname="gw")
         self.addCleanup(self.spool.close)
@@ -42,6 +42,23 @@ class KnownTests(SynchronousTestCase):
         made = MailIn(self.settings, self.spool, *parts)
         self.addCleanup(made.let_go)
         return made
+
+
+class OwnCertificateTests(MailInTestCase):
+    def test_its_key_is_sealed_once_there_is_one_to_seal_by(self) -> None:
+        """After a start without the database: as soon as that is there and was read."""
+        mail_in = self.mail_in()
+        key = Path(self.settings.state_dir, "tls", "self-signed.key")
+        before = mail_in.certificate.loaded[0].chain
+        self.assertIn(b"PRIVATE", key.read_bytes())
+        Seal(self.settings.state_dir).make()
+        mail_in.take(mail_in.prepare(self.settings))
+        self.assertNotIn(b"PRIVATE", key.read_bytes())
+        self.assertEqual(mail_in.certificate.loaded[0].chain, before)
+
+
+class KnownTests(MailInTestCase):
+    """Who has logged in is known to the census, for whom some connections are kept."""
 
     def is_known(self, mail_in: MailIn) -> list[bool]:
         """Whether the two addresses are."""

@@ -147,6 +147,7 @@ class SqliteTests(DirectoryTestCase):
         self.assert_sent(self.gate, self.send(self.gate))
         self.phrase = self.folder / "phrase"
         self.phrase.write_text(PHRASE)
+        self.phrase.chmod(0o600)
 
     def command(self, *words: str) -> str:
         """A command that ends well; gives what it said."""

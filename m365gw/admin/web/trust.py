@@ -13,7 +13,7 @@ from m365gw.admin.web.changing import tried
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.view import View
 from m365gw.directory.orders import ChangeListener
-from m365gw.edge.admission.admission import ip_network, trusts
+from m365gw.edge.admission.admission import ip_network, trusts, wider_rules
 
 Row = dict[str, Any]
 
@@ -29,6 +29,13 @@ def does_trust(networks: Collection[str], cidr: str) -> bool:
 def trusting(desk: Desk, cidr: str) -> list[str]:
     """The listeners that trust it, or a network around it."""
     return [one.name for one in desk.settings().listener if does_trust(one.networks, cidr)]
+
+
+def trusted_around(desk: Desk, cidr: str) -> list[str]:
+    """Networks around it that may send: by their rules its machines stand without its own."""
+    settings = desk.settings()
+    rules = [one.cidr for one in settings.network]
+    return wider_rules(ip_network(cidr), rules, [one.networks for one in settings.listener])
 
 
 def choices(desk: Desk, cidr: str, picked: Collection[str] = ()) -> list[Row]:

@@ -18,7 +18,7 @@ from m365gw.cli.accounts.names import CIDR, found, of_rule
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import Registry, registry
 from m365gw.cli.words import counted, escaped, printed
-from m365gw.edge.admission.admission import ip_network, trusts
+from m365gw.edge.admission.admission import ip_network, trusts, wider_rules
 
 _ROW = "%-20s  %-28s  %-32s  %s"
 
@@ -127,4 +127,32 @@ def remove(invocation: Invocation, cidr: str, is_sure: bool, is_dry: bool, as_js
         return
     options.confirmed(f"Remove network {cidr} (in {made_in(row)})?", is_sure)
     said = asked.post("/networks/remove", {"cidr": cidr})
-    click.echo(json.dumps(said) if as_json else f"{cidr} may send no more{asked.since}.")
+    click.echo(json.dumps(said) if as_json else _removed(asked, cidr))
+
+
+def _removed(asked: Registry, cidr: str) -> str:
+    listeners, network = asked.get("/listeners"), ip_network(cidr)
+    rules = [row["cidr"] for row in asked.get("/networks")]
+    wider = wider_rules(network, rules, [row["networks"] for row in listeners])
+    if wider:
+        return f"{cidr} is removed. Its machines may send still, as {', '.join(wider)} does."
+    said = f"{cidr} may send no more{asked.since}."
+    naming = [row for row in listeners if cidr in row["networks"]]
+    if not naming:
+        return said
+    names = escaped(", ".join(row["name"] for row in naming))
+    return (
+        f"{said}\n"
+        f"It stands in networks of {names} still, where it lets nobody in without a rule.\n"
+        f"Take it out: {'; '.join(_without(row, cidr) for row in naming)}."
+    )
+
+
+def _without(row: Mapping[str, Any], cidr: str) -> str:
+    """The command after which a listener trusts it no more; the list it gives is whole."""
+    if row["origin"] != "directory":
+        return f"in {escaped(row['place'] or 'the configuration file')}"
+    left = [each for each in row["networks"] if each != cidr] or ['""']
+    return f"m365gw listener change {escaped(row['name'])} " + " ".join(
+        f"--network {escaped(each)}" for each in left
+    )

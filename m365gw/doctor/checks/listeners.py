@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Final
 
+from m365gw.config.listener_checks import UNIX
 from m365gw.config.settings import Listener, Settings
 from m365gw.doctor.checks import listener_certificate
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
@@ -24,6 +25,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
 
 STRANGERS: Final = ("192.0.2.1", "2001:db8::1")  # of RFC 5737 and RFC 3849: nobody's
+_OWN_PREFIX: Final = 7  # fc00::/7 is the widest network that can be one's own
 _TLS_FIRST: Final = {"implicit": (True,), "auto": (True, False)}  # the ways a client may begin
 _FAILURES: Final = frozenset({"listener-silent", listener_certificate.ENDED})
 
@@ -125,11 +127,12 @@ def _open_relay(settings: Settings) -> Diagnosis | None:
 def _trusting_everybody(settings: Settings) -> Diagnosis | None:
     for listener in settings.listener:
         for network in listener.proxy_from:
-            if network != "unix" and ip_network(network, strict=False).prefixlen == 0:
+            if network != UNIX and ip_network(network, strict=False).prefixlen < _OWN_PREFIX:
                 return Diagnosis(
                     "proxy-from-anybody",
-                    f'Listener "{listener.name}" believes a PROXY header of anybody.',
-                    f"proxy_from holds {network}: everyone can say to be a trusted address.",
+                    f'Listener "{listener.name}" believes a PROXY header of strangers.',
+                    f"proxy_from holds {network}, a great part of the internet: whoever is there"
+                    " can say to be a trusted address.",
                     "Name the addresses of your load balancers only.",
                     "operator",
                 )

@@ -129,6 +129,23 @@ def trusts(trusted: Iterable[str], network: IpNetwork) -> bool:
     return any(each.version == network.version and network.subnet_of(each) for each in wider)
 
 
+def wider_rules(
+    network: IpNetwork, rules: Iterable[str], listeners: Iterable[Iterable[str]]
+) -> list[str]:
+    """The networks among `rules` under which the machines of one stand when it has no rule itself.
+
+    `listeners`: what each of them trusts.
+    """
+    trusted = [list(each) for each in listeners]
+    return [
+        cidr
+        for cidr in rules
+        if ip_network(cidr) != network
+        and trusts([cidr], network)
+        and any(trusts(each, ip_network(cidr)) for each in trusted)
+    ]
+
+
 def _unknown(visitor: Visitor) -> Reply:
     """The denial of a client that has no login and is in no trusted network."""
     listener = visitor.listener

@@ -5,8 +5,9 @@
 
 The key is written first and each file appears whole, so a start that was cut off makes a new pair
 and never a pair that does not fit. Where there is no key to seal by yet (a first start without the
-database) it lies in clear until the next start. While what was sealed does not open, another pair
-stands in for it, in memory: mail is taken, and nothing that clients have pinned is lost.
+database) it lies in clear until there is one: the reload that comes with it seals it. While what
+was sealed does not open, another pair stands in for it, in memory: mail is taken, and nothing that
+clients have pinned is lost.
 
 Failures: CertificateUnusable, in words for the operator.
 """

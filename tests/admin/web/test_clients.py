@@ -213,6 +213,18 @@ class NetworkTests(EntriesTestCase):
         self.signed.send("/listeners/fax/change", network=cidr, networks="", **listener)
         self.assertEqual(self.trusted()["fax"], (cidr,))
         self.assertIn('value="192.0.2.0/24" checked', self.shown("/listeners/fax/change"))
+        self.signed.send("/networks/remove", cidr=cidr)
+        self.assertEqual(self.trusted(), {"submission": ("10.1.0.0/16",), "fax": ()})
+        self.assertIn("192.0.2.0/24 may send no more without a login.", self.shown("/networks"))
+
+    def test_removed_within_a_wider_one(self) -> None:
+        """Its machines stand under the rule of the wider one then, which is said."""
+        form = {"senders": "*@contoso.com", "mailbox": RELAY}
+        for cidr in ("10.1.0.0/16", "10.1.2.0/24"):
+            self.signed.send("/networks/add", cidr=cidr, **form)
+        self.signed.send("/networks/remove", cidr="10.1.2.0/24")
+        said = "10.1.2.0/24 is removed. Its machines may send still, as 10.1.0.0/16 does."
+        self.assertIn(said, self.shown("/networks"))
 
     def trusted(self) -> dict[str, tuple[str, ...]]:
         return {one.name: one.networks for one in self.stage.registry.settings.listener}

@@ -249,6 +249,19 @@ class NetworkTests(CommandTestCase):
         wanted = "m365gw listener change old --network 10.9.0.0/16 --network 10.1.0.0/16, or add it"
         self.assertIn(wanted, said)
 
+    def test_removed_is_what_listeners_still_name(self) -> None:
+        """That they name it lets nobody in; how it is taken out there too is said."""
+        words = ("--sender", "*@contoso.com", "--mailbox", "relay@contoso.com")
+        trusted = ("--auth", "offer", "--network", "10.9.0.0/16", "--network", "10.1.0.0/16")
+        self.run_command("listener", "add", "old", "tcp:2525", *trusted)
+        self.run_command("network", "add", "10.9.0.0/16", *words)
+        self.run_command("network", "add", "10.9.1.0/24", *words)
+        said = self.run_command("network", "remove", "10.9.1.0/24", "--yes")[1]
+        self.assertIn("is removed. Its machines may send still, as 10.9.0.0/16 does.", said)
+        said = self.run_command("network", "remove", "10.9.0.0/16", "--yes")[1]
+        self.assertIn("10.9.0.0/16 may send no more", said)
+        self.assertIn("m365gw listener change old --network 10.1.0.0/16", said)
+
     def test_explained(self) -> None:
         """A rule that was made counts, and explain says where it was made and how to change it."""
         self.config.write_text(

@@ -16,7 +16,7 @@ from m365gw.admin.web.changing import carried_out, tried
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.refused_lately import foreign_networks
-from m365gw.admin.web.trust import choices, trust_at, trusting
+from m365gw.admin.web.trust import choices, trust_at, trusted_around, trusting
 from m365gw.admin.web.view import Answer, Page, Redirect, View, page
 from m365gw.config.problems import Problem
 from m365gw.directory.orders import AddNetwork, ChangeNetwork, RemoveNetwork
@@ -86,6 +86,11 @@ class _Pages:
     async def remove(self, view: View) -> Answer:
         cidr = self._own(view.form.get("cidr"))["cidr"]
         await carried_out(self._desk, RemoveNetwork(cidr), view)
+        await self._let_trust(view, cidr, ())
+        wider = ", ".join(trusted_around(self._desk, cidr))
+        if wider:
+            words = f"{cidr} is removed. Its machines may send still, as {wider} does."
+            return Redirect("/networks", words, "note")
         return Redirect("/networks", f"{cidr} may send no more without a login.")
 
     async def allow(self, view: View) -> Answer:
@@ -98,16 +103,19 @@ class _Pages:
 
     async def _trust(self, view: View, cidr: str, listeners: Sequence[str]) -> Answer:
         """The rule holds; now the listeners, and what came of it."""
-        try:
-            await trust_at(self._desk, view, cidr, listeners)
-        except Rejected as rejected:
-            raise refusal_of(rejected) from None
+        await self._let_trust(view, cidr, listeners)
         trusted_at = trusting(self._desk, cidr)
         if not trusted_at:
             words = f"{cidr} is kept, but no listener trusts it: it may not send."
             return Redirect("/networks", words, "note")
         words = f"{cidr} may send at {', '.join(trusted_at)}, from the next message on."
         return Redirect("/networks", words)
+
+    async def _let_trust(self, view: View, cidr: str, listeners: Sequence[str]) -> None:
+        try:
+            await trust_at(self._desk, view, cidr, listeners)
+        except Rejected as rejected:
+            raise refusal_of(rejected) from None
 
     def _listed(self, row: Row) -> Row:
         return row | {
