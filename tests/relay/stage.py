@@ -8,11 +8,13 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Governor as Limits
 from m365gw.config.settings import Mailbox, Queue
@@ -174,12 +176,17 @@ async def lose_after_dot(_pool: Pool, transaction: Transaction) -> list[Answer]:
 
 
 class Stage:
-    """Everything of mail out but the network, the tokens and the wall clock."""
+    """Everything of mail out but the network, the tokens and the wall clock.
+
+    It lasts as long as the test, or until its `crash`. `path` is the folder of its spool, a new
+    one if empty.
+    """
 
     def __init__(
         self,
-        path: str,
+        test: SynchronousTestCase,
         *,
+        path: str = "",
         queue: Queue | None = None,
         limits: Limits = GENEROUS,
         addresses: Sequence[str] = (BOX, TWIN),
@@ -187,6 +194,8 @@ class Stage:
         pool: Pool | None = None,
         client_id: str = "1",
     ) -> None:
+        self._test = test
+        self.path = path or test.mktemp()
         self.clock = clock or Clock()
         if clock is None:
             self.clock.advance(START)
@@ -194,7 +203,7 @@ class Stage:
         self.lines = io.StringIO()
         self.log = EventLog(self.lines, hostname="relay", format="json", clock=self.clock.seconds)
         queue = self.queue = queue or Queue()
-        self.spool = Spool.open(path, hostname="relay.example.com", clock=self.clock.seconds)
+        self.spool = Spool.open(self.path, hostname="relay.example.com", clock=self.clock.seconds)
         self.schedule = Schedule()
         accounts = [
             Account(address, "contoso", "smtp.office365.com:587", client_id)
@@ -202,8 +211,10 @@ class Stage:
         ]
         self._set_by = 0.0  # seconds
         clocks = Clocks(self.clock.seconds, lambda: self.clock.seconds() - self._set_by, "boot")
-        ledger = Ledger(os.path.join(path, LEDGER), self.spool.health, clocks)
+        ledger = Ledger(os.path.join(self.path, LEDGER), self.spool.health, clocks)
         self.governor = Governor(limits, ledger, accounts)
+        self._is_over = False
+        test.addCleanup(self._close)
         self.accounts = {
             address: Mailbox(
                 address=address,
@@ -315,8 +326,24 @@ class Stage:
         """The process ends here; only what is on disk is left, and the clock."""
         for call in list(self.clock.getDelayedCalls()):
             call.cancel()
-        self.governor.ledger.close()
-        self.spool.close()
+        self._close()
+
+    def _close(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self.governor.ledger.close()
+            self.spool.close()
+
+    def lose_power(self) -> None:
+        """The machine ends here: what was not yet synced is gone as well."""
+        self.crash()
+        for unsynced in Path(self.path, "incoming/new").glob(".*"):
+            unsynced.unlink()
+
+    def restarted(self, **more: Any) -> Stage:
+        """The next process on the same spool, at the same time; `more` as when a stage is made."""
+        self.crash()
+        return Stage(self._test, path=self.path, clock=self.clock, **more)
 
     def wait(self, seconds: float, step: float = 1.0) -> None:
         """Time passes."""

@@ -61,7 +61,7 @@ class WordsTests(SynchronousTestCase):
         """Whatever Microsoft answers, however often: logs, incidents, reports and reasons."""
         for reaction in set(reactions()):
             self.patch(attempt, "react", lambda *_, due=reaction: due)
-            stage = Stage(self.mktemp(), client_id="00000000-0000-4000-8000-0000000000a1")
+            stage = Stage(self, client_id="00000000-0000-4000-8000-0000000000a1")
             stage.dispatch.start()
             stage.pool.script = [refuse(550, "5.9.9", "no")] * 6
             for sender in ("app@contoso.com", "o'neill@contoso.com", ""):
@@ -89,7 +89,7 @@ class WordsTests(SynchronousTestCase):
             (unavailable(Fault(400, "invalid_client", "", (700027,)), mailbox()), "certificate"),
             (vault, "What relay@contoso.com signs in with cannot be read or kept."),
         ):
-            stage = Stage(self.mktemp())
+            stage = Stage(self)
             stage.dispatch.start()
             stage.pool.script = [problem]
             stage.send()

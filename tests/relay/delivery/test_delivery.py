@@ -62,7 +62,7 @@ class StageCase(SynchronousTestCase):
     """A stage for each test."""
 
     def stage(self, **more: object) -> Stage:
-        stage = Stage(self.mktemp(), **more)  # type: ignore[arg-type]  # passed on as it is
+        stage = Stage(self, **more)  # type: ignore[arg-type]  # passed on as it is
         stage.dispatch.start()
         return stage
 
@@ -108,13 +108,11 @@ class RecipientTests(StageCase):
 
     def test_delivered_recipient_is_never_sent_to_again(self) -> None:
         """Outcomes are on disk: a crash after a partial success repeats nothing."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         first.pool.script = [refuse_some({B: GREYLISTED})]
         first.send(A, B)
         self.assertEqual(first.outcomes(), "DT")
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(301, 10)
         self.assertEqual(second.reached(), [B])
@@ -458,17 +456,14 @@ class UncertainTests(StageCase):
 
     def crashed(self, **more: object) -> Stage:
         """A stage whose spool holds a message that was marked when its process died."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         message = first.spool.claim(first.put(A, B))
         first.spool.mark(message, [0, 1])
-        first.crash()
-        return Stage(path, clock=first.clock, **more)  # type: ignore[arg-type]
+        return first.restarted(**more)  # type: ignore[arg-type]
 
     def test_held_uncertain_mail_is_released_as_its_reason_says(self) -> None:
         """The reason is whole in the file, and what it tells the operator to do works."""
-        path = self.mktemp()
-        stage = Stage(path, queue=Queue(on_uncertain="hold"))
+        stage = Stage(self, queue=Queue(on_uncertain="hold"))
         stage.dispatch.start()
         stage.pool.script = [lose_after_dot]
         stage.send(A)
@@ -529,12 +524,10 @@ class DiskTests(StageCase):
 
     def test_damaged_message_is_set_aside(self) -> None:
         """A file that cannot be read is said, moved to corrupt/, and the next one goes."""
-        stage = self.stage()
-        path = self.mktemp()
-        stage = Stage(path)
+        stage = Stage(self)
         entry = stage.put(A)
-        (name,) = os.listdir(os.path.join(path, "incoming", "new"))
-        with open(os.path.join(path, "incoming", "new", name), "r+b") as file:
+        (name,) = os.listdir(os.path.join(stage.path, "incoming", "new"))
+        with open(os.path.join(stage.path, "incoming", "new", name), "r+b") as file:
             file.seek(100)
             file.write(b"rubbish")
         stage.dispatch.accepted(entry)

@@ -19,7 +19,7 @@ class JudgeTests(SynchronousTestCase):
 
     def test_432_for_many_recipients_teaches_once(self) -> None:
         """One refusal of a transaction to many halves the connections once, not for each."""
-        stage = Stage(self.mktemp(), limits=evolve(GENEROUS, connections=8))
+        stage = Stage(self, limits=evolve(GENEROUS, connections=8))
         stage.pool.script = [refuse(432, "4.3.2", "Concurrent connections limit exceeded")]
         stage.send(*(f"r{number}@example.net" for number in range(50)))
         self.assertEqual(stage.governor.uses(BOX).connections.limit, 4)
@@ -27,7 +27,7 @@ class JudgeTests(SynchronousTestCase):
     def test_reports_have_a_lifetime_of_their_own(self) -> None:
         """bounce_queue_lifetime ends a report sooner than mail, and never later."""
         for bounce, ends_after in ((DAY, DAY), (9 * DAY, 5 * DAY)):
-            stage = Stage(self.mktemp(), queue=Queue(bounce_queue_lifetime=bounce))
+            stage = Stage(self, queue=Queue(bounce_queue_lifetime=bounce))
             origin = Origin("", protocol="", listener=REPORTS, mailbox=BOX)
             draft = stage.spool.draft(Envelope(BOX, (Recipient(APP),)), origin)
             draft.finish()
@@ -41,7 +41,7 @@ class JudgeTests(SynchronousTestCase):
 
     def test_temporary_refusal_of_the_message_ends_the_round(self) -> None:
         """When Microsoft says "later" to a whole transaction, the next one is not tried now."""
-        stage = Stage(self.mktemp())
+        stage = Stage(self)
         stage.pool.script = [refuse(451, "4.3.2", "later")]
         stage.send(*(f"r{number}@example.net" for number in range(250)))
         self.assertEqual(stage.pool.transactions, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,17 +36,14 @@ class ReportTests(SynchronousTestCase):
         self, attribute: str, problem: Exception, *recipients: str, was_held: bool = False
     ) -> Stage:
         """A stage that goes on where another one ended, as a call of its spool was made."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         first.dispatch.start()
         first.pool.script = [
             refuse_some({A: Reply(550, "5.1.1", "User unknown"), B: Reply(450, "4.2.0", "later")})
         ]
 
         def end(*_: Any) -> Any:
-            first.crash()  # nothing is written any more
-            for unsynced in Path(path, "incoming/new").glob(".*"):
-                unsynced.unlink()  # the power is gone, too
+            first.lose_power()
             raise problem
 
         really = first.spool.settle
@@ -66,7 +62,7 @@ class ReportTests(SynchronousTestCase):
         first.dispatch.accepted(entry)
         first.turn()
         self.flushLoggedErrors()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         return second
 
@@ -105,7 +101,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_report_waits_until_its_failures_are_noted(self) -> None:
         """A report is not sent before the message says so: else a crash could send it twice."""
-        stage = Stage(self.mktemp())
+        stage = Stage(self)
         stage.dispatch.start()
         stage.pool.script = [NO_USER]
         settle = stage.spool.settle

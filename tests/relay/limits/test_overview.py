@@ -25,7 +25,7 @@ class OverviewTests(SynchronousTestCase):
 
     def test_ready_mailbox(self) -> None:
         """One without trouble shows what it has used, and waits for nothing."""
-        stage = Stage(self.mktemp(), limits=Limits())
+        stage = Stage(self, limits=Limits())
         stage.send("a@example.net", "b@example.net")
         shown = self.seen(stage)[BOX]
         budget = shown.pop("budget")
@@ -49,7 +49,7 @@ class OverviewTests(SynchronousTestCase):
 
     def test_mailbox_without_budget(self) -> None:
         """One that has used up its day says so, with the numbers and the time."""
-        stage = Stage(self.mktemp(), limits=evolve(GENEROUS, recipients_per_day=2))
+        stage = Stage(self, limits=evolve(GENEROUS, recipients_per_day=2))
         for _ in range(5):
             stage.send()
         shown = self.seen(stage)[BOX]
@@ -60,7 +60,7 @@ class OverviewTests(SynchronousTestCase):
 
     def test_held_mailbox(self) -> None:
         """One that is held shows the diagnosis, since when, and when it is tried again."""
-        stage = Stage(self.mktemp())
+        stage = Stage(self)
         stage.pool.script = [refuse(550, "5.1.8", "Access denied, bad outbound sender")]
         stage.send()
         shown = self.seen(stage)[BOX]
@@ -72,7 +72,7 @@ class OverviewTests(SynchronousTestCase):
 
     def test_trouble_of_a_tenant_is_shown_for_each_mailbox(self) -> None:
         """Each mailbox of a tenant that is held shows its own command, not another's."""
-        stage = Stage(self.mktemp())
+        stage = Stage(self)
         words = "5.7.139 SmtpClientAuthentication is disabled for the Tenant."
         stage.pool.script = [refuse(550, "5.7.708", "traffic not accepted from this IP")]
         stage.send()

@@ -25,7 +25,7 @@ class LogTests(SynchronousTestCase):
 
     def test_backlog_is_told_once(self) -> None:
         """More mail than a minute takes: one line says how much and for how long, one the end."""
-        stage = Stage(self.mktemp(), limits=Limits())
+        stage = Stage(self, limits=Limits())
         self.backlog(stage, 100)
         stage.wait(600)
         self.assertEqual(len(stage.pool.delivered), 100)
@@ -40,7 +40,7 @@ class LogTests(SynchronousTestCase):
 
     def test_small_burst_is_no_shortage(self) -> None:
         """What is through in less than a minute is not worth a line."""
-        stage = Stage(self.mktemp(), limits=Limits())
+        stage = Stage(self, limits=Limits())
         self.backlog(stage, 25)
         stage.wait(120)
         self.assertEqual(len(stage.pool.delivered), 25)
@@ -48,7 +48,7 @@ class LogTests(SynchronousTestCase):
 
     def test_used_up_day_is_told_loudly_and_once(self) -> None:
         """One line, as a warning, however many messages wait and however often it is looked at."""
-        stage = Stage(self.mktemp(), limits=evolve(GENEROUS, recipients_per_day=3))
+        stage = Stage(self, limits=evolve(GENEROUS, recipients_per_day=3))
         self.backlog(stage, 5)
         stage.wait(3 * 3600, 60)
         (begun,) = stage.events("budget.waiting")
@@ -75,7 +75,7 @@ class LifetimeTests(SynchronousTestCase):
     def test_message_that_waited_for_a_day_is_not_given_up(self) -> None:
         """Six days without budget, then a first 4yz: it is tried again, and arrives."""
         limits = evolve(GENEROUS, recipients_per_day=1)
-        stage = Stage(self.mktemp(), limits=limits)
+        stage = Stage(self, limits=limits)
         stage.dispatch.start()
         for number in range(7):
             stage.send(f"{number}@example.net")
@@ -88,7 +88,7 @@ class LifetimeTests(SynchronousTestCase):
 
     def test_it_ages_again_when_there_is_budget(self) -> None:
         """Five days of failures of its own end a message, shortage or not."""
-        stage = Stage(self.mktemp(), limits=evolve(GENEROUS, recipients_per_day=50))
+        stage = Stage(self, limits=evolve(GENEROUS, recipients_per_day=50))
         stage.dispatch.start()
         for number in range(60):
             stage.dispatch.accepted(stage.put(f"{number}@example.net"))

@@ -73,7 +73,7 @@ class MailOutTests(SynchronousTestCase):
 
     def test_stops_and_paces_last_as_long_as_before(self) -> None:
         """A mailbox that was to be probed in five minutes is, not in three hours and five."""
-        stage = Stage(self.mktemp())
+        stage = Stage(self)
         stage.dispatch.start()
         stage.pool.script = [refuse(550, "5.1.8", "Access denied, bad outbound sender")]
         stage.send()

@@ -50,7 +50,7 @@ class DispatchTests(SynchronousTestCase):
     """From the spool to sessions."""
 
     def stage(self, **more: object) -> Stage:
-        return Stage(self.mktemp(), **more)  # type: ignore[arg-type]  # passed on as it is
+        return Stage(self, **more)  # type: ignore[arg-type]  # passed on as it is
 
     def test_new_message_goes_at_once_and_leaves_nothing(self) -> None:
         """A message that is accepted is delivered in the same moment and is gone from the spool."""
@@ -80,14 +80,12 @@ class DispatchTests(SynchronousTestCase):
 
     def test_start_takes_up_what_was_left(self) -> None:
         """Messages of a former process, tried or not, are delivered after a start."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         for number in range(3):
             first.put(f"{number}@example.net")
         first.pool.script = [refuse(451, "4.3.2", "later")]
         first.send("3@example.net")
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(600, 10)
         self.assertEqual(len(second.pool.delivered), 4)
@@ -95,12 +93,10 @@ class DispatchTests(SynchronousTestCase):
 
     def test_delivery_begins_while_the_spool_is_still_read(self) -> None:
         """A long queue is delivered while its names are read, not after."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         for _ in range(1100):
             first.put()
-        first.crash()
-        stage = Stage(path, clock=first.clock)
+        stage = first.restarted()
         stage.dispatch.start()
         stage.clock.advance(0)
         stage.clock.advance(0)
@@ -202,14 +198,12 @@ class DispatchTests(SynchronousTestCase):
 
     def test_budgets_survive_a_restart(self) -> None:
         """Recipients of the day are counted on after a restart, also after a crash."""
-        path = self.mktemp()
         limits = evolve(GENEROUS, recipients_per_day=5)
-        first = Stage(path, limits=limits)
+        first = Stage(self, limits=limits)
         first.dispatch.start()
         for _ in range(4):
             first.send()
-        first.crash()
-        second = Stage(path, limits=limits, clock=first.clock)
+        second = first.restarted(limits=limits)
         second.dispatch.start()
         for _ in range(4):
             second.send()
@@ -220,14 +214,12 @@ class DispatchTests(SynchronousTestCase):
 
     def test_held_mailbox_stays_held_after_a_restart(self) -> None:
         """What was held is still held: probed once, without a second incident."""
-        path = self.mktemp()
         disabled = refuse(550, "5.1.8", "Access denied, bad outbound sender")
-        first = Stage(path)
+        first = Stage(self)
         first.pool.script = [disabled]
         first.send()
         self.successResultOf(Deferred.fromCoroutine(first.dispatch.stop(1)))
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.pool.script = [disabled]
         for _ in range(5):
             second.put()
@@ -263,8 +255,7 @@ class DispatchTests(SynchronousTestCase):
 
     def test_mail_of_an_unconfigured_mailbox_waits(self) -> None:
         """Mail for a mailbox that was removed waits with one incident, and goes when it is back."""
-        path = self.mktemp()
-        first = Stage(path, addresses=[TWIN])
+        first = Stage(self, addresses=[TWIN])
         first.dispatch.start()
         for _ in range(3):
             first.send(mailbox=BOX)
@@ -272,8 +263,7 @@ class DispatchTests(SynchronousTestCase):
         self.assertEqual((len(first.entries()), first.pool.transactions), (3, 0))
         self.assertEqual(len(first.events("incident.opened")), 1)
         self.successResultOf(Deferred.fromCoroutine(first.dispatch.stop(1)))
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.pool.script = [refuse(451, "4.3.2", "later")]  # its age does not return it
         second.wait(7200, 60)

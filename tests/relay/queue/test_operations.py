@@ -21,7 +21,7 @@ LATER = refuse(451, "4.3.2", "try later")
 
 class OperationsCase(SynchronousTestCase):
     def stage(self, **more: object) -> Stage:
-        stage = Stage(self.mktemp(), **more)  # type: ignore[arg-type]  # passed on as it is
+        stage = Stage(self, **more)  # type: ignore[arg-type]  # passed on as it is
         stage.dispatch.start()
         return stage
 
@@ -210,14 +210,12 @@ class FlyingTests(OperationsCase):
 
     def test_a_wish_outlives_a_crash(self) -> None:
         """The next process does what the last one was asked, before anything is sent."""
-        path = self.mktemp()
         slow = Slow()
-        first = Stage(path, pool=Pool(script=[slow]))
+        first = Stage(self, pool=Pool(script=[slow]))
         first.dispatch.start()
         entry = first.send()
         self.wish(first, Action.HOLD, entry)
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(10_000, 500)
         self.assertEqual(self.states(second), [State.HOLD])
@@ -227,33 +225,29 @@ class FlyingTests(OperationsCase):
 
     def test_a_wish_outlives_a_stop(self) -> None:
         """So when the delivery is cut off by a stop."""
-        path = self.mktemp()
-        first = Stage(path, pool=Pool(script=[Slow()]))
+        first = Stage(self, pool=Pool(script=[Slow()]))
         first.dispatch.start()
         entry = first.send()
         self.wish(first, Action.REMOVE, entry)
         stopped = Deferred.fromCoroutine(first.dispatch.stop(30))
         first.clock.advance(30)
         self.successResultOf(stopped)
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(5)
         self.assertEqual((second.entries(), second.pool.transactions), ([], 0))
 
     def test_a_wish_that_was_granted_is_forgotten(self) -> None:
         """A crash after that does not do it again to a message somebody has let go on."""
-        path = self.mktemp()
         slow = Slow(LATER)
-        first = Stage(path, pool=Pool(script=[slow]))
+        first = Stage(self, pool=Pool(script=[slow]))
         first.dispatch.start()
         entry = first.send()
         self.wish(first, Action.HOLD, entry)
         slow.let_go()
         first.wait(2)
         self.done(first, Action.RELEASE, entry)
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(5)
         self.assertEqual(second.entries(), [])
@@ -261,7 +255,7 @@ class FlyingTests(OperationsCase):
     def test_rubbish_for_wishes(self) -> None:
         """A file that is not ours is said, and mail goes on."""
         for rubbish in (b"{", b"[]", b'{"x": 3}', b'{"0000000000001": ["eat", ""]}'):
-            stage = Stage(self.mktemp())
+            stage = Stage(self)
             stage.spool.write_state("wishes.json", rubbish)
             stage.dispatch.start()
             stage.send()
@@ -289,26 +283,22 @@ class ReturningTests(OperationsCase):
 
     def test_expired_goes_back_at_its_next_turn(self) -> None:
         """Not sooner, and also after a restart."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         first.dispatch.start()
         self.done(first, Action.EXPIRE, self.deferred(first))
         first.wait(200, 10)
         self.assertEqual(first.pool.delivered, [])
-        first.crash()
-        second = Stage(path, clock=first.clock)
+        second = first.restarted()
         second.dispatch.start()
         second.wait(200, 10)
         self.report(second)
 
     def test_whatever_its_mailbox_may_do(self) -> None:
         """Mail of a held, a paused or a removed mailbox is returned; by another one if need be."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         entries = [first.put(), first.put()]
-        first.crash()
         first.clock.advance(1)
-        second = Stage(path, clock=first.clock, addresses=[TWIN])  # BOX is no longer there
+        second = first.restarted(addresses=[TWIN])  # BOX is no longer there
         second.dispatch.start()
         second.turn()
         self.assertEqual(second.pool.transactions, 0)
@@ -345,13 +335,11 @@ class ReturningTests(OperationsCase):
 
     def test_a_release_tells_what_could_not_be_told(self) -> None:
         """A held failure whose report can be sent by now is reported, not just forgotten."""
-        path = self.mktemp()
-        first = Stage(path)
+        first = Stage(self)
         first.dispatch.start()
         first.pool.script = [NO_USER]
         entry = first.send(sender="")
-        first.crash()
-        second = Stage(path, clock=first.clock, queue=evolve(first.queue, postmaster="pm@x.test"))
+        second = first.restarted(queue=evolve(first.queue, postmaster="pm@x.test"))
         second.dispatch.start()
         self.done(second, Action.RELEASE, entry)
         self.assertEqual((second.reached(), second.entries()), (["pm@x.test"], []))

@@ -18,7 +18,7 @@ class UpkeepTests(SynchronousTestCase):
     """What is written down, and when."""
 
     def setUp(self) -> None:
-        self.stage = Stage(self.mktemp())
+        self.stage = Stage(self)
         self.stage.dispatch.start()
 
     def kept(self) -> Any:

@@ -25,7 +25,7 @@ class BouncesTests(SynchronousTestCase):
     """What becomes of mail that cannot be delivered."""
 
     def stage(self, postmaster: str = "") -> Stage:
-        stage = Stage(self.mktemp(), queue=Queue(postmaster=postmaster))
+        stage = Stage(self, queue=Queue(postmaster=postmaster))
         stage.dispatch.start()
         return stage
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from email import message_from_bytes
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -54,7 +53,7 @@ class DelaysTests(SynchronousTestCase):
     """Who is told that mail waits, when, how often, and why."""
 
     def stage(self, step: Any = LATER, queue: Queue = WARNING, **more: Any) -> Stage:
-        stage = Stage(self.mktemp(), queue=queue, **more)
+        stage = Stage(self, queue=queue, **more)
         stage.pool.script = Unwilling(step)
         stage.dispatch.start()
         stage.delays.start()
@@ -176,8 +175,7 @@ class CrashTests(SynchronousTestCase):
 
     def after_crash(self, *, is_made: bool) -> Stage:
         """A stage that goes on where one ended, before or after its warning was durable."""
-        path = self.mktemp()
-        first = Stage(path, queue=WARNING)
+        first = Stage(self, queue=WARNING)
         first.pool.script = Unwilling(LATER)
         first.dispatch.start()
         first.delays.start()
@@ -188,9 +186,7 @@ class CrashTests(SynchronousTestCase):
 
         def end(*_: Any) -> Any:
             ended.append(True)
-            first.crash()
-            for unsynced in Path(path, "incoming/new").glob(".*"):
-                unsynced.unlink()
+            first.lose_power()
             raise SpoolError(OSError(5, "gone"))
 
         warn = Message.warn
@@ -208,13 +204,11 @@ class CrashTests(SynchronousTestCase):
                 first.clock.advance(20)
                 first.turn(5)
         self.assertTrue(ended)
-        for call in first.clock.getDelayedCalls():
-            call.cancel()
         if with_patch is not None:
             with_patch.restore()
         self.flushLoggedErrors()
         self.assertEqual(first.pool.delivered, [])
-        second = Stage(path, queue=WARNING, clock=first.clock)
+        second = first.restarted(queue=WARNING)
         second.pool.script = Unwilling(LATER)
         second.dispatch.start()
         second.delays.start()

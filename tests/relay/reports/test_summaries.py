@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -24,7 +23,7 @@ class SummariesTests(SynchronousTestCase):
     """Thousands fail at once."""
 
     def stage(self) -> Stage:
-        stage = Stage(self.mktemp(), queue=FEW)
+        stage = Stage(self, queue=FEW)
         stage.pool.script = Unwilling(NO_USER)
         stage.dispatch.start()
         return stage
@@ -123,8 +122,7 @@ class SummariesTests(SynchronousTestCase):
 
     def crashed(self, call: str, moment: int) -> Stage:
         """A stage that goes on where another ended, in such a call while a summary was made."""
-        path = self.mktemp()
-        first = Stage(path, queue=FEW)
+        first = Stage(self, queue=FEW)
         first.pool.script = Unwilling(NO_USER)
         first.dispatch.start()
         for number in range(5):
@@ -136,9 +134,7 @@ class SummariesTests(SynchronousTestCase):
             calls[0] += 1
             if calls[0] < moment:
                 return really(*arguments)
-            first.crash()
-            for unsynced in Path(path, "incoming/new").glob(".*"):
-                unsynced.unlink()
+            first.lose_power()
             raise SpoolError(OSError(5, "gone"))
 
         self.patch(first.spool, call, end)
@@ -146,10 +142,8 @@ class SummariesTests(SynchronousTestCase):
             if calls[0] < moment:
                 first.clock.advance(1)
                 first.turn(5)
-        for delayed in first.clock.getDelayedCalls():
-            delayed.cancel()
         self.assertGreaterEqual(calls[0], moment)
         self.flushLoggedErrors()
-        second = Stage(path, queue=FEW, clock=first.clock, pool=first.pool)
+        second = first.restarted(queue=FEW, pool=first.pool)
         second.dispatch.start()
         return second

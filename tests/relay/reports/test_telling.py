@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,7 +31,7 @@ class PassedOnTests(SynchronousTestCase):
     """NOTIFY=SUCCESS (RFC 3461 5.2)."""
 
     def stage(self, *, offers_dsn: bool, **more: Any) -> Stage:
-        stage = Stage(self.mktemp(), **more)
+        stage = Stage(self, **more)
         stage.pool.offers_dsn = offers_dsn
         stage.dispatch.start()
         return stage
@@ -68,18 +67,15 @@ class PassedOnTests(SynchronousTestCase):
         """Ended before the report was durable: it is made; ended after: it is not made again."""
         for call in ("commit", "settle"):
             with self.subTest(call=call):
-                path = self.mktemp()
-                first = Stage(path)
+                first = Stage(self)
                 first.pool.offers_dsn = False
                 first.dispatch.start()
                 entry = first.put(WANTED)
                 really = first.spool.settle
                 seen = [0]
 
-                def end(*arguments: Any, first: Stage = first, path: str = path) -> Any:
-                    first.crash()
-                    for unsynced in Path(path, "incoming/new").glob(".*"):
-                        unsynced.unlink()
+                def end(*arguments: Any, first: Stage = first) -> Any:
+                    first.lose_power()
                     raise SpoolError(OSError(5, "gone"))
 
                 def settle(*arguments: Any, seen: Any = seen, really: Any = really) -> Any:
@@ -89,10 +85,8 @@ class PassedOnTests(SynchronousTestCase):
                 self.patch(first.spool, call, settle if call == "settle" else end)
                 first.dispatch.accepted(entry)
                 first.turn()
-                for delayed in first.clock.getDelayedCalls():
-                    delayed.cancel()
                 self.flushLoggedErrors()
-                second = Stage(path, clock=first.clock, pool=first.pool)
+                second = first.restarted(pool=first.pool)
                 second.dispatch.start()
                 second.wait(1000, 10)
                 self.assertEqual(sorted(second.reached()), sorted([A, APP]))
@@ -103,7 +97,7 @@ class FailedTests(SynchronousTestCase):
     """What the report of a failure says, and where it leaves."""
 
     def stage(self, **queue: Any) -> Stage:
-        stage = Stage(self.mktemp(), queue=Queue(**queue))
+        stage = Stage(self, queue=Queue(**queue))
         stage.dispatch.start()
         return stage
 
