@@ -18,7 +18,8 @@ from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool import layout
 from m365gw.spool.names import EPOCH, Entry, State, render_id, tag
-from m365gw.spool.record import Composer, changing_length, outcome_span, render_outcome
+from m365gw.spool.outcomes import changing_length, outcome_span, render_outcome
+from m365gw.spool.record import Composer
 from m365gw.spool.spool import Spool
 
 OLDEST = 3 * 86400  # seconds since the first of them arrived

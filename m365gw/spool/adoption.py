@@ -24,7 +24,7 @@ from attrs import frozen
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Outcome
-from m365gw.spool import layout, record
+from m365gw.spool import layout, outcomes, record
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone
 from m365gw.spool.names import Entry, QueueIds, State, parse_name, render_id, tag
@@ -104,10 +104,10 @@ def adopt(spool: Spool, files: Files, found: Found, reason: str) -> Entry:
     One that is held there for the same reason was put there before, by a call that was broken off:
     its entry is given. Any other message with its queue id is in the way, unless it is damaged.
     """
-    told = record.render_reason(reason)
+    told = outcomes.render_reason(reason)
     known = spool.find(render_id(found.number)) if found.number else None
     if known is not None and known.state is not State.CORRUPT:
-        if known.state is State.HOLD and _reason(spool, known) == record.parse_reason(told):
+        if known.state is State.HOLD and _reason(spool, known) == outcomes.parse_reason(told):
             return known
         raise NotAdopted(f"it is in the queue already: {known.queue_id}, {known.state.value}")
     number = found.number or QueueIds(time.time, COMMAND).next()
@@ -123,8 +123,8 @@ def adopt(spool: Spool, files: Files, found: Found, reason: str) -> Entry:
     )
     recipients = len(found.envelope.recipients)
     block = Composer(found.envelope, origin).compose(number, entry.size, crc32(found.octets))
-    start = len(block) - record.changing_length(recipients)
-    changing, span = found.changing or block[start:], record.reason_span(recipients)
+    start = len(block) - outcomes.changing_length(recipients)
+    changing, span = found.changing or block[start:], outcomes.reason_span(recipients)
     marked = changing[: span.start] + told + changing[span.stop :]
     _put(files, entry, [block[:start], marked, found.octets])
     return entry
@@ -160,13 +160,13 @@ def _reason(spool: Spool, entry: Entry) -> str:
 def _check_is_open(envelope: Envelope, changing: bytes) -> None:
     """There must be somebody left to send it to, or to be told of."""
     try:
-        outcomes = [
-            record.parse_outcome(changing[record.outcome_span(place)])[0]
+        found = [
+            outcomes.parse_outcome(changing[outcomes.outcome_span(place)])[0]
             for place in range(len(envelope.recipients))
         ]
     except Corrupt as damage:
         raise NotAdopted(
             f"{damage}. Say who shall get it: --sender, --recipient and --mailbox"
         ) from None
-    if all(outcome is Outcome.DELIVERED for outcome in outcomes):
+    if all(outcome is Outcome.DELIVERED for outcome in found):
         raise NotAdopted("all its recipients have it")

@@ -22,7 +22,7 @@ from m365gw.smtp.replies import Refused
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError
 from m365gw.spool.names import Entry, State, tag
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.spool import Spool
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from m365gw.spool.health import Health, Unusable
+from m365gw.spool.leases import Leases
 
 LEDGER = "state/ledger"  # its place in a spool
 CELLS = 62  # numbers in a record
@@ -39,10 +40,7 @@ _MAGIC = b"m365gw ledger 1\n"
 _HEADER = struct.Struct("=16s16s4d")  # magic, boot, base, noted, wall at that time, began
 _RECORD = struct.Struct(f"={16}s{CELLS}d")
 _SIZE = _RECORD.size  # 512: a sector, so that no power loss leaves half a record
-_LEASES = 1 << 40  # where the bytes lie whose locks are leases: behind any record
-_MOST_LEASES = 1 << 12
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_FLOCK = "hhqqi4x"  # struct flock of Linux: type, whence, start, length, process
 
 Cells = list[float]
 
@@ -75,13 +73,13 @@ class Ledger:
         self._health = health
         self._places: dict[str, int] = {}  # name to the number of its record
         self._keys: dict[bytes, int] = {}
-        self._leases: dict[str, set[int]] = {}
         self._base = self.began = 0.0
         self.has_unsynced = False
         self._path = path
         self._is_held = True
         try:
             self._fd = os.open(path, _FLAGS, 0o600)
+            self._leases = Leases(self._fd)
             self._begin()
         except OSError as error:
             raise Unusable(f"{path} cannot be used: {error.strerror}.") from error
@@ -108,10 +106,8 @@ class Ledger:
                 self._keys.clear()
                 self._begin()
             self._is_held = True
-            for name, slots in self._leases.items():
-                with self.drawing(name):
-                    for slot in slots:
-                        self._set_lease(self._places[name], slot, fcntl.F_WRLCK)
+            with self.drawing(*self._leases.names):
+                self._leases.take_again(self._places)
 
     def now(self) -> float:
         """The ledger's time in seconds; near that of the day, but for clocks that were set."""
@@ -144,32 +140,22 @@ class Ledger:
     # -- leases
 
     def lease(self, name: str, most: int) -> bool:
-        """Take one of `most` places of this name, if one is free, until `release`.
-
-        A place is a lock of the kernel: if this process dies the place is free in that moment.
-        """
+        """Take one of `most` places of this name (`leases`), if one is free, until `release`."""
         place = self._places.get(name)
         if place is None:
             with self.drawing(name):
                 place = self._places[name]
-        mine = self._leases.setdefault(name, set())
         with self._health:
-            for slot in range(min(most, _MOST_LEASES)):
-                if slot not in mine and self._set_lease(place, slot, fcntl.F_WRLCK):
-                    mine.add(slot)
-                    return True
-        return False
+            return self._leases.take(name, place, most)
 
     def release(self, name: str) -> None:
         """Give one place back."""
-        slot = max(self._leases[name])
-        self._leases[name].remove(slot)
         with self._health:
-            self._set_lease(self._places[name], slot, fcntl.F_UNLCK)
+            self._leases.release(name, self._places[name])
 
     def leased(self, name: str) -> int:
         """Places of this name that this process holds."""
-        return len(self._leases.get(name, ()))
+        return self._leases.count(name)
 
     # -- once in a while
 
@@ -268,15 +254,6 @@ class Ledger:
         if len(data) < _SIZE or data[:16] != _key(name):
             return [0.0] * CELLS  # somebody has written to it; what is drawn now repairs it
         return list(_RECORD.unpack(data)[1:])
-
-    def _set_lease(self, place: int, slot: int, kind: int) -> bool:
-        start = _LEASES + place * _MOST_LEASES + slot
-        order = struct.pack(_FLOCK, kind, os.SEEK_SET, start, 1, 0)
-        try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, order)
-        except BlockingIOError:
-            return False
-        return True
 
 
 @lru_cache(maxsize=4096)

@@ -17,12 +17,12 @@ from zlib import crc32
 
 from m365gw.smtp.envelope import Envelope, Origin
 from m365gw.smtp.verdict import Outcome, Verdict
-from m365gw.spool import record
+from m365gw.spool import outcomes, record
 from m365gw.spool.files import Files
 from m365gw.spool.health import Corrupt, Gone, Health
 from m365gw.spool.names import Entry
-from m365gw.spool.record import Block, RecipientRecord
-from m365gw.spool.warning import DelayWarning, parse_warning, render_warning
+from m365gw.spool.outcomes import DelayWarning, RecipientRecord
+from m365gw.spool.record import Block
 
 # What open(2) says of a name that is not there, or is a link, a folder or a socket.
 _NOT_A_MESSAGE = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO}
@@ -72,16 +72,16 @@ class Message:
     @property
     def reason(self) -> str:
         """Why it was last held, or "". Speaks of now only while its state is HOLD."""
-        return record.parse_reason(bytes(self._changing[self._reason_span]))
+        return outcomes.parse_reason(bytes(self._changing[self._reason_span]))
 
     @property
     def warning(self) -> DelayWarning | None:
         """The report that told, or is about to tell, its sender of a delay."""
-        return parse_warning(bytes(self._changing[self._warning_span]))
+        return outcomes.parse_warning(bytes(self._changing[self._warning_span]))
 
     def warn(self, warning: DelayWarning) -> None:
         """Note it in the file. Raises SpoolError."""
-        line = render_warning(warning)
+        line = outcomes.render_warning(warning)
         self._changing[self._warning_span] = line
         self._write(self._warning_span.start, line)
 
@@ -132,7 +132,7 @@ class Message:
     def write_uncertain(self, recipients: Sequence[int]) -> None:
         """Note in the file that these recipients may be about to get the message."""
         for index in recipients:
-            letter = record.outcome_span(index).start + record.LETTER_OFFSET
+            letter = outcomes.outcome_span(index).start + outcomes.LETTER_OFFSET
             self._changing[letter : letter + 1] = Outcome.UNCERTAIN.value.encode()
         self._write_outcomes(recipients)
 
@@ -140,37 +140,37 @@ class Message:
         """Note verdicts in the file. A reply that was there before keeps its first time."""
         for verdict in verdicts:
             known = self._records[verdict.recipient]
-            is_known = record.is_same_reply(known.reply, verdict.reply)
-            line = record.render_outcome(
+            is_known = outcomes.is_same_reply(known.reply, verdict.reply)
+            line = outcomes.render_outcome(
                 verdict.outcome, verdict.reply, known.at if is_known else at
             )
-            self._changing[record.outcome_span(verdict.recipient)] = line
+            self._changing[outcomes.outcome_span(verdict.recipient)] = line
         self._write_outcomes([verdict.recipient for verdict in verdicts])
 
     def write_reason(self, reason: str) -> None:
         """Note in the file why the message is held."""
-        line = record.render_reason(reason)
+        line = outcomes.render_reason(reason)
         self._changing[self._reason_span] = line
         self._write(self._reason_span.start, line)
 
     @property
     def _reason_span(self) -> slice:
-        return record.reason_span(len(self.envelope.recipients))
+        return outcomes.reason_span(len(self.envelope.recipients))
 
     @property
     def _warning_span(self) -> slice:
-        return record.warning_span(len(self.envelope.recipients))
+        return outcomes.warning_span(len(self.envelope.recipients))
 
     def _record(self, index: int) -> RecipientRecord:
-        line = bytes(self._changing[record.outcome_span(index)])
-        return RecipientRecord(self.envelope.recipients[index], *record.parse_outcome(line))
+        line = bytes(self._changing[outcomes.outcome_span(index)])
+        return RecipientRecord(self.envelope.recipients[index], *outcomes.parse_outcome(line))
 
     def _write_outcomes(self, indices: Sequence[int]) -> None:
         for index in indices:
             self._records[index] = self._record(index)
         for first, last in _runs(sorted(indices)):
-            start = record.outcome_span(first).start
-            stop = record.outcome_span(last).stop
+            start = outcomes.outcome_span(first).start
+            stop = outcomes.outcome_span(last).stop
             self._write(start, bytes(self._changing[start:stop]))
 
     def _write(self, start: int, data: bytes) -> None:

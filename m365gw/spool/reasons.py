@@ -12,7 +12,7 @@ from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 
 if TYPE_CHECKING:
     from m365gw.microsoft.diagnosis import Diagnosis

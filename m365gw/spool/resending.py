@@ -18,7 +18,7 @@ from m365gw.smtp.verdict import Outcome
 from m365gw.spool.adoption import Found, NotAdopted, adopt
 from m365gw.spool.files import Files
 from m365gw.spool.names import Entry
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.spool import Spool
 
 

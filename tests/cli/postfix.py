@@ -21,7 +21,7 @@ from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import EPOCH, Entry, State
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 
 GOLDEN = Path(__file__).parent / "postqueue"
 ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"  # a zone with summer time that needs no zone files

@@ -14,7 +14,7 @@ from m365gw.microsoft.reactions import Action, Scope
 from m365gw.microsoft.replies import Phase, diagnose
 from m365gw.microsoft.rows_graph import ROWS
 from m365gw.smtp.replies import Reply
-from m365gw.spool.record import is_same_reply
+from m365gw.spool.outcomes import is_same_reply
 from tests.microsoft.test_replies import AUTH, B2, HOLD_A, HOLD_S, B, R, shape
 
 ASIDE = "hold message 0"

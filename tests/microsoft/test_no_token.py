@@ -9,7 +9,7 @@ from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.replies import diagnose
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
-from m365gw.spool.record import TEXT_WIDTH, parse_outcome, render_outcome
+from m365gw.spool.outcomes import TEXT_WIDTH, parse_outcome, render_outcome
 
 OWN = Diagnosis("vault-failed", "What a@b.c signs in with cannot be read.", "y", "z", "operator")
 

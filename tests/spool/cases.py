@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.smtp.envelope import Envelope, Origin, Recipient
@@ -20,6 +21,8 @@ ENVELOPE = Envelope("a@example.com", tuple(Recipient(f"r{n}@example.net") for n 
 ORIGIN = Origin("192.0.2.1", 4321, "client", login="Printer3", mailbox="Relay@example.com")
 CONTENT = b"Subject: test\r\nFrom: a@example.com\r\n\r\nHello\r\n"
 LATER = Reply(451, "4.3.2", "Try later")
+HOSTILE = "a\r\nX-M365GW-Spool: 1\r\n\r\n.\r\n\0\x85\u2028é\udcff"
+TEXT = st.one_of(st.text(max_size=40), st.just(HOSTILE), st.text(min_size=300, max_size=500))
 
 
 class SpoolCase(SynchronousTestCase):

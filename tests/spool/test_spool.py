@@ -13,7 +13,7 @@ from m365gw.smtp.verdict import Outcome, Verdict
 from m365gw.spool.health import Gone, SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import State
-from m365gw.spool.record import NO_REPLY
+from m365gw.spool.outcomes import NO_REPLY
 from tests.spool.cases import CONTENT, ENVELOPE, LATER, ORIGIN, SpoolCase
 
 

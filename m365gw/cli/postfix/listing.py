@@ -22,7 +22,7 @@ from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
 from m365gw.spool.operations import BY_OPERATOR
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 
 NULL_SENDER = "MAILER-DAEMON"
 UNCERTAIN = "delivery uncertain: no answer after the end of the message"

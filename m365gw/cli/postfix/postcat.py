@@ -20,7 +20,7 @@ from m365gw.cli.postfix.queues import STATES
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError
 from m365gw.spool.message import Message
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.spool import Spool
 
 _USAGE = Fatal(

@@ -11,8 +11,8 @@ from m365gw.cli.running import Running
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import State
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.reasons import diagnosis_of, reason_of
-from m365gw.spool.record import RecipientRecord
 
 KEYS = """\b
 Keys of --json:

@@ -8,8 +8,8 @@ from m365gw.cli.running import Running
 from m365gw.cli.words import counted, escaped, moment, span
 from m365gw.spool.browse import Queued
 from m365gw.spool.names import Entry, State
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.reasons import diagnosis_of, reason_of, said, standing
-from m365gw.spool.record import RecipientRecord
 
 _STATES = {
     State.INCOMING: "accepted, not tried yet",

@@ -33,7 +33,7 @@ from m365gw.relay.tokens.tokens import TokenUnavailable
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message
-from m365gw.spool.record import is_same_reply
+from m365gw.spool.outcomes import is_same_reply
 from m365gw.spool.spool import Spool
 
 TOKEN_WAIT = 5.0  # seconds; the wait for a token doubles up to:

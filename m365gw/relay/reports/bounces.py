@@ -31,8 +31,8 @@ from m365gw.spool.draft import Draft
 from m365gw.spool.health import SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry
+from m365gw.spool.outcomes import DelayWarning
 from m365gw.spool.spool import Spool
-from m365gw.spool.warning import DelayWarning
 
 WHOLE_LIMIT = 1048576  # octets of the longest message that is returned whole
 

@@ -35,8 +35,7 @@ from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry, State
-from m365gw.spool.record import RecipientRecord
-from m365gw.spool.warning import DelayWarning
+from m365gw.spool.outcomes import DelayWarning, RecipientRecord
 
 SLICE = 500  # names read in one turn of the reactor
 SETTINGS_SEEN = 60.0  # seconds until it is noticed that warnings are wanted now

@@ -17,7 +17,7 @@ from m365gw.relay.delivery.recovery import still_owed
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message
-from m365gw.spool.record import RecipientRecord
+from m365gw.spool.outcomes import RecipientRecord
 
 _WHAT = "The operator of this mail gateway has returned the message; it is not sent any more."
 _FIX = "Ask the operator why. If it is still wanted, send it again."

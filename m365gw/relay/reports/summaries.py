@@ -29,7 +29,7 @@ from m365gw.smtp.reports.summary import Line, compose_summary
 from m365gw.spool.health import Corrupt, Gone, SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry
-from m365gw.spool.warning import DelayWarning
+from m365gw.spool.outcomes import DelayWarning
 
 HOUR = 3600.0
 GATHERING = 300.0  # seconds from the first report too many until the summary

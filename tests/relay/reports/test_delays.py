@@ -16,7 +16,7 @@ from m365gw.smtp.envelope import Recipient
 from m365gw.spool.health import SpoolError
 from m365gw.spool.message import Message
 from m365gw.spool.names import State
-from m365gw.spool.warning import DelayWarning
+from m365gw.spool.outcomes import DelayWarning
 from tests.relay.stage import APP, BOX, TWIN, Pool, Stage, accept, refuse
 
 A, B = "a@example.net", "b@example.net"

@@ -23,8 +23,8 @@ from m365gw.spool.browse import Queued, look
 from m365gw.spool.health import Corrupt, Gone, SpoolError, Unusable
 from m365gw.spool.names import Entry, State, parse_id, render_id
 from m365gw.spool.operations import Action, Done
+from m365gw.spool.outcomes import RecipientRecord
 from m365gw.spool.reasons import diagnosis_of, reason_of, said
-from m365gw.spool.record import RecipientRecord
 from m365gw.spool.resending import NothingFailed, copy_for_failed, failed
 from m365gw.words import counted, moment, octets, span
 
