@@ -1,0 +1,4 @@
+"""The documented commands that change a machine, run on one: Debian with systemd (`make machine`).
+
+Not found by `make test`, as they need root, namespaces and the package index.
+"""

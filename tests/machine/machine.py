@@ -1,0 +1,148 @@
+"""A machine of our own: Debian under systemd, in namespaces; commands are run in it as typed.
+
+Its network is its own, so every port of the documents is free and nothing leaves it; a command that
+fetches packages is run with the network of this machine instead. It needs root. It ends with its
+process here, however that ends, and leaves nothing (`boot.sh`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from attrs import define, field
+
+from tests.machine.debian import Debian
+
+BOOT = Path(__file__).with_name("boot.sh")
+PATIENCE = 300.0  # seconds until something expected is given up; all of it waits for states
+TURN = 0.1  # seconds between two looks at a state
+NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd=/")
+# What is told to those who fetch: ask nothing, and whom to trust and to go through as this machine.
+FETCHING = {"DEBIAN_FRONTEND": "noninteractive", "PIP_CERT": "/root/authorities.pem"}
+AS_HERE = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL")
+
+
+class Failed(AssertionError):
+    """A command did not end with 0, or not in time; the text says which, and what it said."""
+
+
+@define
+class Machine:
+    """One that runs: what keeps it, and the PID of its systemd here."""
+
+    guard: subprocess.Popen[str]
+    init: int
+    environment: dict[str, str] = field(factory=dict)
+
+    @classmethod
+    def booted(cls) -> Self:
+        """A machine with an empty Debian that has come up. Whoever asks has to call `end`."""
+        debian = Debian.kept()
+        guard = subprocess.Popen(
+            ["bash", BOOT, debian.tree, debian.packages, debian.wheels],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a ^C is for us, who end it in good order
+        )
+        assert guard.stdout is not None
+        said = guard.stdout.readline()
+        if not said:
+            guard.communicate()
+            raise Failed("No machine can be had here: it takes root, namespaces and cgroup 2.")
+        machine = cls(guard, int(said))
+        try:
+            machine.wait_until(machine._is_up, "systemd did not come up")
+        except BaseException:
+            machine.end()
+            raise
+        return machine
+
+    def _is_up(self) -> bool:
+        return self.ends("systemctl is-system-running | grep -E '^(running|degraded)$'")
+
+    def end(self) -> None:
+        """End all of it; when this returns, nothing is left."""
+        self.guard.communicate()
+
+    def path(self, inside: str) -> Path:
+        """A file of the machine, as it is reached from here."""
+        return Path(f"/proc/{self.init}/root", inside.lstrip("/"))
+
+    def run(
+        self,
+        line: str,
+        *,
+        user: str = "root",
+        folder: str = "~",
+        typed: str = "",
+        fetches: bool = False,
+        patience: float = PATIENCE,
+    ) -> str:
+        """What a line says that is typed by this user, logged in; raises `Failed` unless it ends 0.
+
+        `typed` is what is typed meanwhile, `fetches` gives it the network of this machine;
+        `patience` is in seconds.
+        """
+        told = dict(self.environment)
+        namespaces = [*NAMESPACES]
+        if fetches:
+            told |= FETCHING | {name: os.environ[name] for name in AS_HERE if name in os.environ}
+        else:
+            namespaces.append("--net")
+        script = f"cd {folder}\nset -e -o pipefail\n{line}"
+        process = subprocess.Popen(
+            [
+                "nsenter",
+                f"--target={self.init}",
+                *namespaces,
+                "/usr/sbin/runuser",
+                "--login",
+                user,
+                f"--whitelist-environment={','.join(told)}",
+                "--command",
+                script,
+            ],
+            env={"TERM": "dumb", **told},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            said, _ = process.communicate(typed, patience)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            heard = (late.stdout or b"").decode(errors="replace")
+            raise Failed(f"not done after {patience:.0f} s: {line}\n{heard}") from None
+        if process.returncode:
+            raise Failed(f"ended with {process.returncode}: {line}\n{said}")
+        return said
+
+    def ends(self, line: str) -> bool:
+        """Whether a line ends with 0."""
+        try:
+            self.run(line)
+        except Failed:
+            return False
+        return True
+
+    def wait_until(self, ready: Callable[[], bool], what_if_not: str) -> None:
+        """Look again and again until it is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            if self.guard.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"{what_if_not}\n{self._journal()}")
+            time.sleep(TURN)
+
+    def _journal(self) -> str:
+        """Its log, for whoever reads of a failure."""
+        try:
+            return self.run("journalctl --no-pager --lines=100")
+        except Failed as silent:
+            return str(silent)
