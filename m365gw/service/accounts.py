@@ -47,7 +47,7 @@ class Accounts:
             test_mails=SendTest(
                 hostname, parts.mail_in.intake, out.overview, probe, clock, parts.log
             ),
-            sign_ins=SigningIn(lambda: parts.settings, out.tokens, probe, clock),
+            sign_ins=SigningIn(lambda: parts.settings, out.way.sign_ins, probe, clock),
             changes=partial(directory.calls.call, Audit(directory.database).changes),
         )
 

@@ -41,7 +41,7 @@ class Faces:
             lambda: parts.settings,
             lambda: parts.directory.made.revision,
             status,
-            parts.mail_out.tokens,
+            parts.mail_out.way.tokens,
             parts.reactor,
             parts.log,
         )

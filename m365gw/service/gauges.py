@@ -97,7 +97,7 @@ class Gauges:
                 yield "m365gw_account_budget_used", (account, limit), use.used
                 yield "m365gw_account_budget_limit", (account, limit), use.limit
         for mailbox in self._parts.settings.mailbox:
-            seconds = out.tokens.ends_in(mailbox)
+            seconds = out.way.tokens.ends_in(mailbox)
             if seconds is not None:
                 address = mailbox.address
                 yield "m365gw_token_expiry_timestamp_seconds", (address,), now + seconds
@@ -124,6 +124,6 @@ class Gauges:
                 (end.mailbox, KINDS[end.kind]),
                 end.ends_at,
             )
-            for end in await self._parts.mail_out.tokens.credential_ends()
+            for end in await self._parts.mail_out.way.tokens.credential_ends()
             if end.ends_at is not None
         ]

@@ -153,7 +153,7 @@ class IncidentDesk:
     async def _ends(self) -> list[End]:
         signed_in = [
             End(each.kind, each.mailbox, each.ends_at, _CERTAINTY[each.certainty])
-            for each in await self._mail_out.tokens.credential_ends()
+            for each in await self._mail_out.way.tokens.credential_ends()
         ]
         return [*self._own_ends(), *signed_in]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from m365gw.config.clouds import clouds_of
-from m365gw.config.settings import Mailbox, Settings
+from m365gw.config.settings import Mailbox, Queue, Settings
 from m365gw.directory.vault import Vault
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
@@ -21,11 +19,6 @@ from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.attempt import Attempts, without_token
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.delivery.marks import Marks
-from m365gw.relay.exit.dialer import Dialer
-from m365gw.relay.exit.exits import Exits
-from m365gw.relay.exit.graph import GraphExit
-from m365gw.relay.exit.pool import Pool
-from m365gw.relay.exit.proof import Proofs
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.overview import Overview, overview
 from m365gw.relay.queue.clock_watch import ClockWatch
@@ -39,9 +32,9 @@ from m365gw.relay.stops.mailboxes import Mailboxes
 from m365gw.relay.stops.roster import accounts_of
 from m365gw.relay.stops.stops import State
 from m365gw.relay.threads import Threads
+from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.relay.tokens.keep_alive import KeepAlive
-from m365gw.relay.tokens.sign_in_watch import SignInWatch
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
+from m365gw.service.way_out import WayOut
 from m365gw.spool.group_sync import GroupSync
 from m365gw.spool.ledger import LEDGER, Ledger
 from m365gw.spool.names import Entry, tag
@@ -50,8 +43,6 @@ from m365gw.spool.spool import Spool
 from m365gw.syncing import Syncing
 
 _diagnostics = Logger()
-
-FAREWELL = 2.0  # seconds idle sessions get for their QUIT when the service stops
 
 
 class MailOut:
@@ -72,72 +63,25 @@ class MailOut:
     ) -> None:
         self._reactor = reactor
         self._log = log
-        self._clouds = clouds = clouds_of(settings)
-        # Not forgotten when they are removed, as deliveries may be under way.
-        self._accounts = accounts = {mailbox.address: mailbox for mailbox in settings.mailbox}
+        self._spool = spool
         self.disk = Threads(reactor, 2, "disk")
         self._syncing = Syncing(reactor, GroupSync(data_only=True), self._in_thread)
-        self._sign_in = Threads(reactor, 4, "sign-in", may_be_left=True)
-        self.tokens = tokens = Tokens(clouds, vault, log, self._sign_in, mailboxes=settings.mailbox)
+        self.way = WayOut(settings, vault, reactor, log, incidents)
         self._keep_alive = KeepAlive(
-            tokens=tokens, clock=reactor, failed=self._cannot_sign_in, refreshed=self._signs_in
+            tokens=self.way.tokens,
+            clock=reactor,
+            failed=self._cannot_sign_in,
+            refreshed=self._signs_in,
         )
-        self._dialer = Dialer(reactor, settings.hostname, settings.governor, log)
-        proofs = Proofs(tokens, self._sign_in)
-        sign_ins = SignInWatch(vault, proofs.has_new)
-        self._pool = Pool(proofs, self._dialer, clouds, settings.governor)
-        self._graph = GraphExit(reactor, tokens, clouds, log)
-        self.exits = Exits(self._pool, self._graph, settings.governor, reactor, log, incidents)
         sharing = accounts_of(settings)
         ledger = Ledger(os.path.join(settings.spool_dir, LEDGER), spool.health)
         self.governor = Governor(settings.governor, ledger, sharing)
         self.mailboxes = Mailboxes(sharing, log, incidents)
-        self._bounces = bounces = Bounces(
-            spool=spool,
-            mailboxes=self.mailboxes,
-            disk=self.disk,
-            clock=reactor,
-            log=log,
-            hostname=settings.hostname,
-            queue=settings.queue,
-            accepted=self.accepted,
-        )
-        self._delivery = delivery = Delivery(
-            spool=spool,
-            attempts=Attempts(
-                spool=spool,
-                sessions=self.exits,
-                accounts=accounts,
-                mailboxes=self.mailboxes,
-                governor=self.governor,
-                clock=reactor,
-                mark=Marks(spool, self._syncing).mark,
-            ),
-            governor=self.governor,
-            mailboxes=self.mailboxes,
-            bounces=bounces,
-            summaries=Summaries(bounces, reactor, settings.queue.report_limit),
-            queue=settings.queue,
-            clock=reactor,
-            log=log,
-            chance=random.random,
-        )
-        self._delays = Delays(delivery)
         self.schedule = Schedule()
-        self.dispatch = Dispatch(
-            spool=spool,
-            schedule=self.schedule,
-            governor=self.governor,
-            mailboxes=self.mailboxes,
-            delivery=delivery,
-            queue=settings.queue,
-            addresses=[mailbox.address for mailbox in settings.mailbox],
-            clock=reactor,
-            disk=self.disk,
-            log=log,
-            incidents=incidents,
-            new_sign_ins=lambda stopped: sign_ins.new([accounts[each] for each in stopped]),
-        )
+        self._bounces = self._made_bounces(settings)
+        self._delivery = self._made_delivery(settings.queue)
+        self._delays = Delays(self._delivery)
+        self.dispatch = self._made_dispatch(settings, incidents)
         self._clock_watch = ClockWatch(reactor, log, self.dispatch.clock_was_set)
         self.operations = Operations(
             spool=spool,
@@ -149,28 +93,66 @@ class MailOut:
             log=log,
         )
 
+    def _made_bounces(self, settings: Settings) -> Bounces:
+        return Bounces(
+            spool=self._spool,
+            mailboxes=self.mailboxes,
+            disk=self.disk,
+            clock=self._reactor,
+            log=self._log,
+            hostname=settings.hostname,
+            queue=settings.queue,
+            accepted=self.accepted,
+        )
+
+    def _made_delivery(self, queue: Queue) -> Delivery:
+        attempts = Attempts(
+            spool=self._spool,
+            sessions=self.way.exits,
+            accounts=self.way.accounts,
+            mailboxes=self.mailboxes,
+            governor=self.governor,
+            clock=self._reactor,
+            mark=Marks(self._spool, self._syncing).mark,
+        )
+        return Delivery(
+            spool=self._spool,
+            attempts=attempts,
+            governor=self.governor,
+            mailboxes=self.mailboxes,
+            bounces=self._bounces,
+            summaries=Summaries(self._bounces, self._reactor, queue.report_limit),
+            queue=queue,
+            clock=self._reactor,
+            log=self._log,
+            chance=random.random,
+        )
+
+    def _made_dispatch(self, settings: Settings, incidents: Incidents) -> Dispatch:
+        return Dispatch(
+            spool=self._spool,
+            schedule=self.schedule,
+            governor=self.governor,
+            mailboxes=self.mailboxes,
+            delivery=self._delivery,
+            queue=settings.queue,
+            addresses=[mailbox.address for mailbox in settings.mailbox],
+            clock=self._reactor,
+            disk=self.disk,
+            log=self._log,
+            incidents=incidents,
+            new_sign_ins=self.way.new_sign_ins,
+        )
+
     def apply(self, settings: Settings) -> None:
         """Go on with new settings. It cannot fail."""
-        now = self._reactor.seconds()
-        old, clouds = self._clouds, {**self._clouds, **clouds_of(settings)}
-        changed = [
-            mailbox.address
-            for mailbox in settings.mailbox
-            if mailbox != self._accounts.get(mailbox.address)
-            or clouds[mailbox.cloud] != old.get(mailbox.cloud)
-        ]
-        added = {each.address for each in settings.mailbox} - set(self.mailboxes.addresses)
-        removed = set(self.mailboxes.addresses) - {each.address for each in settings.mailbox}
-        self._clouds = clouds
-        self._accounts.update({mailbox.address: mailbox for mailbox in settings.mailbox})
-        self.tokens.configure(clouds, settings.mailbox)
-        self._dialer.configure(settings.hostname, settings.governor)
-        self._pool.configure(clouds, settings.governor, [*changed, *removed])
-        self._graph.configure(clouds)
-        self.exits.configure(settings.governor, [*changed, *removed])
+        wanted = {each.address for each in settings.mailbox}
+        added = wanted - set(self.mailboxes.addresses)
+        removed = set(self.mailboxes.addresses) - wanted
+        changed = self.way.apply(settings, removed)
         sharing = accounts_of(settings)
         self.governor.configure(settings.governor, sharing)
-        self.mailboxes.configure(sharing, changed, now)
+        self.mailboxes.configure(sharing, changed, self._reactor.seconds())
         self._bounces.hostname = settings.hostname
         self._delivery.configure(settings.queue)
         self.dispatch.configure(settings.queue, self.mailboxes.addresses)
@@ -227,7 +209,7 @@ class MailOut:
         """Every mailbox: its state, its budget, what waits for it, and its exits."""
         now = self._reactor.seconds()
         return [
-            evolve(each, exits=self.exits.shown(self._accounts[each.address]))
+            evolve(each, exits=self.way.exits.shown(self.way.accounts[each.address]))
             for each in overview(self.mailboxes, self.governor, self.schedule, now)
         ]
 
@@ -249,10 +231,7 @@ class MailOut:
         self._keep_alive.stop()
         await self._delays.stop()
         await self.dispatch.stop(seconds)
-        with suppress(TimeoutError):
-            farewell = Deferred.fromCoroutine(self.exits.close())
-            await farewell.addTimeout(FAREWELL, self._reactor)
+        await self.way.stop()
         self._syncing.close()
-        for threads in (self.disk, self._sign_in):
-            await threads.stop()
+        await self.disk.stop()
         self.governor.ledger.close()

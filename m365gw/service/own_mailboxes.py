@@ -43,7 +43,7 @@ class OwnMailboxes:
         self._people = People(clock, parts.settings.web)
         self._service = SelfService(
             settings=lambda: parts.settings,
-            tokens=out.tokens,
+            sign_ins=out.way.sign_ins,
             registry=accounts.registry,
             sending=accounts.test_mails,
             overview=status.mailboxes,

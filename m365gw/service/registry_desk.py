@@ -71,7 +71,7 @@ class RegistryDesk:
             if each.address in rows:
                 rows[each.address] |= each.plain() | {"credentials": ends.get(each.address, [])}
         for mailbox in facts.settings.mailbox:
-            seconds = self._out.tokens.renews_in(mailbox)
+            seconds = self._out.way.tokens.renews_in(mailbox)
             rows[mailbox.address]["renews_at"] = None if seconds is None else now + seconds
         return list(rows.values())
 
@@ -79,7 +79,7 @@ class RegistryDesk:
         """Once a minute at most: listings are asked for more often than credentials change."""
         if self._clock.seconds() - self._looked_at >= LOOK_AGAIN:
             self._looked_at = self._clock.seconds()
-            self._ends = await self._out.tokens.credential_ends()
+            self._ends = await self._out.way.tokens.credential_ends()
 
     def clients(self) -> list[Row]:
         """GET /clients."""

@@ -21,7 +21,7 @@ from m365gw.config.mailboxes import USER_FLOWS
 from m365gw.config.settings import Mailbox, Settings
 from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.tokens.interactive import InteractiveSignIns
 from m365gw.relay.tokens.web_sign_in import WebSignIn
 
 LIFE: Final = 1800.0  # seconds a sign-in may be under way
@@ -44,12 +44,12 @@ class SigningIn:
     def __init__(
         self,
         settings: Callable[[], Settings],
-        tokens: Tokens,
+        sign_ins: InteractiveSignIns,
         probe: Callable[[str], object],
         clock: IReactorTime,
     ) -> None:
         self._settings = settings
-        self._tokens = tokens
+        self._sign_ins = sign_ins
         self._probe = probe
         self._clock = clock
         self._under_way: dict[str, _UnderWay] = {}
@@ -61,9 +61,9 @@ class SigningIn:
         """
         mailbox = self._mailbox(address)
         if mailbox.flow == "web" and redirect_uri:
-            web = await self._tokens.begin_web_sign_in(mailbox, redirect_uri)
+            web = await self._sign_ins.begin_web(mailbox, redirect_uri)
             return self._begun(mailbox, web) | {"auth_uri": web.auth_uri, "state": web.state}
-        device = await self._tokens.begin_device_sign_in(mailbox)
+        device = await self._sign_ins.begin_device(mailbox)
         return self._begun(mailbox, device) | {
             "user_code": device.user_code,
             "verification_uri": device.verification_uri,
@@ -75,7 +75,7 @@ class SigningIn:
         """Whether the person has entered the code, and the sign-in is stored."""
         mailbox, sign_in = self._found(name, DeviceSignIn)
         try:
-            is_done = await self._tokens.poll_device_sign_in(sign_in)
+            is_done = await self._sign_ins.poll_device(sign_in)
         except TokenUnavailable:
             self.cancel(name)
             raise
@@ -85,7 +85,7 @@ class SigningIn:
         """Store one that a browser came back from with these parameters in its address."""
         mailbox, sign_in = self._found(name, WebSignIn)
         try:
-            await self._tokens.finish_web_sign_in(sign_in, arguments)
+            await self._sign_ins.finish_web(sign_in, arguments)
         except TokenUnavailable as problem:
             if problem.diagnosis.key != FOREIGN:
                 self.cancel(name)

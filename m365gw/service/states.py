@@ -41,14 +41,14 @@ class States:
         """Let a mailbox go on: what waits goes at once. Raises `Refusal`."""
         address = self._known(order.address)
         self._out.mailboxes.resume(address, self._clock.seconds())
-        self._out.exits.ask_again(address)
+        self._out.way.exits.ask_again(address)
         await self._out.operations.flush(address)
         return self._plain(address)
 
     async def retry(self, order: Addressed, caller: Caller) -> dict[str, Any]:
         """Try a mailbox now, as what stopped it may be mended. Raises `Refusal`."""
         address = self._known(order.address)
-        self._out.exits.ask_again(address)
+        self._out.way.exits.ask_again(address)
         await self._out.operations.flush(address)
         return self._plain(address)
 

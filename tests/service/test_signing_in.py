@@ -13,7 +13,7 @@ from m365gw.config.settings import Mailbox, Settings
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from m365gw.relay.tokens.failures import TokenUnavailable
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.tokens.interactive import InteractiveSignIns
 from m365gw.relay.tokens.web_sign_in import WebSignIn
 from m365gw.service.signing_in import FOREIGN, LIFE, MOST, SigningIn
 
@@ -27,26 +27,26 @@ def failing(key: str) -> TokenUnavailable:
 
 @define
 class Entra:
-    """Stands for `Tokens`: sign-ins end as the test says."""
+    """Stands for `InteractiveSignIns`: they end as the test says."""
 
     answers: list[bool | Exception] = field(factory=list)
 
-    async def begin_device_sign_in(self, mailbox: Mailbox) -> DeviceSignIn:
+    async def begin_device(self, mailbox: Mailbox) -> DeviceSignIn:
         flow = {"interval": 5}
         return DeviceSignIn("ABC", "https://page", "", 900.0, mailbox, flow, cast(Any, None))
 
-    async def begin_web_sign_in(self, mailbox: Mailbox, redirect_uri: str) -> WebSignIn:
+    async def begin_web(self, mailbox: Mailbox, redirect_uri: str) -> WebSignIn:
         nothing = cast(Any, None)
         return WebSignIn("https://page", "state", mailbox, nothing, nothing, {})
 
-    async def poll_device_sign_in(self, sign_in: DeviceSignIn) -> bool:
+    async def poll_device(self, sign_in: DeviceSignIn) -> bool:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def finish_web_sign_in(self, sign_in: WebSignIn, arguments: dict[str, str]) -> None:
-        await self.poll_device_sign_in(cast(Any, None))
+    async def finish_web(self, sign_in: WebSignIn, arguments: dict[str, str]) -> None:
+        await self.poll_device(cast(Any, None))
 
 
 class SigningInTests(TestCase):
@@ -54,8 +54,8 @@ class SigningInTests(TestCase):
         self.entra, self.clock = Entra(), Clock()
         self.probed: list[str] = []
         self.settings = Settings(mailbox=(WEB, APP))
-        tokens = cast(Tokens, self.entra)
-        self.desk = SigningIn(lambda: self.settings, tokens, self.probed.append, self.clock)
+        sign_ins = cast(InteractiveSignIns, self.entra)
+        self.desk = SigningIn(lambda: self.settings, sign_ins, self.probed.append, self.clock)
 
     async def begun(self, redirect_uri: str = "") -> str:
         said = await self.desk.begin("Alice@contoso.com", redirect_uri)

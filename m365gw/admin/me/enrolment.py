@@ -21,8 +21,8 @@ from m365gw.config.settings import Mailbox, Settings
 from m365gw.directory.orders import AddMailbox, ChangeMailbox
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.tokens.interactive import InteractiveSignIns
 from m365gw.relay.tokens.person import Person
-from m365gw.relay.tokens.tokens import Tokens
 from m365gw.relay.tokens.web_sign_in import WebSignIn
 from m365gw.smtp.addresses import matches
 
@@ -35,12 +35,12 @@ class Enrolment:
     def __init__(
         self,
         settings: Callable[[], Settings],
-        tokens: Tokens,
+        sign_ins: InteractiveSignIns,
         changes: Changes,
         probe: Callable[[str], object],
     ) -> None:
         self._settings = settings
-        self._tokens = tokens
+        self._sign_ins = sign_ins
         self._changes = changes
         self._probe = probe
 
@@ -59,14 +59,14 @@ class Enrolment:
         """Where to send a browser. The way back is where `public_url` says. Raises `Refusal`."""
         back = self._settings().web.public_url.rstrip("/") + CALLBACK
         try:
-            return await self._tokens.begin_web_sign_in(mailbox_by(app, NOBODY_YET), back, hint)
+            return await self._sign_ins.begin_web(mailbox_by(app, NOBODY_YET), back, hint)
         except TokenUnavailable as problem:
             raise not_signed_in(problem) from None
 
     async def person(self, sign_in: WebSignIn, answer: Mapping[str, str]) -> Person:
         """Whoever came back; nothing is stored. Raises `Refusal`."""
         try:
-            return await self._tokens.finish_as_person(sign_in, answer)
+            return await self._sign_ins.person(sign_in, answer)
         except TokenUnavailable as problem:
             raise not_signed_in(problem) from None
 
@@ -136,7 +136,7 @@ class Enrolment:
         mailbox = self._own(person.account)
         if mailbox is None:
             raise gone()
-        await self._tokens.keep_person(person, mailbox)
+        await self._sign_ins.keep(person, mailbox)
         return mailbox
 
     def _check_free(self, person: Person) -> None:

@@ -21,7 +21,7 @@ from m365gw.admin.refusal import Refusal
 from m365gw.admin.send_test_api import Following, Sending, TestMail
 from m365gw.config.settings import Settings
 from m365gw.directory.orders import ChangeMailbox, Order, RemoveClient, RemoveMailbox
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.tokens.interactive import InteractiveSignIns
 
 MOST_TESTS: Final = 10  # test mails of one person in an hour
 HOUR: Final = 3600.0
@@ -40,7 +40,7 @@ class SelfService:
         self,
         *,
         settings: Callable[[], Settings],
-        tokens: Tokens,
+        sign_ins: InteractiveSignIns,
         registry: Registry,
         sending: Sending,
         overview: Callable[[], Sequence[Plain]],
@@ -55,7 +55,7 @@ class SelfService:
         self._clock = clock
         self._changes = changes = Changes(registry)
         self._tests: list[tuple[str, str, float]] = []  # account, queue id, when
-        self.enrolment = Enrolment(settings, tokens, changes, probe)
+        self.enrolment = Enrolment(settings, sign_ins, changes, probe)
         self.passwords = OwnPasswords(
             lambda: settings().self_service, self.enrolment.address, changes, clock
         )

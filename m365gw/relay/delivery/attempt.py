@@ -29,7 +29,7 @@ from m365gw.relay.exit.transaction import Answer, Transaction
 from m365gw.relay.limits.governor import Governor, Granted
 from m365gw.relay.stops.mailboxes import Mailboxes
 from m365gw.relay.stops.stops import owner_of, place_of
-from m365gw.relay.tokens.tokens import TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message

@@ -22,7 +22,8 @@ from m365gw.config.key_pairs import KeyPair
 from m365gw.config.settings import Mailbox
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens.credentials import credentials_of
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.tokens.tokens import Tokens
 
 
 @frozen

@@ -18,7 +18,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from m365gw.config.settings import Mailbox
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.tokens.tokens import Tokens
 
 WEEK = 7 * 86400.0
 ROUND = 3600.0  # seconds between two looks at all of them

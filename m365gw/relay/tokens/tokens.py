@@ -26,16 +26,11 @@ from m365gw.microsoft.clouds import Cloud
 from m365gw.relay.threads import Calls
 from m365gw.relay.tokens.applications import OpenSession, SecretStore
 from m365gw.relay.tokens.credential_ends import CredentialEnd, credential_ends
-from m365gw.relay.tokens.device_sign_in import DeviceSignIn
 from m365gw.relay.tokens.failures import Grant, TokenUnavailable, unavailable
 from m365gw.relay.tokens.flows import AppFlow, Flow, IdentityFlow
 from m365gw.relay.tokens.https import Fault, https_session
-from m365gw.relay.tokens.person import Person
-from m365gw.relay.tokens.sign_in import store_sign_in, used_at
+from m365gw.relay.tokens.sign_in import used_at
 from m365gw.relay.tokens.user_flow import UserFlow
-from m365gw.relay.tokens.web_sign_in import WebSignIn
-
-__all__ = ["CredentialEnd", "DeviceSignIn", "TokenUnavailable", "Tokens", "WebSignIn"]
 
 RENEW_AHEAD = 600.0  # seconds before a token's end; at most half its life
 RENEW_SPREAD = 300.0  # the renewals of many mailboxes begin over so many seconds more
@@ -172,39 +167,6 @@ class Tokens:
         """
         account = self._accounts.get(mailbox)
         return account is not None and account.flow.has_new_sign_in()
-
-    async def begin_device_sign_in(self, mailbox: Mailbox) -> DeviceSignIn:
-        """Start a sign-in by device code. Raises `TokenUnavailable`."""
-        cloud = self._clouds[mailbox.cloud]
-        return await self._calls.call(DeviceSignIn.begin, mailbox, cloud, self._open_session)
-
-    async def poll_device_sign_in(self, sign_in: DeviceSignIn) -> bool:
-        """Whether the person has signed in; asked once each `sign_in.interval` seconds.
-
-        Raises `TokenUnavailable` when it failed for good.
-        """
-        return await self._calls.call(sign_in.poll, self._vault)
-
-    async def begin_web_sign_in(
-        self, mailbox: Mailbox, redirect_uri: str, hint: str | None = None
-    ) -> WebSignIn:
-        """Start a sign-in on Microsoft's page. Raises `TokenUnavailable`."""
-        cloud = self._clouds[mailbox.cloud]
-        return await self._calls.call(
-            WebSignIn.begin, mailbox, cloud, self._open_session, redirect_uri, hint
-        )
-
-    async def finish_web_sign_in(self, sign_in: WebSignIn, arguments: Mapping[str, str]) -> None:
-        """End it with what the browser brought back. Raises `TokenUnavailable`."""
-        await self._calls.call(sign_in.finish, arguments, self._vault)
-
-    async def finish_as_person(self, sign_in: WebSignIn, arguments: Mapping[str, str]) -> Person:
-        """End it as whoever signed in; nothing is stored. Raises `TokenUnavailable`."""
-        return await self._calls.call(sign_in.person, arguments, self._vault)
-
-    async def keep_person(self, person: Person, mailbox: Mailbox) -> None:
-        """Store that sign-in as the one of a mailbox. Raises `TokenUnavailable`."""
-        await self._calls.call(store_sign_in, self._vault, mailbox, person.cache)
 
     def signed_in_by_person(self) -> list[Mailbox]:
         """The mailboxes that live on a person's sign-in."""

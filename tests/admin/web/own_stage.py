@@ -39,7 +39,7 @@ from m365gw.directory.registry import Registry
 from m365gw.directory.vault import Vault
 from m365gw.directory.web_sessions import WebSessions
 from m365gw.events import EventLog
-from m365gw.relay.tokens.tokens import Tokens
+from m365gw.relay.tokens.interactive import InteractiveSignIns
 from tests.admin.web.browser import HASH, NOW, PUBLIC, AtOnce, Browser
 from tests.relay.entra import CLOUD, Entra
 
@@ -72,13 +72,13 @@ class OwnStage:
         self.probed: list[str] = []
         self.uses = LastUse()
         self.standing: dict[str, Any] = {"state": "ready", "diagnosis": None, "why": ""}
-        tokens = Tokens(
-            {"worldwide": CLOUD}, self.vault, log, calls, open_session=self.entra.session
+        sign_ins = InteractiveSignIns(
+            {"worldwide": CLOUD}, self.vault, calls, open_session=self.entra.session
         )
         self.people = People(self.clock, settings.web)
         self.service = SelfService(
             settings=self.settings,
-            tokens=tokens,
+            sign_ins=sign_ins,
             registry=self,
             sending=self,
             overview=self.overview,

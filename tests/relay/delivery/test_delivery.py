@@ -18,7 +18,7 @@ from m365gw.relay.delivery.delivery import HELD_UNCERTAIN
 from m365gw.relay.exit.connection import AttemptFailed
 from m365gw.relay.exit.transaction import Answer, Transaction
 from m365gw.relay.stops.stops import State as MailboxState
-from m365gw.relay.tokens.tokens import TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.names import State

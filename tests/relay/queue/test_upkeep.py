@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.relay.stops.kept import STATE_FILE
-from m365gw.relay.tokens.tokens import TokenUnavailable
+from m365gw.relay.tokens.failures import TokenUnavailable
 from tests.relay.stage import BOX, Stage, refuse
 
 

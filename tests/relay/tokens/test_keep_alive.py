@@ -10,9 +10,10 @@ from twisted.internet.task import Clock
 
 from m365gw.config.settings import Mailbox
 from m365gw.events import EventLog
+from m365gw.relay.tokens.failures import TokenUnavailable
 from m365gw.relay.tokens.keep_alive import FIRST_ROUND, ROUND, WEEK, KeepAlive
 from m365gw.relay.tokens.sign_in import vault_name
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable
+from m365gw.relay.tokens.tokens import Tokens
 from tests.relay.entra import CLOUD, OFFLINE, Answer, mailbox, refusal
 from tests.relay.signed_in import MAILBOX, SignedInCase
 from tests.relay.tokens.test_tokens import Calls

@@ -11,7 +11,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
-from m365gw.relay.tokens.tokens import Tokens, TokenUnavailable, by_either_exit
+from m365gw.relay.tokens.failures import TokenUnavailable
+from m365gw.relay.tokens.interactive import InteractiveSignIns
+from m365gw.relay.tokens.tokens import Tokens, by_either_exit
 from tests.relay.entra import BROKEN, CLOUD, OFFLINE, Answer, Entra, Store, mailbox, refusal
 from tests.relay.peer import Outcomes
 
@@ -49,9 +51,13 @@ class TokensTests(SynchronousTestCase):
         self.calls = Calls()
         self.now = 1000.0
         self.stream = io.StringIO()
+        clouds, store = {"worldwide": CLOUD}, Store()
+        self.sign_ins = InteractiveSignIns(
+            clouds, store, self.calls, open_session=self.entra.session
+        )
         self.tokens = Tokens(
-            {"worldwide": CLOUD},
-            Store(),
+            clouds,
+            store,
             EventLog(self.stream, hostname="relay", level="debug"),
             self.calls,
             open_session=self.entra.session,
@@ -162,8 +168,8 @@ class TokensTests(SynchronousTestCase):
     def test_one_unclear_refusal_is_not_believed(self) -> None:
         """An invalid_grant without a known code holds a mailbox only when it stays."""
         box = mailbox(flow="device", client_secret="")
-        sign_in = Outcomes(self.tokens.begin_device_sign_in(box)).value
-        Outcomes(self.tokens.poll_device_sign_in(sign_in))
+        sign_in = Outcomes(self.sign_ins.begin_device(box)).value
+        Outcomes(self.sign_ins.poll_device(sign_in))
         reactions = []
         for _ in range(6):
             self.entra.script = [Answer(400, refusal("invalid_grant"))]
@@ -201,9 +207,9 @@ class TokensTests(SynchronousTestCase):
     def test_device_sign_in(self) -> None:
         """An operator starts a sign-in and asks until it is done; then there are tokens."""
         box = mailbox(flow="device", client_secret="")
-        sign_in = Outcomes(self.tokens.begin_device_sign_in(box)).value
+        sign_in = Outcomes(self.sign_ins.begin_device(box)).value
         self.assertEqual(sign_in.user_code, "ABCD-EFGH")
-        self.assertIs(Outcomes(self.tokens.poll_device_sign_in(sign_in)).value, True)
+        self.assertIs(Outcomes(self.sign_ins.poll_device(sign_in)).value, True)
         self.assertEqual(Outcomes(self.tokens.token(box)).value, "AT1")
 
     def test_new_settings(self) -> None:
