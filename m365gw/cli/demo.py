@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from m365gw.cli.demo_stage import LOGIN, OPERATOR, SENDER, Stage, StageFailed
+from m365gw.directory.database import DirectoryError
 
 RECIPIENT = "you@elsewhere.example"
 SIGN_IN_SECONDS = 1.5  # the rehearsal takes its time with the first token, so that one can look
@@ -46,7 +47,7 @@ def demo(folder: Path | None, once: bool) -> None:
         try:
             stage.raise_curtain()
             _show(stage, once)
-        except StageFailed as failure:
+        except (StageFailed, DirectoryError, OSError) as failure:  # a full disk, a port that closes
             click.echo(f"The demo cannot go on:\n{failure}", err=True)
             raise click.exceptions.Exit(1) from None
         except KeyboardInterrupt:

@@ -41,6 +41,10 @@ REPORTS = "reports"  # the "listener" of our own reports in Origin
 MAYBE = "may have been delivered"  # begins what the spool keeps of an uncertain recipient
 SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
 LOST = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
+TRIED_ANEW = (
+    "its sender was about to be told when that was cut off; it is tried again, and if a summary"
+    " with it had gone by then, its sender hears of it twice"
+)
 
 _NOTED = re.compile(r"reported by ([0-9A-Z]{13}): ?(.*)", re.DOTALL)
 _OWED = re.compile(r"to be reported: ?(.*)", re.DOTALL)
@@ -167,6 +171,8 @@ class Recovery:
             if one.outcome is Outcome.FAILED:
                 words = "this service ended while it was reported to the sender"
                 log_line(self.log, message, one.recipient, "bounced", one.reply, words)
+            elif one.outcome is Outcome.PENDING:
+                log_line(self.log, message, one.recipient, "deferred", one.reply, TRIED_ANEW)
 
     def _reported(self, message: Message) -> Iterator[Verdict]:
         """Verdicts on recipients whose report was under way."""

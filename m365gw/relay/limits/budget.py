@@ -162,9 +162,13 @@ class Budget:
         """
         if not self.paced:
             return now + pace.tolerance
-        if self.pace != pace:
+        if self.is_new(pace):
             return now + pace.tolerance + self.minute.wait(1, now)
         return max(self.paced, known_since + pace.tolerance)
+
+    def is_new(self, pace: Pace) -> bool:
+        """Whether the last message went at another pace than this one."""
+        return bool(self.paced) and self.pace != pace
 
     def connections(self, limit: float, now: float) -> float:
         """Connections allowed at a time: `limit`, or what is left of it after a 432."""

@@ -35,6 +35,7 @@ class Limit(Enum):
     CONNECTIONS = "connections"
     HOST = "host"  # its connections, after "server busy"
     MINUTE = "minute"
+    NEW_PACE = "new-pace"  # the minute after the pace was changed
     DAY = "day"
     TENANT = "tenant"
 
@@ -110,7 +111,8 @@ class Governor:
         if self._is_host_full(mailbox, now):
             waits.append(Wait(LOOK_AGAIN, Limit.HOST))
         paced = budget.due(allowance.pace, self.ledger.began, now)
-        waits.append(Wait(allowance.pace.wait(paced, now), Limit.MINUTE))
+        limit = Limit.NEW_PACE if budget.is_new(allowance.pace) else Limit.MINUTE
+        waits.append(Wait(allowance.pace.wait(paced, now), limit))
         waits.append(Wait(budget.day.wait(allowance.day, now), Limit.DAY))
         if tenant := self._tenant(mailbox):
             most = self._limits.tenant_external_recipients_per_day

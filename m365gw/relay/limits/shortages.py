@@ -23,6 +23,7 @@ _KINDS = {  # as they are counted
     Limit.CONNECTIONS: "concurrency",
     Limit.HOST: "concurrency",
     Limit.MINUTE: "rate",
+    Limit.NEW_PACE: "rate",
     Limit.DAY: "recipients",
     Limit.TENANT: "recipients",
 }
@@ -79,24 +80,30 @@ class Shortages:
 
 def in_words(mailbox: str, wait: Wait, uses: Uses, waiting: int) -> str:
     """What a mailbox waits for, and for how long; "" when it need not wait."""
-    messages = f"{waiting} message{'s' * (waiting != 1)}"
+    messages = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
     if wait.limit is Limit.MINUTE:
         return (
             f"{mailbox} sends as fast as is allowed, {uses.minute.limit:g} messages a minute"
-            f" ({uses.minute.used} in the last one); {messages} wait, the last goes in about"
+            f" ({uses.minute.used} in the last one); {messages}, the last goes in about"
             f" {_duration(_until_last(uses, waiting))}"
+        )
+    if wait.limit is Limit.NEW_PACE:
+        return (
+            f"the pace of {mailbox} was changed to {uses.minute.limit:g} messages a minute; it"
+            " begins when none of the old pace is in its last minute, so that both together stay"
+            f" within the limit; {messages}, the first goes in about {_duration(wait.seconds)}"
         )
     if wait.limit is Limit.DAY:
         return (
             f"{mailbox} has sent to {uses.day.used} recipients in 24 hours; Microsoft allows no"
-            f" more than {uses.day.limit:g}; {messages} wait, the first goes in about"
+            f" more than {uses.day.limit:g}; {messages}, the first goes in about"
             f" {_duration(wait.seconds)}. To do: nothing, or spread its senders over more mailboxes"
         )
     if wait.limit is Limit.TENANT and uses.tenant is not None:
         return (
             f"the tenant of {mailbox} has sent to {uses.tenant.used} external recipients in 24"
-            f" hours; tenant_external_recipients_per_day is {uses.tenant.limit:g}; {messages} of"
-            f" {mailbox} wait, the first goes in about {_duration(wait.seconds)}"
+            f" hours; tenant_external_recipients_per_day is {uses.tenant.limit:g}; of {mailbox}"
+            f" {messages}, the first goes in about {_duration(wait.seconds)}"
         )
     if wait.limit is Limit.CONNECTIONS:
         return f"{mailbox} has all of its {uses.connections.limit:g} connections in use"

@@ -3,7 +3,8 @@
 Off unless `[queue] delay_warning_time` is set. Mail of a stopped mailbox is not tried, so nothing
 that happens to a message would bring its warning about: instead the names in the spool, which tell
 when each message came, are looked through now and then, and a message is opened once, when its
-time has come. Those in delivery at that moment are looked at the next time.
+time has come. Those in delivery at that moment are looked at the next time. Of very many whose
+time has come the oldest are looked at first, so many at a time as a summary can tell of.
 
 The message notes which report warns its sender before that is made and again when it is durable
 (`recovery`), so a crash neither loses a warning nor repeats one for ever. To one address go
@@ -15,8 +16,10 @@ Failures: none leave here; what cannot be read or noted now is looked at the nex
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from heapq import nsmallest
 from itertools import islice
-from math import ceil, inf
+from math import ceil
+from operator import attrgetter
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -29,7 +32,7 @@ from m365gw.relay.delivery.damage import tell_corrupt
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.reports.addressees import may_be_warned, wants
 from m365gw.relay.reports.bounces import Case
-from m365gw.relay.reports.summaries import Owed
+from m365gw.relay.reports.summaries import MOST, Owed
 from m365gw.smtp.reports.facts import Kind, Told
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError
@@ -38,6 +41,8 @@ from m365gw.spool.names import Entry, State
 from m365gw.spool.outcomes import DelayWarning, RecipientRecord
 
 SLICE = 500  # names read in one turn of the reactor
+OPENED = 50  # messages opened in one turn
+BEHIND = 1.0  # seconds between two looks while there is more than `MOST`
 SETTINGS_SEEN = 60.0  # seconds until it is noticed that warnings are wanted now
 
 WAITS_ITS_TURN = Diagnosis(
@@ -66,8 +71,9 @@ class Delays:
     """Looks for mail that waits too long. `start` it once, `stop` it before the spool closes."""
 
     delivery: Delivery
-    _seen: float = field(default=-inf, init=False)  # all that arrived until then was looked at,
+    _seen: int = field(default=-1, init=False)  # all messages up to this one were looked at,
     _again: set[int] = field(factory=set, init=False)  # but these
+    _is_behind: bool = field(default=False, init=False)  # more could be looked at, at once
     _timer: IDelayedCall | None = field(default=None, init=False)
     _look: Deferred[None] | None = field(default=None, init=False)
     _is_stopping: bool = field(default=False, init=False)
@@ -97,28 +103,48 @@ class Delays:
         if not self._is_stopping:
             queue = self.delivery.queue
             pause = min(queue.queue_run_delay, max(1.0, queue.delay_warning_time / 4))
+            pause = min(pause, BEHIND) if self._is_behind else pause
             self._timer = self.delivery.clock.callLater(pause, self._begin)
 
     async def look(self) -> None:
-        """Look through the spool once, and warn whom it concerns."""
-        until = self.delivery.clock.seconds() - self.delivery.queue.delay_warning_time
-        seen, again = self._seen, self._again
-        self._again = set()
+        """Look through the names once, and warn whom the oldest that are due concern."""
+        again = self._again
         crowd: dict[str, list[Owed]] = {}
-        entries = self.delivery.spool.entries(State.INCOMING, State.DEFERRED)
         try:
-            while (names := list(islice(entries, SLICE))) and not self._is_stopping:
-                for entry in names:
-                    if entry.arrived_at <= until and (entry.arrived_at > seen or entry.id in again):
-                        await self._consider(entry, crowd)
-                await self._breathe()
+            most = MOST + len(again)
+            due = await self._due(most)
+            is_all = len(due) < most
+            self._again = set() if is_all else again.difference(entry.id for entry in due)
+            for number, entry in enumerate(due, 1):
+                if self._is_stopping:
+                    return
+                await self._consider(entry, crowd)
+                if number % OPENED == 0:
+                    await self._breathe()
         except SpoolError:
             self._again |= again
             return  # the names cannot be read now; nothing is taken as seen
-        if not self._is_stopping:
-            self._seen = max(seen, until)
-            for addressee, owed in crowd.items():
-                await self._sum_up(addressee, owed)
+        if due:
+            self._seen = max(self._seen, due[-1].id)
+        self._is_behind = not is_all and not crowd
+        for addressee, owed in crowd.items():
+            await self._sum_up(addressee, owed)
+
+    async def _due(self, most: int) -> list[Entry]:
+        """The oldest whose time has come and that were not looked at, at most so many."""
+        until = self.delivery.clock.seconds() - self.delivery.queue.delay_warning_time
+        found: list[Entry] = []
+        entries = self.delivery.spool.entries(State.INCOMING, State.DEFERRED)
+        while (names := list(islice(entries, SLICE))) and not self._is_stopping:
+            found += (
+                entry
+                for entry in names
+                if entry.arrived_at <= until and (entry.id > self._seen or entry.id in self._again)
+            )
+            if len(found) > most:
+                found = nsmallest(most, found, key=attrgetter("id"))
+            await self._breathe()
+        return sorted(found, key=attrgetter("id"))
 
     async def _sum_up(self, addressee: str, owed: list[Owed]) -> None:
         self._again.update(one.entry.id for one in owed)  # then those that were told are known

@@ -4,7 +4,8 @@ One address is sent `report_limit` reports in an hour. What fails beyond that wa
 the next summary to its sender, five minutes later (`gather`). Then it is noted and told as by a
 report: first each message learns the id of the summary, then that is made durable, then the
 failures are noted and the summary goes. A crash in between leaves messages that are tried, and
-fail, once more; at the worst a summary is made twice. Nothing is let go of untold.
+fail, once more; at the worst a summary is made twice, which the log says of each of them
+(`recovery`). Nothing is let go of untold.
 
 Failures: none leave here. A summary the disk did not take is logged; its messages come due again.
 """

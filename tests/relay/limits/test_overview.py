@@ -47,6 +47,18 @@ class OverviewTests(SynchronousTestCase):
         self.assertIsNone(budget["tenant_day"])
         self.assertEqual(self.seen(stage)[TWIN]["budget"]["day"]["used"], 0)
 
+    def test_new_pace(self) -> None:
+        """After a change of the pace it says why nothing goes for a while, and how long."""
+        stage = Stage(self.mktemp(), limits=Limits())
+        stage.send()
+        stage.governor.configure(Limits(messages_per_minute=20), ())
+        stage.send()
+        why = self.seen(stage)[BOX]["why"]
+        self.assertIn(f"the pace of {BOX} was changed to 20 messages a minute", why)
+        self.assertIn("1 message waits, the first goes in about 6", why)
+        stage.wait(90)
+        self.assertEqual((self.seen(stage)[BOX]["why"], len(stage.pool.delivered)), ("", 2))
+
     def test_mailbox_without_budget(self) -> None:
         """One that has used up its day says so, with the numbers and the time."""
         stage = Stage(self, limits=evolve(GENEROUS, recipients_per_day=2))

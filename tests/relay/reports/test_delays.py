@@ -12,6 +12,7 @@ from m365gw.config.settings import Queue
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.exit.transaction import Answer, Transaction
+from m365gw.relay.reports import delays, summaries
 from m365gw.smtp.envelope import Recipient
 from m365gw.spool.health import SpoolError
 from m365gw.spool.message import Message
@@ -157,6 +158,20 @@ class DelaysTests(SynchronousTestCase):
         summaries = [one for one in stage.pool.delivered if b"more messages delayed" in one.content]
         self.assertEqual(len(summaries), 1)
         self.assertIn(b"Subject: 38 more messages delayed", summaries[0].content)
+
+    def test_more_than_a_look_takes(self) -> None:
+        """The oldest are looked at first, and each is told of once, however many there are."""
+        self.patch(delays, "MOST", 10)
+        self.patch(summaries, "MOST", 10)
+        stage = self.stage(queue=evolve(WARNING, report_limit=3))
+        for number in range(34):
+            stage.put(f"user{number}@example.net")
+        stage.dispatch.accepted(stage.put(A))
+        stage.wait(8 * HOUR, 60)
+        many = [one.content for one in stage.pool.delivered if b"messages delayed" in one.content]
+        self.assertEqual(len(self.warnings(stage)), 3)
+        told = [int(one.partition(b"Subject: ")[2].split()[0]) for one in many]
+        self.assertEqual(told, [7, 10, 10, 5])
 
     def test_a_message_in_hand_is_looked_at_later(self) -> None:
         """What is being delivered is not warned about meanwhile, and not forgotten."""

@@ -119,6 +119,9 @@ class SummariesTests(SynchronousTestCase):
                 for number in range(5):
                     self.assertIn(b"user%d@example.net" % number, text)
                 self.assertEqual(stage.entries(), [])
+                notes = [each.get("note", "") for each in stage.events("delivery")]
+                said = [each for each in notes if "its sender hears of it twice" in each]
+                self.assertEqual(bool(said), call == "commit" or moment > 1)
 
     def crashed(self, call: str, moment: int) -> Stage:
         """A stage that goes on where another ended, in such a call while a summary was made."""

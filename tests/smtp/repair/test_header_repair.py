@@ -92,6 +92,14 @@ class HeaderRepairTests(SynchronousTestCase):
             self.assertTrue(octets.startswith(b"Subject: Re: =?utf-8?"), octets)
             self.assertEqual(text_of(message_from_bytes(octets)["subject"]), "Re: Grüße aus Köln")
 
+    def test_a_text_made_of_pieces_is_encoded_as_a_whole(self) -> None:
+        """It says the same, and is not put together from ten thousand pieces."""
+        text = "Tür auf " * 5000
+        octets = mended(f"Subject: {text}\r\n\r\n".encode(), ["header-text"]).header.octets()
+        said = make_header(decode_header(octets[len("Subject:") :].decode().strip()))
+        self.assertEqual(str(said).split(), text.split())
+        self.assertNotIn(b" auf", octets)
+
     def test_raw_letters_in_names_of_addresses_are_encoded(self) -> None:
         """The addresses stay what they are."""
         raw = 'To: Müller, Jörg <j@x.de>, "Ö, P" <o@x.de>, plain@x.de\r\n\r\n'.encode()
