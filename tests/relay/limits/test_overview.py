@@ -49,7 +49,7 @@ class OverviewTests(SynchronousTestCase):
 
     def test_new_pace(self) -> None:
         """After a change of the pace it says why nothing goes for a while, and how long."""
-        stage = Stage(self.mktemp(), limits=Limits())
+        stage = Stage(self, limits=Limits())
         stage.send()
         stage.governor.configure(Limits(messages_per_minute=20), ())
         stage.send()
