@@ -5,16 +5,15 @@ Ends a command with 69 when the database cannot be read, 77 when this user may n
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
 from m365gw.cli.main import Invocation
-from m365gw.cli.spool_dir import EX_NOPERM, EX_UNAVAILABLE, end
-from m365gw.directory.database import Database, DirectoryError
-from m365gw.directory.incident_book import IncidentBook
-from m365gw.directory.state_dir import NotOurs, claim
+from m365gw.cli.spool_dir import EX_NOPERM, end
+
+if TYPE_CHECKING:
+    from m365gw.directory.incident_book import IncidentBook
 
 T = TypeVar("T")
 
@@ -59,19 +58,11 @@ class Source:
         try:
             return ask(Control(self._invocation.place("control_socket")))
         except NotRunning:
-            return self._read(read)
+            # Here, as it brings the libraries of the database: a running service needs none.
+            from m365gw.cli.incidents_at_rest import answered
+
+            return answered(self._invocation, read)
         except NotAllowed as error:
             end(EX_NOPERM, str(error))
         except ControlFailed as error:
             end(1, str(error))
-
-    def _read(self, read: Callable[[IncidentBook], T]) -> T:
-        settings = self._invocation.settings
-        try:
-            claim(settings.state_dir)
-            database = Database.open(settings.directory.url, settings.state_dir)
-            return read(IncidentBook(database, settings.hostname or socket.getfqdn()))
-        except NotOurs as problem:
-            end(EX_NOPERM, str(problem))
-        except DirectoryError as error:
-            end(EX_UNAVAILABLE, str(error))

@@ -1,4 +1,4 @@
-"""`m365gw mailbox signin`: a person signs in for a mailbox, in a browser.
+"""What `m365gw mailbox signin` does: a person signs in for a mailbox, in a browser.
 
 By the link (flow web): the browser comes back to this command, which listens on loopback for it; or
 the address it ended at is pasted here, when the browser runs on another machine. By a code (flow
@@ -15,7 +15,6 @@ from typing import NoReturn
 
 import click
 
-from m365gw.cli.accounts.names import ADDRESS
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
 from m365gw.cli.loopback import Loopback, address_pasted
 from m365gw.cli.main import Invocation
@@ -33,26 +32,10 @@ from m365gw.relay.tokens.https import https_session
 from m365gw.relay.tokens.web_sign_in import LIFETIME, WebSignIn
 
 
-@click.command()
-@click.argument("address", type=ADDRESS)
-@click.option("--device", is_flag=True, help='Flow "web" too: with a code instead of a link.')
-@click.option(
-    "--redirect-uri",
-    default="",
-    help="The registered address of a web app, when it is not http://localhost.",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="What to open, then how it ended, a line each."
-)
-@click.pass_obj
-def signin(
+def sign_in(
     invocation: Invocation, address: str, device: bool, redirect_uri: str, as_json: bool
 ) -> None:
-    """Sign ADDRESS in, in a browser (flows "device" and "web").
-
-    Shows a link, or a code and a page; whoever may use the mailbox signs in there. The sign-in is
-    kept sealed in state_dir. A running service sends at once what waited for it.
-    """
+    """Let a person sign in for the mailbox of this address; ends the command by 1 when none did."""
     directory = Stopped(invocation)  # it is the same beside a running service
     try:
         settings = directory.settings

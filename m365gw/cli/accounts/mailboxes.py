@@ -21,8 +21,8 @@ from m365gw.cli.accounts.credentials import Credential, save, with_credential
 from m365gw.cli.accounts.mailbox_page import lines, page
 from m365gw.cli.accounts.names import ADDRESS, found
 from m365gw.cli.accounts.renewal import renew
+from m365gw.cli.accounts.signin import signin
 from m365gw.cli.accounts.states import pause, resume, retry
-from m365gw.cli.mailbox_signin import signin
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import Registry, registry
 from m365gw.cli.words import printed
