@@ -23,6 +23,7 @@ from m365gw.config.settings import Mailbox
 from m365gw.microsoft import no_token
 from m365gw.microsoft.reactions import Action, Reaction, Scope, hold, stop
 from m365gw.microsoft.replies import Phase, react
+from m365gw.relay.delivery.finding import Attempt, Finding
 from m365gw.relay.exit.connection import AttemptFailed
 from m365gw.relay.exit.instead import is_instead
 from m365gw.relay.exit.transaction import Answer, Transaction
@@ -68,38 +69,6 @@ class Sessions(Protocol):
     def checkin(self, mailbox: Mailbox, session: Any) -> None: ...
 
     def discard(self, session: Any) -> None: ...
-
-
-@frozen
-class Finding:
-    """One recipient after an attempt: what was answered, and what is due now.
-
-    `outcome` is what the answer means, not what its first digit says: FAILED only when the
-    recipient is refused for good. `pause` is in seconds, for reactions that name one.
-    """
-
-    recipient: int
-    outcome: Outcome
-    reply: Reply
-    phase: Phase
-    reaction: Reaction
-    pause: float = 0.0
-
-
-@frozen
-class Attempt:
-    """What came of one attempt. `began` tells whether a transaction took place at all.
-
-    `is_taken_over`: the server was told what reports are wanted, and makes those of success itself
-    (RFC 3461 5.2.1).
-    """
-
-    findings: tuple[Finding, ...]
-    relay: str = "none"
-    began: bool = False
-    connecting: float = 0.0  # seconds until there was a session
-    sending: float = 0.0  # seconds of the transaction
-    is_taken_over: bool = False
 
 
 @frozen

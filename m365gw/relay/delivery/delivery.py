@@ -23,11 +23,12 @@ from twisted.logger import Logger
 from m365gw.config.settings import Queue
 from m365gw.events import EventLog
 from m365gw.microsoft.diagnosis import Diagnosis
-from m365gw.relay.delivery.attempt import Attempt, Attempts
-from m365gw.relay.delivery.damage import put_off_unreadable, tell_corrupt
+from m365gw.relay.delivery.attempt import Attempts
 from m365gw.relay.delivery.delivery_log import log_finding, log_line
+from m365gw.relay.delivery.finding import Attempt
 from m365gw.relay.delivery.judgement import Judge, Progress, held_words, is_for_policy
 from m365gw.relay.delivery.recovery import Recovery, is_owed
+from m365gw.relay.delivery.resting import Resting
 from m365gw.relay.limits.governor import Governor, Granted
 from m365gw.relay.reports.bounces import Bounces
 from m365gw.relay.reports.given_up import given_up, is_given_up
@@ -35,7 +36,7 @@ from m365gw.relay.reports.summaries import Summaries
 from m365gw.relay.reports.telling import Telling
 from m365gw.relay.stops.mailboxes import Mailboxes
 from m365gw.smtp.replies import Reply
-from m365gw.smtp.verdict import Outcome, Verdict
+from m365gw.smtp.verdict import Outcome
 from m365gw.spool.health import Corrupt, Gone, SpoolError, Unreadable
 from m365gw.spool.message import Message
 from m365gw.spool.names import Entry, State
@@ -68,9 +69,9 @@ class Delivery:
     clock: IReactorTime
     log: EventLog
     chance: Callable[[], float]
-    _owed: dict[int, list[Verdict]] = field(factory=dict)  # known, but not yet on disk
-    _judge: Judge = field(init=False)
     _carried: set[int] = field(factory=set)  # messages in hand
+    _judge: Judge = field(init=False)
+    _resting: Resting = field(init=False)
     recovery: Recovery = field(init=False)
     telling: Telling = field(init=False)
 
@@ -82,13 +83,14 @@ class Delivery:
             queue=self.queue,
             chance=self.chance,
         )
+        self._resting = Resting(spool=self.spool, judge=self._judge, clock=self.clock, log=self.log)
         self.telling = Telling(
             bounces=self.bounces,
             summaries=self.summaries,
             recovery=self.recovery,
             clock=self.clock,
             log=self.log,
-            settle=self._settle,
+            settle=self._resting.settle,
         )
 
     def configure(self, queue: Queue) -> None:
@@ -107,10 +109,9 @@ class Delivery:
         except Gone:
             return None
         except Unreadable as error:
-            return self._put_off_unreadable(entry, error)
+            return self._resting.put_off(entry, error)
         except Corrupt as damage:
-            self._forget(entry)
-            tell_corrupt(self.log, entry, damage)
+            self._resting.say_damaged(entry, damage)
             return None
         self._carried.add(entry.id)
         try:
@@ -118,12 +119,10 @@ class Delivery:
         except Gone:  # an operator has moved it meanwhile
             return None
         except Corrupt as damage:
-            self.spool.set_aside(message.entry)
-            self._forget(entry)
-            tell_corrupt(self.log, entry, damage)
+            self._resting.set_aside(message, damage)
             return None
         except Unreadable as error:
-            return self._put_off_unreadable(message.entry, error)
+            return self._resting.put_off(message.entry, error)
         except SpoolError:
             raise
         except CancelledError:  # the service ends; the file says how far this one came
@@ -150,9 +149,7 @@ class Delivery:
     async def _carry(self, message: Message) -> Entry | None:
         now = self.clock.seconds()
         mailbox, sender = message.origin.mailbox, message.envelope.sender
-        if message.entry.id in self._owed:
-            self.spool.settle(message, self._owed[message.entry.id], now)
-            del self._owed[message.entry.id]
+        self._resting.settle_known(message, now)
         if is_given_up(message):
             return await self._give_back(message, now)
         if mailbox not in self.mailboxes:
@@ -163,7 +160,7 @@ class Delivery:
             self._say_held(message, self.mailboxes.held_sender(mailbox, sender))
             return self.spool.wait(message, ceil(at if at < inf else now + PROBE_WAIT))
         if self.recovery.settle(message, now):
-            return self._hold(message, HELD_UNCERTAIN)
+            return self._resting.hold(message, HELD_UNCERTAIN)
         probed = self.mailboxes.enter_sender(mailbox, sender, now)
         try:
             return await self._send(message, now)
@@ -202,7 +199,7 @@ class Delivery:
             attempt = await self.attempts.send(message, batch.places, batch.granted)
             is_done = self._take_in(message, progress, attempt, batch.granted)
         if is_done:
-            self._remove(message)
+            self._resting.remove(message)
             return None
         return await self._end(message, progress)
 
@@ -219,9 +216,9 @@ class Delivery:
         is_done = sum(one.outcome is Outcome.DELIVERED for one in noted) == len(message.recipients)
         is_done = is_done and not any(is_owed(one) for one in verdicts)
         if is_done:
-            self._owed[message.entry.id] = verdicts  # in case it cannot be removed
+            self._resting.settle_if_it_stays(message, verdicts)
         elif verdicts:
-            self._settle(message, verdicts, now)
+            self._resting.settle(message, verdicts, now)
         for finding in noted:
             more = self.recovery.policy() if is_for_policy(finding) else ""
             log_finding(self.log, message, finding, attempt, (progress.taken, now), more=more)
@@ -246,50 +243,19 @@ class Delivery:
         outcomes = {record.outcome for record in message.recipients}
         if outcomes & _OPEN and progress.held_for is not None:
             self.telling.alarm(message, progress.held_for)
-            return self._hold(message, held_words(progress.held_for))
+            return self._resting.hold(message, held_words(progress.held_for))
         if Outcome.UNCERTAIN in outcomes and (
             self.queue.on_uncertain == "hold" or self._judge.is_over(message, now)
         ):
-            return self._hold(message, HELD_UNCERTAIN)
+            return self._resting.hold(message, HELD_UNCERTAIN)
         if outcomes & _OPEN:
             if progress.wait_at < inf:
                 return self.spool.wait(message, ceil(min(progress.wait_at, progress.retry_at)))
             return self.spool.defer(message, ceil(progress.retry_at))
         if Outcome.FAILED in outcomes and (obstacle := self.bounces.obstacle(message)):
-            return self._hold(message, obstacle)
-        self._remove(message)
+            return self._resting.hold(message, obstacle)
+        self._resting.remove(message)
         return None
-
-    def _remove(self, message: Message) -> None:
-        self.spool.remove(message)
-        self._forget(message.entry)
-        self.log.emit("message.removed", "qmgr", message.entry.queue_id, note="removed")
-
-    def _forget(self, entry: Entry) -> None:
-        """The message will not be taken again: nothing of it stays in memory."""
-        self._owed.pop(entry.id, None)
-        self._judge.forget(entry)
-
-    def _hold(self, message: Message, words: str) -> Entry:
-        """Put the message aside for an operator. `<id>` in the words stands for its queue id."""
-        reason = words.replace("<id>", message.queue_id)
-        held = self.spool.hold(message, reason)
-        self._forget(held)
-        self.log.emit("message.held", "qmgr", held.queue_id, level="warn", note=reason)
-        return held
-
-    def _put_off_unreadable(self, entry: Entry, error: Unreadable) -> Entry:
-        now = self.clock.seconds()
-        wait = self._judge.next_glance(entry, now) - now
-        return put_off_unreadable(self.spool, self.log, entry, error, wait, now)
-
-    def _settle(self, message: Message, verdicts: list[Verdict], now: float) -> None:
-        """Note verdicts on disk. What cannot be noted now is kept and noted before all else."""
-        try:
-            self.spool.settle(message, verdicts, now)
-        except SpoolError:
-            self._owed[message.entry.id] = verdicts
-            raise
 
     def _say_held(self, message: Message, diagnosis: Diagnosis | None) -> None:
         """Why a message waits without an attempt; said once for each message."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from m365gw.events import EventLog
 from m365gw.microsoft.reactions import Action, Reaction, Scope
-from m365gw.relay.delivery.attempt import Attempt, Finding
+from m365gw.relay.delivery.finding import Attempt, Finding
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 from m365gw.spool.message import Message

@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from m365gw.config.settings import Queue
 from m365gw.microsoft.reactions import Action, Scope
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.delivery.attempt import Attempt, Finding
+from m365gw.relay.delivery.finding import Attempt, Finding
 from m365gw.relay.delivery.recovery import is_report
 from m365gw.relay.delivery.retries import expired, next_attempt
 from m365gw.relay.limits.governor import Governor, Granted

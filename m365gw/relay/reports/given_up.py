@@ -11,7 +11,7 @@ from __future__ import annotations
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import Reaction, bounce
 from m365gw.microsoft.replies import Phase
-from m365gw.relay.delivery.attempt import Attempt, Finding
+from m365gw.relay.delivery.finding import Attempt, Finding
 from m365gw.relay.delivery.judgement import Failure
 from m365gw.relay.delivery.recovery import still_owed
 from m365gw.smtp.replies import Reply

@@ -17,8 +17,9 @@ from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.events import EventLog
-from m365gw.relay.delivery.attempt import ACCEPTED, Attempt, Finding
+from m365gw.relay.delivery.attempt import ACCEPTED
 from m365gw.relay.delivery.delivery_log import log_finding
+from m365gw.relay.delivery.finding import Attempt, Finding
 from m365gw.relay.delivery.judgement import Failure, Progress
 from m365gw.relay.delivery.recovery import MAYBE, Recovery, is_doubtful, owed, still_owed
 from m365gw.relay.reports.bounces import Bounces, Case
