@@ -88,6 +88,6 @@ async def _told(doing: Awaitable[Any]) -> Any:
             422,
             f"The sign-in failed. {told.what}",
             told.why,
-            f"{told.fix} ({told.who})",
+            f"{told.fix} Who must act: {told.actor}.",
             diagnosis=attrs.asdict(told),
         ) from None

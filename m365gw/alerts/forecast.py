@@ -22,7 +22,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from m365gw.incidents import Incidents
-from m365gw.microsoft.diagnosis import Diagnosis, Who
+from m365gw.microsoft.actors import Who
+from m365gw.microsoft.diagnosis import Diagnosis
 
 LOOK_EVERY: Final = 300.0  # seconds between two looks
 DAYS_AHEAD: Final = (30, 14, 7, 1, 0)  # when an end is told; 0: when it has come

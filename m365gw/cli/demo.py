@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from m365gw.cli.demo_stage import LOGIN, OPERATOR, SENDER, Stage, StageFailed
+from m365gw.cli.words import to_do
 from m365gw.directory.database import DirectoryError
 
 RECIPIENT = "you@elsewhere.example"
@@ -130,7 +131,7 @@ def _tell(stage: Stage, event: dict[str, Any]) -> None:
             what = event.get("what") or event.get("note", "")
             _step("incident", f"{name.removeprefix('incident.')}: {what}")
             if name == "incident.opened":
-                _step("", f"To do ({event['who']}): {event['fix']}")
+                _step("", to_do(event))
         case _ if event["level"] in ("warn", "error"):
             _step(event["level"], event.get("note") or event["event"])
 

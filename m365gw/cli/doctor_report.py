@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from m365gw.cli.words import escaped, moment
+from m365gw.microsoft.actors import actor
 
 WIDTH = 100
 MARKS = {
@@ -17,15 +18,6 @@ MARKS = {
     "fail": ("FAIL", "red"),
     "info": ("info", "blue"),
     "skipped": ("skip", "bright_black"),
-}
-ACTORS = {
-    "nobody": "nobody; it heals by itself",
-    "operator": "you, who run this gateway",
-    "exchange-admin": "an Exchange administrator of the tenant",
-    "entra-admin": "an Entra administrator of the tenant",
-    "mailbox-user": "the user of the mailbox",
-    "sender": "who sends the message",
-    "microsoft": "Microsoft's support",
 }
 
 
@@ -89,7 +81,7 @@ def _remedy(remedy: dict[str, Any], number: int) -> Iterator[str]:
     if remedy["powershell"]:
         # Never broken into lines: it is copied.
         yield f"{' ' * 12}{'PowerShell':<11} {escaped(remedy['powershell'])}"
-    yield from _labelled("who", ACTORS.get(remedy["who"], remedy["who"]))
+    yield from _labelled("who", actor(remedy["who"]))
     if remedy["takes"]:
         yield from _labelled("works after", remedy["takes"])
 

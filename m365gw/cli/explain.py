@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -73,15 +73,14 @@ def explain(
     if as_json:
         click.echo(json.dumps(said))
     else:
-        printed(line for one in said["listeners"] for line in _lines(one))
+        printed(line for one in _together(said["listeners"]) for line in _lines(one))
     raise click.exceptions.Exit(0 if said["allowed"] else 1)
 
 
 def _lines(said: Mapping[str, Any]) -> Iterator[str]:
     verdict = "accepted" if said["allowed"] else "refused"
-    yield f"{said['listener']}: {verdict}" + (
-        f" by the rule of {said['rule']}{_made_in(said)}" if said["rule"] else ""
-    )
+    by_rule = f" by the rule of {said['rule']}" if said["rule"] else ""
+    yield f"{said['listener']}: {verdict}{by_rule}"
     for refusal in said["refusals"]:
         yield f"  at {escaped(refusal['at'])}: {escaped(refusal['reply'])}"
     if said["rule"] and said["allowed"]:
@@ -93,6 +92,10 @@ def _lines(said: Mapping[str, Any]) -> Iterator[str]:
         yield f"  note: {escaped(note)}"
 
 
-def _made_in(said: Mapping[str, Any]) -> str:
-    """Nothing for what stands in the configuration, where one looks first."""
-    return ", made in the directory" if said["origin"] == "directory" else ""
+def _together(said: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What several listeners would do alike is said once, under all their names."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for one in said:
+        alike.setdefault(repr({**one, "listener": ""}), []).append(one)
+    for ones in alike.values():
+        yield {**ones[0], "listener": ", ".join(one["listener"] for one in ones)}

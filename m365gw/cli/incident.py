@@ -13,7 +13,8 @@ from m365gw.cli.asking import service
 from m365gw.cli.completion import incident_ids
 from m365gw.cli.incident_source import Source
 from m365gw.cli.main import Invocation
-from m365gw.cli.words import escaped, moment, printed, short_span, span
+from m365gw.cli.words import escaped, moment, printed, short_span, span, to_do
+from m365gw.microsoft.actors import actor
 
 _KEYS = """\b
 Keys of --json:
@@ -102,7 +103,7 @@ def _table(incidents: list[dict[str, Any]], now: float) -> Iterator[str]:
         yield f"{one['id']}  {one['level']:<5}  {state:<16}  {_subject(one)}"
         yield f"          {one['what']}"
         if is_open:
-            yield f"          To do ({one['who']}): {one['fix']}"
+            yield f"          {to_do(one)}"
 
 
 def _page(one: dict[str, Any], now: float) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _page(one: dict[str, Any], now: float) -> Iterator[str]:
     yield f"What happened  {one['what']}"
     yield f"What it means  {one['why']}"
     yield f"What to do     {one['fix']}"
-    yield f"Who must act   {one['who']}"
+    yield f"Who must act   {actor(one['who'])}"
     yield f"Opened         {moment(one['opened_at'])}"
     if is_open:
         yield f"Closed         not yet, it is open for {span(now - one['opened_at'])}"

@@ -51,7 +51,7 @@ def sign_in(
         _end(str(problem))
     except TokenUnavailable as problem:
         said = problem.diagnosis
-        _end(f"The sign-in failed. {said.what}\n{said.why}\nWhat to do: {said.fix} ({said.who})")
+        _end(f"The sign-in failed. {said.what}\n{said.why}\nTo do ({said.actor}): {said.fix}")
     done = {"address": wanted.address, "is_signed_in": True}
     click.echo(json.dumps(done) if as_json else f"{wanted.address} is signed in.")
     with suppress(NotRunning, NotAllowed, ControlFailed):  # it would find it in a few seconds

@@ -18,7 +18,7 @@ from m365gw.cli.accounts.names import ADDRESS
 from m365gw.cli.asking import service
 from m365gw.cli.control import Control
 from m365gw.cli.main import Invocation
-from m365gw.cli.words import escaped, printed, short_span
+from m365gw.cli.words import escaped, printed, short_span, to_do
 
 EX_TEMPFAIL = 75
 _WAIT = 5.0  # seconds between looks when nothing happens
@@ -105,7 +105,7 @@ def _end(sent: dict[str, Any], outcome: str, mailbox: dict[str, Any]) -> Iterato
     told = mailbox["diagnosis"]
     if told is not None:
         yield f"{told['what']} {told['why']}"
-        yield f"To do ({told['who']}): {told['fix']}"
+        yield to_do(told)
     elif mailbox["why"]:
         yield mailbox["why"]
     if outcome == "bounced":

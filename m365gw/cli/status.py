@@ -12,7 +12,7 @@ import click
 from m365gw.cli.accounts.mailbox_page import by_fallback
 from m365gw.cli.asking import service
 from m365gw.cli.main import Invocation
-from m365gw.cli.words import counted, escaped, moment, printed, short_span, span
+from m365gw.cli.words import counted, escaped, moment, printed, short_span, span, to_do
 
 
 @click.command()
@@ -93,7 +93,7 @@ def _mailbox(mailbox: dict[str, Any], now: float) -> Iterator[str]:
     told = mailbox["diagnosis"]
     if told is not None:
         yield f"    {told['what']} {told['why']}"
-        yield f"    To do ({told['who']}): {told['fix']}"
+        yield f"    {to_do(told)}"
     elif mailbox["why"]:
         yield f"    {mailbox['why']}"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 
+from m365gw.microsoft.actors import actor
 from m365gw.words import counted, escaped, moment, short_span, size, span
 
-__all__ = ["counted", "escaped", "moment", "printed", "short_span", "size", "span"]
+__all__ = ["counted", "escaped", "moment", "printed", "short_span", "size", "span", "to_do"]
 
 
 def printed(lines: Iterable[str]) -> None:
@@ -17,3 +19,8 @@ def printed(lines: Iterable[str]) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         click.echo(line.encode(encoding, "backslashreplace"))
+
+
+def to_do(told: Mapping[str, Any]) -> str:
+    """What to do and who must do it, of a diagnosis as JSON shows it."""
+    return f"To do ({actor(told['who'])}): {told['fix']}"

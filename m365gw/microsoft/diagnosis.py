@@ -7,32 +7,11 @@ has to translate a reply code at night.
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
-from typing import Final, Literal
 
 from attrs import evolve, frozen
 
-Who = Literal[
-    "nobody",  # it heals by itself
-    "operator",  # who runs this gateway: its configuration, host and network
-    "exchange-admin",  # Exchange administrator of the tenant
-    "entra-admin",  # who may change app registrations, consent and access policies
-    "mailbox-user",  # the person whose sign-in the mailbox uses
-    "sender",  # who wrote the message
-    "microsoft",  # only Microsoft can change it: a support case
-]
-
-_ACTORS: Final = MappingProxyType(
-    {
-        "nobody": "nobody; it heals by itself",
-        "operator": "whoever runs the mail gateway",
-        "exchange-admin": "an Exchange administrator of the organisation",
-        "entra-admin": "an Entra administrator of the organisation",
-        "mailbox-user": "the user of the sending mailbox",
-        "sender": "you, the sender",
-        "microsoft": "Microsoft's support",
-    }
-)
+from m365gw.microsoft import actors
+from m365gw.microsoft.actors import Who
 
 # What may stand as it is in a command line somebody will copy. Senders come from outside.
 _HARMLESS = re.compile(r"\w[\w.+=@-]*")
@@ -60,8 +39,13 @@ class Diagnosis:
 
     @property
     def actor(self) -> str:
+        """Who must act, in words for operators."""
+        return actors.actor(self.who)
+
+    @property
+    def actor_for_sender(self) -> str:
         """Who must act, in words for the sender of a message."""
-        return _ACTORS[self.who]
+        return actors.actor_for_sender(self.who)
 
     def about(
         self, *, mailbox: str = "", sender: str = "", tenant: str = "", client_id: str = ""
@@ -83,7 +67,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """All of it on one line, as logs show it."""
-        return f"{self.what} {self.why} To do ({self.who}): {self.fix}"
+        return f"{self.what} {self.why} To do ({self.actor}): {self.fix}"
 
 
 def _word(name: str) -> str:

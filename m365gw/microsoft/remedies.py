@@ -15,7 +15,8 @@ from typing import Final
 from attrs import frozen
 
 from m365gw.microsoft import remedies_entra, remedies_exchange
-from m365gw.microsoft.diagnosis import Diagnosis, Who
+from m365gw.microsoft.actors import Who
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.powershell import filled
 from m365gw.microsoft.remedies_rows import Steps
 

@@ -57,7 +57,18 @@ class ExplainTests(SynchronousTestCase):
         status, said = self.explain("--from", "boss@contoso.com", *TO, "--ip", "10.1.2.3")
         self.assertEqual(status, 1)
         self.assertIn("at MAIL FROM: 553 5.7.1 network 10.1.0.0/16 may not send as", said)
-        self.assertIn('adds it to senders of [[network]] cidr = "10.1.0.0/16"', said)
+        self.assertIn("adds it to senders of network 10.1.0.0/16 (see m365gw network list)", said)
+
+    def test_listeners_that_say_the_same_are_told_together(self) -> None:
+        """Under all their names; each stands alone in the JSON."""
+        words = ("--from", "boss@contoso.com", *TO, "--login", "printer3")
+        again = '[[listener]]\nname = "again"\nendpoint = "tcp:588"\n'
+        self.config.write_text(CONFIGURATION + again)
+        _, said = self.explain(*words)
+        self.assertIn("submission, again: refused by the rule", said)
+        self.assertEqual(said.count("553 5.7.1"), 1)
+        _, said = self.explain(*words, "--json")
+        self.assertEqual(len(json.loads(said)["listeners"]), 3)
 
     def test_as_json(self) -> None:
         """All of it, for programs."""

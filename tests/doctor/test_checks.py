@@ -210,7 +210,7 @@ class HeadroomTests(SynchronousTestCase):
         assert seen.diagnosis is not None
         self.assertEqual((seen.result, seen.diagnosis.key), ("warn", "mailbox-often-throttled"))
         self.assertIn(f"said {OFTEN} times in 24 hours that {BOX}", seen.diagnosis.what)
-        self.assertIn('[[client]] login = "fax"', seen.diagnosis.fix)
+        self.assertIn('login "fax" (see m365gw client show fax)', seen.diagnosis.fix)
 
     def test_throttled_now(self) -> None:
         """The running service says so, and why."""

@@ -148,7 +148,10 @@ class DeviceTests(DialogueTestCase):
         self.client.say(f"AUTH PLAIN {plain('printer3@relay.local')}")
         self.gateway.clock.advance(1)
         self.assertEqual(self.client.codes(), ["535"])
-        self.assertIn('add "relay.local" to realms of [[client]] login = "printer3"', self.log)
+        self.assertIn(
+            'add "relay.local" to realms of login "printer3" (see m365gw client show printer3)',
+            self.log,
+        )
 
     def test_ricoh_and_fortinet_are_not_offered_cram_md5(self) -> None:
         """They would take it, and fail; those that ask all the same hear 504 and may go on."""

@@ -126,5 +126,7 @@ class DiagnosisTests(SynchronousTestCase):
 
     def test_one_line_for_logs(self) -> None:
         """What, why, what to do and who."""
-        self.assertEqual(str(ILL), "It is ill. It caught a cold. To do (nobody): Wait.")
+        self.assertEqual(
+            str(ILL), "It is ill. It caught a cold. To do (nobody; it heals by itself): Wait."
+        )
         self.assertEqual(hold(Scope.TENANT, ILL).action, Action.HOLD)

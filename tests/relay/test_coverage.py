@@ -113,7 +113,7 @@ class CoverageTests(SynchronousTestCase):
     def assert_readable(self, told: Diagnosis) -> None:
         """Four sentences, with the names of this mailbox in them."""
         named = told.about(mailbox=BOX, sender=SENDER, tenant=TENANT, client_id=APP)
-        for words in (named.what, named.why, named.fix, named.actor):
+        for words in (named.what, named.why, named.fix, named.actor_for_sender):
             self.assertTrue(words.strip())
             self.assertIsNone(PLACEHOLDER.search(words), words)
 

@@ -121,7 +121,7 @@ class RegistryTests(WholeTestCase):
         self.assertEqual(received["mailbox"], SHARED)
         asked = ("explain", "--from", SHARED, "--to", TO, "--ip", "127.0.0.1")
         said = self.ordered(*asked, "--listener", "trusted")
-        self.assertIn("made in the directory", said)
+        self.assertIn("The rule was made by a command or in the console.", said)
         rows = [json.loads(line) for line in self.ordered("mailbox", "list", "--json").splitlines()]
         states = [(row["address"], row["origin"], row["state"]) for row in rows]
         made = (SHARED, "directory", "ready")

@@ -36,7 +36,7 @@ class SendTestTests(WholeTestCase):
         self.microsoft365.fault(phase="token", aadsts=7000222, times=0)
         done = self.gate.command("send-test")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-        self.assertIn("To do (entra-admin)", done.stdout)
+        self.assertIn("To do (an Entra administrator of the tenant)", done.stdout)
         self.assertIn("m365gw queue remove", done.stdout)
         listed = self.gate.command("queue", "list").stdout
         self.assertIn("has expired. (no access token: secret-expired)", listed)

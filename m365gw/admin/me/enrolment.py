@@ -160,7 +160,7 @@ def in_own_words(told: Diagnosis) -> Refusal:
     if "m365gw mailbox signin" in told.fix or told.who == "mailbox-user":
         fix = "Sign in again." if "m365gw" in told.fix else told.fix
     else:
-        fix = f"For {told.actor}: {told.fix}" if told.who != "nobody" else told.fix
+        fix = f"For {told.actor_for_sender}: {told.fix}" if told.who != "nobody" else told.fix
     return Refusal(422, told.what, told.why, fix)
 
 

@@ -186,7 +186,7 @@ class BulkOrder:
 
     async def _act(self) -> None:
         left = iter(self._numbers)
-        reason = f"by {self.by}" if self.action is Action.HOLD else ""
+        reason = f"in the console, by {self.by}" if self.action is Action.HOLD else ""
         while self.state == "acting" and (numbers := list(islice(left, MOST_IDS))):
             ids = [render_id(number) for number in numbers]
             for one in await self.desk.queue.act(self.action, ids, reason):

@@ -19,17 +19,18 @@ def row(
     """What a list shows. `waits`: why each mailbox may not send (`Desk.why_waits`)."""
     entry, origin = queued.entry, queued.origin
     is_active = entry.queue_id in active
+    why = "" if is_active else why_waits(queued, waits)
     return {
         "queue_id": entry.queue_id,
         "state": "active" if is_active else entry.state.value,
         "sender": queued.envelope.sender or ("?" if queued.damage else "<>"),
         "recipients": whom(queued),
-        "reason": reason_of(queued) or ("" if is_active else why_waits(queued, waits)),
+        "reason": reason_of(queued) or why,
         "client": origin.login or origin.client,
         "mailbox": origin.mailbox,
         "arrived_at": entry.arrived_at,
         "attempts": entry.attempts,
-        "next": "–" if is_active else next_try(queued, now),
+        "next": "–" if is_active else next_try(queued, now, why),
         "size": entry.size,
     }
 
@@ -51,9 +52,11 @@ def why_waits(queued: Queued, waits: Mapping[str, str]) -> str:
     return waits.get(mailbox.casefold(), missing)
 
 
-def next_try(queued: Queued, now: float) -> str:
-    """When a message is tried next, for a narrow column."""
+def next_try(queued: Queued, now: float, why: str) -> str:
+    """When a message is tried next, for a narrow column. `why` its mailbox may not send, or ""."""
     entry = queued.entry
     if entry.state not in _GOING:
         return "–"
-    return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"
+    if entry.due <= now:
+        return "waits" if why else "now"
+    return f"in {short_span(entry.due - now)}"

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from m365gw import __version__, words
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.assets import Assets
+from m365gw.microsoft.actors import actor
 
 FOLDER: Final = Path(__file__).parent / "templates"
 
@@ -47,6 +48,7 @@ class Templates:
             "day": _day,
             "day_clock": _day_clock,
             "machine_time": _machine_time,
+            "actor": actor,
         }
         self._known.filters |= filters
         icons: Any = self._known.get_template("icons.html").module

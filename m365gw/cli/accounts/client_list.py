@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
+from m365gw.cli.accounts.made_in import Row, made_in, made_in_column
 from m365gw.cli.words import counted, escaped, short_span
-
-Row = dict[str, Any]
 
 _ROW = "%-24s  %-16s  %-6s  %-19s  %-10s  %-15s  %s"
 _HEADS = ("LOGIN", "PASSWORD", "KIND", "EXPIRES", "LAST USE", "FROM", "MADE IN")
@@ -32,7 +30,7 @@ def lines(found: Sequence[Row], now: float) -> Iterator[str]:
     if found:
         yield _ROW % _HEADS
     for row in found:
-        login, origin = escaped(row["login"]), row["origin"]
+        login, origin = escaped(row["login"]), made_in_column(row)
         for password in row["passwords"]:
             said = _ROW % (
                 login,
@@ -73,13 +71,6 @@ def permissions(row: Row) -> Iterator[str]:
             said = ", ".join(value) if isinstance(value, list) else str(value)
             yield f"{words:<16}{escaped(said)}"
     yield f"{'Made in':<16}{made_in(row)}"
-
-
-def made_in(row: Row) -> str:
-    """Where an entry is: in the directory, or at which line of the configuration."""
-    if row["origin"] != "file":
-        return f"the directory, by {row['made_by']}" if row.get("made_by") else "the directory"
-    return f"the configuration (locked): {row['place'] or 'its file'}"
 
 
 def _expiry(password: Row) -> str:

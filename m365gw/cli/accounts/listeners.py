@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from m365gw.cli.accounts import options
-from m365gw.cli.accounts.client_list import made_in
+from m365gw.cli.accounts.made_in import made_in_column
 from m365gw.cli.accounts.names import LISTENER, found
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import registry
@@ -75,8 +75,8 @@ def list_(invocation: Invocation, as_json: bool) -> None:
         click.echo(_ROW % ("NAME", "ENDPOINT", "TLS", "AUTH", "TRUSTED NETWORKS", "MADE IN"))
     for row in rows:
         networks = escaped(", ".join(row["networks"])) or "-"
-        shown = (row["name"], row["endpoint"], row["tls"], row["auth"], networks, made_in(row))
-        printed([_ROW % tuple(escaped(each) for each in shown)])
+        how = (row["name"], row["endpoint"], row["tls"], row["auth"])
+        printed([_ROW % (*map(escaped, how), networks, escaped(made_in_column(row)))])
     click.echo(f"{counted(len(rows), 'listener')}." if rows else "No listeners: no mail comes in.")
 
 

@@ -10,10 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from m365gw.cli.accounts.client_list import made_in
-from m365gw.cli.words import counted, escaped, moment, short_span
-
-Row = dict[str, Any]
+from m365gw.cli.accounts.made_in import Row, made_in, made_in_column
+from m365gw.cli.words import counted, escaped, moment, short_span, to_do
 
 _ROW = "%-32s  %-13s  %-12s  %7s  %-15s  %-13s  %s"
 _HEADS = ("MAILBOX", "STATE", "FLOW", "WAITING", "SENT TODAY", "CREDENTIAL", "MADE IN")
@@ -36,7 +34,7 @@ def lines(rows: Sequence[Row], now: float) -> Iterator[str]:
             row.get("waits", "-"),
             _used(row, "day"),
             _nearest_end(row, now),
-            row["origin"],
+            made_in_column(row),
         )
         yield said.rstrip()
         yield from map(escaped, _wrong(row, now, "  "))
@@ -93,7 +91,7 @@ def _wrong(row: Row, now: float, indent: str) -> Iterator[str]:
     told = row.get("diagnosis")
     if told is not None:
         yield f"{indent}{told['what']} {told['why']}"
-        yield f"{indent}To do ({told['who']}): {told['fix']}"
+        yield f"{indent}{to_do(told)}"
         if row["until"] and row["until"] > now:
             yield f"{indent}It is tried again in {short_span(row['until'] - now)}."
     elif row.get("why"):

@@ -13,7 +13,8 @@ import click
 
 from m365gw.cli.accounts import options
 from m365gw.cli.accounts.as_file import table
-from m365gw.cli.accounts.client_list import made_in, permissions
+from m365gw.cli.accounts.client_list import permissions
+from m365gw.cli.accounts.made_in import made_in, made_in_column
 from m365gw.cli.accounts.names import CIDR, found, of_rule
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import Registry, registry
@@ -89,7 +90,7 @@ def list_(invocation: Invocation, as_json: bool) -> None:
         click.echo(_ROW % ("NETWORK", "MAILBOX", "SENDERS", "MADE IN"))
     for row in rows:
         senders = escaped(", ".join(row["senders"]))
-        printed([_ROW % (row["cidr"], escaped(row["mailbox"]), senders, row["origin"])])
+        printed([_ROW % (row["cidr"], escaped(row["mailbox"]), senders, made_in_column(row))])
     click.echo(f"{counted(len(rows), 'network')}." if rows else "No networks.")
 
 

@@ -43,7 +43,7 @@ def page(
     yield _field("Size", counted(entry.size, "octet"))
     yield _field("Attempts", str(entry.attempts))
     if not is_active:
-        yield _field("Next attempt", _next_attempt(entry, now))
+        yield _field("Next attempt", _next_attempt(entry, now, waits))
     if file:
         yield _field("File", file)
     if queued.damage:
@@ -109,14 +109,16 @@ def _recipient(record: RecipientRecord, queued: Queued, now: float) -> Iterator[
     if diagnosis is not None:
         yield _field("Meaning", f"{diagnosis.what} {diagnosis.why}")
         yield _field("What to do", diagnosis.fix)
-        yield _field("Who", diagnosis.who)
+        yield _field("Who must act", diagnosis.actor)
 
 
-def _next_attempt(entry: Entry, now: float) -> str:
+def _next_attempt(entry: Entry, now: float, why_waits: str) -> str:
     if entry.state not in (State.INCOMING, State.DEFERRED):
         return "none"
+    if why_waits:
+        return "as soon as its mailbox may send"
     if entry.due <= now:
-        return "now, as soon as its mailbox may send"
+        return "now, or as soon as its mailbox may send"
     return f"{moment(entry.due)}, in {span(entry.due - now)}"
 
 

@@ -26,8 +26,9 @@ def table(messages: Iterable[Queued], now: float, running: Running | None = None
     for queued in messages:
         if not count:
             yield _ROW % _HEADS
-        yield from _lines(queued, now, running)
-        waits[running.why_waits(queued)] = None
+        why_waits = running.why_waits(queued)
+        yield from _lines(queued, now, running, why_waits)
+        waits[why_waits] = None
         octets += queued.entry.size
         count += 1
     yield f"{counted(count, 'message')}, {_amount(octets)}." if count else "No messages."
@@ -38,7 +39,7 @@ def _amount(octets: int) -> str:
     return size(octets) if octets >= 1024 else counted(octets, "octet")
 
 
-def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
+def _lines(queued: Queued, now: float, running: Running, why_waits: str) -> Iterator[str]:
     entry = queued.entry
     yield _ROW % (
         entry.queue_id,
@@ -46,7 +47,7 @@ def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
         size(entry.size),
         short_span(now - entry.arrived_at),
         entry.attempts,
-        "-" if entry.queue_id in running.active else _next_try(entry, now),
+        "-" if entry.queue_id in running.active else _next_try(entry, now, why_waits),
         escaped(queued.origin.mailbox) or "-",
         "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
     )
@@ -55,9 +56,11 @@ def _lines(queued: Queued, now: float, running: Running) -> Iterator[str]:
         yield f"{'':13}  {escaped(reason)}"
 
 
-def _next_try(entry: Entry, now: float) -> str:
+def _next_try(entry: Entry, now: float, why_waits: str) -> str:
     if entry.state not in (State.INCOMING, State.DEFERRED):
         return "-"
+    if why_waits:
+        return "waits"  # for its mailbox, and nobody knows how long
     return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"
 
 

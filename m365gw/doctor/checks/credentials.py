@@ -11,7 +11,8 @@ from typing import Final
 
 from m365gw.doctor.case import Case
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
-from m365gw.microsoft.diagnosis import Diagnosis, Who
+from m365gw.microsoft.actors import Who
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import remedy
 from m365gw.microsoft.remedies_entra import CERTIFICATE, SECRET
 from m365gw.microsoft.remedies_rows import AT_ONCE, Steps

@@ -118,7 +118,7 @@ def _open_relay(settings: Settings) -> Diagnosis | None:
                     f'Anybody may send through listener "{listener.name}" without a login.',
                     f"Its networks hold the whole internet, and {rule.name} lets it send.",
                     f'Narrow networks of [[listener]] name = "{listener.name}", and the rule'
-                    f" {rule.place}.",
+                    f" of {rule.place}.",
                     "operator",
                 )
     return None

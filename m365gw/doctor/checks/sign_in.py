@@ -11,7 +11,7 @@ from m365gw.config.mailboxes import APP_FLOWS
 from m365gw.doctor.case import Case
 from m365gw.doctor.checks.claims import permissions
 from m365gw.doctor.finding import Seen, bad, good
-from m365gw.microsoft.diagnosis import Who
+from m365gw.microsoft.actors import Who
 from m365gw.microsoft.remedies import Remedy, remedy
 from m365gw.microsoft.remedies_entra import CONSENT, SMTP_PERMISSION
 from m365gw.microsoft.remedies_exchange import (

@@ -140,6 +140,6 @@ def _too_much(rule: Rule, client: str, limit: str, name: str, wait: float) -> Re
     who = f"{client} of {rule.name}" if client else rule.name
     words = (
         f"{who} may send {limit}, and has done so; try again in {when}. "
-        f"The gateway's operator sets the limit in {name} of {rule.place}"
+        f"The gateway's operator sets the limit: {name} of {rule.place}"
     )
     return Reply(450, "4.7.1", words)

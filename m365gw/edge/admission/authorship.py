@@ -123,7 +123,7 @@ def _refusal(rule: Rule, field: str, foreigner: str | None) -> Reply:
         )
     if not rule.rewrites_from:
         remedy = 'sets foreign_from = "rewrite"'
-        there = "there" if foreigner else f"in {rule.place}"
+        there = "there" if foreigner else f"for {rule.place}"
         joint = ", or" if foreigner else "; or the gateway's operator"
         words += f"{joint} {remedy} {there}"
     return Reply(550, "5.7.1", words)

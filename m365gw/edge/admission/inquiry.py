@@ -13,6 +13,7 @@ from attrs import frozen
 
 from m365gw.config.settings import Client, Listener, Network, Settings
 from m365gw.directory import merge
+from m365gw.directory.keys import NAMES
 from m365gw.edge.admission.admission import IpAddress, ip_address
 from m365gw.edge.admission.explanation import Explanation, Question, explain, explain_local
 from m365gw.edge.admission.rules import Rule
@@ -80,31 +81,36 @@ def _address(ip: str) -> IpAddress | None:
 
 def _row(said: Explanation, configured: Settings) -> dict[str, Any]:
     rule = said.rule
-    origin, command = _origin(rule, configured) if rule else (None, "")
-    notes = [f"The rule was made in the directory. To change it: {command}"] if command else []
+    place, origin, command = _origin(rule, configured) if rule else (None, None, "")
+    made = f"The rule was made by a command or in the console. To change it: {command}"
     return {
         "listener": said.listener,
         "allowed": said.is_allowed,
         "rule": rule.name if rule else None,
-        "place": rule.place if rule else None,
+        "place": place,
         "origin": origin,
         "mailbox": rule.mailbox if rule else None,
         "sender": said.sender if rule else None,
         "header_from": said.header_from or None,
         "changes": said.changes,
         "refusals": [{"at": one.at, "reply": str(one.reply)} for one in said.refusals],
-        "notes": said.notes + notes,
+        "notes": [*said.notes, *([made] if command else [])],
     }
 
 
-def _origin(rule: Rule, configured: Settings) -> tuple[str, str]:
-    """Where a rule was made ("file" or "directory"), and the command that changes it, or ""."""
-    table, name = "", ""
+def _origin(rule: Rule, configured: Settings) -> tuple[str, str, str]:
+    """Which table a rule is, where it was made, and the command that changes it, or "".
+
+    A table in words, as '[[client]] login = "printer3"'; made in "file" or "directory".
+    """
     match rule.permissions:
-        case Client(login=login):
-            table, name = "client", login
-        case Network(cidr=cidr):
-            table, name = "network", cidr
-    if not table or merge.origin(configured, table, name) == "file":
-        return "file", ""
-    return "directory", f"m365gw {table} change {shlex.quote(name)}"
+        case Client(login=name):
+            table = "client"
+        case Network(cidr=name):
+            table = "network"
+        case _:
+            return rule.place, "file", ""  # of a local user: those are made in the file alone
+    place = f'[[{table}]] {NAMES[table]} = "{name}"'
+    if merge.origin(configured, table, name) == "file":
+        return place, "file", ""
+    return place, "directory", f"m365gw {table} change {shlex.quote(name)}"

@@ -9,6 +9,7 @@ Denials: 553 5.7.1 for a sender the rule does not list, 550 5.7.1 for a recipien
 
 from __future__ import annotations
 
+import shlex
 from functools import lru_cache
 
 from attrs import frozen
@@ -41,7 +42,7 @@ class Rule:
     """What a login, a network or a local user may send, and by which mailbox."""
 
     name: str  # as replies show it: 'login "printer3"', "network 10.1.0.0/16"
-    place: str  # where an operator changes it: '[[client]] login = "printer3"'
+    place: str  # the same, and how operators find where it was made, by whatever way that was
     permissions: Permissions
 
     @property
@@ -110,12 +111,18 @@ class Rule:
 
 def client_rule(client: Client) -> Rule:
     """The rule of a login."""
-    return Rule(f'login "{client.login}"', f'[[client]] login = "{client.login}"', client)
+    return Rule(f'login "{client.login}"', place_of_login(client.login), client)
+
+
+def place_of_login(login: str) -> str:
+    """A login, and the command that tells operators where it was made."""
+    return f'login "{login}" (see m365gw client show {shlex.quote(login)})'
 
 
 def network_rule(network: Network) -> Rule:
     """The rule of a network."""
-    return Rule(f"network {network.cidr}", f'[[network]] cidr = "{network.cidr}"', network)
+    name = f"network {network.cidr}"
+    return Rule(name, f"{name} (see m365gw network list)", network)
 
 
 def local_rule(user: str, local: Local) -> Rule:

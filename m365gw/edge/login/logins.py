@@ -18,6 +18,7 @@ from m365gw.config.logins import Password
 from m365gw.config.settings import Client
 from m365gw.directory.passwords import composed, is_slow
 from m365gw.edge.admission.admission import IpAddress, IpNetwork, ip_network
+from m365gw.edge.admission.rules import place_of_login
 
 
 @frozen
@@ -85,7 +86,7 @@ class Logins:
         for known, realm in self._inside(composed(said)):
             return (
                 "the login is unknown; if the device puts it around its login itself, add "
-                f'"{realm}" to realms of [[client]] login = "{known.login}"'
+                f'"{realm}" to realms of {place_of_login(known.login)}'
             )
         return "the login is unknown"
 

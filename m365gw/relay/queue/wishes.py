@@ -134,7 +134,7 @@ def tell(log: EventLog, action: Action, result: Result, reason: str) -> None:
     """What an operator did to a message, in the log."""
     event, done = _SAID[action]
     if result.result is Done.DONE:
-        note = f"by an operator: {done}" + (f": {reason}" if reason else "")
+        note = f"{done}, by an operator" + (f": {reason}" if reason else "")
         log.emit(event, "postsuper", result.queue_id, note=note)
     elif result.result is Done.FAILED:
         note = f"an operator wanted it {done}: {result.words}"

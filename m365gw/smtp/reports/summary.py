@@ -68,7 +68,7 @@ def _words(kind: Kind, hostname: str, lines: Sequence[Line]) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
         known = line.explanation
-        key = (known.what, known.why, known.fix, known.actor, str(line.reply.code))
+        key = (known.what, known.why, known.fix, known.actor_for_sender, str(line.reply.code))
         groups.setdefault(key, []).append(line)
     for (what, why, fix, actor, _), group in groups.items():
         yield ""

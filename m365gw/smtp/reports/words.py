@@ -70,7 +70,7 @@ def _explained(kind: Kind, one: Told) -> Iterator[str]:
         yield from wrapped("  What happened: ", known.what)
         yield from wrapped("  What it means: ", known.why)
         yield from wrapped("  What to do:    ", known.fix)
-        yield from wrapped("  Who must act:  ", known.actor)
+        yield from wrapped("  Who must act:  ", known.actor_for_sender)
     if one.gave_up:
         yield from wrapped("  ", "It was tried until its time was over; it will not be again.")
     if one.is_doubtful:
@@ -88,7 +88,7 @@ def _groups(told: Sequence[Told]) -> list[list[Told]]:
     groups: dict[tuple[object, ...], list[Told]] = {}
     for one in told:
         known = one.explanation
-        said = (known.what, known.why, known.fix, known.actor)
+        said = (known.what, known.why, known.fix, known.actor_for_sender)
         alike = (*said, str(one.reply), one.gave_up, one.is_doubtful)
         groups.setdefault(alike, []).append(one)
     return list(groups.values())

@@ -101,6 +101,14 @@ class QueueTests(PageTestCase):
         self.assertIn(entries[-1].queue_id, second)
         self.assertNotIn(entries[0].queue_id, second)
 
+    def test_a_mailbox_that_may_not_send_has_no_next_try(self) -> None:
+        """What is due waits for its mailbox, and is not tried now."""
+        self.stage.message()
+        self.stage.mailboxes[:] = [mailbox("relay@contoso.com")]
+        self.assertIn(">now<", self.shown("/queue?part=rows"))
+        self.stage.mailboxes[0]["why"] = "It is paused."
+        self.assertIn(">waits<", self.shown("/queue?part=rows"))
+
     def test_flush(self) -> None:
         """Everything that waits for its time is tried, and who wanted it is noted."""
         entry = self.stage.message()

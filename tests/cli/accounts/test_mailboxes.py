@@ -273,5 +273,5 @@ class NetworkTests(CommandTestCase):
         asked = ("explain", "--from", "a@contoso.com", "--to", "b@example.com", "--ip", "10.1.2.3")
         status, said, _ = self.run_command(*asked)
         self.assertEqual(status, 0)
-        self.assertIn("by the rule of network 10.1.0.0/16, made in the directory", said)
+        self.assertIn("To change it: m365gw network change 10.1.0.0/16", said)
         self.assertIn("m365gw network change 10.1.0.0/16", said)

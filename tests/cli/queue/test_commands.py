@@ -64,10 +64,14 @@ class ListTests(QueueCase):
     def table(self) -> list[str]:
         return list(table(browse(self.spool, Wanted()), NOW + 3720))
 
-    def told(self, *entries: Entry, **known: object) -> list[str]:
-        """What is said behind the table of these messages while the service says this."""
+    def listed(self, *entries: Entry, **known: object) -> list[str]:
+        """The table of these messages while the service says this."""
         running = attrs.evolve(Running(is_known=True, at=NOW), **known)
-        lines = list(table(map(self.seen, entries), NOW, running))
+        return list(table(map(self.seen, entries), NOW, running))
+
+    def told(self, *entries: Entry, **known: object) -> list[str]:
+        """What is said behind the table."""
+        lines = self.listed(*entries, **known)
         (foot,) = (place for place, line in enumerate(lines) if " octets." in line)
         return lines[foot + 1 :]
 
@@ -86,6 +90,16 @@ class ListTests(QueueCase):
             stopped=frozenset({"relay@contoso.com"}),
         )
         self.assertEqual(told, ["it needs a licence"])
+
+    def test_a_mailbox_that_may_not_send_has_no_next_try(self) -> None:
+        """Its mail waits, due or not, as long as that lasts; nothing goes now."""
+        for why, stopped in (("it is paused", {"relay@contoso.com"}), ("it keeps its pace", set())):
+            with self.subTest(why=why):
+                known = {"waits": {"relay@contoso.com": why}, "stopped": frozenset(stopped)}
+                _, due, *_ = self.listed(put(self.spool), **known)
+                self.assertEqual(due.split()[5], "waits")
+                _, later, *_ = self.listed(self.deferred("a@example.com", wait=7320), **known)
+                self.assertEqual("waits" in later, bool(stopped))
 
     def test_a_mailbox_that_is_not_configured(self) -> None:
         """Its mail would wait without a word."""
@@ -266,7 +280,7 @@ class ShowTests(QueueCase):
             "1 minute ago",
             "Meaning:       Microsoft is short of resources.",
             "What to do:    ",
-            "Who:           nobody",
+            "Who must act:  nobody; it heals by itself",
             "  Subject: test",
         ):
             self.assertIn(words_there, shown)

@@ -67,7 +67,7 @@ class AdmissionTests(SynchronousTestCase):
         reply = self.denied("203.0.113.9", "boss@example.com", login="printer3")
         self.assertTrue(reply.startswith('553 5.7.1 login "printer3" may not send as'), reply)
         self.assertIn("<boss@example.com>", reply)
-        self.assertIn('senders of [[client]] login = "printer3"', reply)
+        self.assertIn('senders of login "printer3" (see m365gw client show printer3)', reply)
 
     def test_network_counts_only_where_the_listener_trusts_it(self) -> None:
         """A [[network]] rule alone opens nothing: the listener must name the network."""

@@ -56,7 +56,7 @@ class AllowancesTests(SynchronousTestCase):
         self.send(limited)
         said = self.send(limited)
         self.assertTrue(said.startswith('450 4.7.1 login "erp" may send 1 messages an hour'), said)
-        self.assertIn('messages_per_hour of [[client]] login = "erp"', said)
+        self.assertIn('messages_per_hour of login "erp" (see m365gw client show erp)', said)
         minutes = int(said.partition("try again in ")[2].partition(" min")[0])
         self.clock.advance(minutes * 60 - 61)
         self.assertNotEqual(self.send(limited), "")

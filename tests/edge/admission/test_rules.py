@@ -75,7 +75,9 @@ class SenderTests(SynchronousTestCase):
         self.assertEqual((listed.sender, rewritten.sender), ("", "relay@example.com"))
         denied = rule("*").decide("")
         assert isinstance(denied, Denied)
-        self.assertIn('adds "<>" to senders of [[client]] login = "erp"', denied.reply.text)
+        self.assertIn(
+            'adds "<>" to senders of login "erp" (see m365gw client show erp)', denied.reply.text
+        )
 
     def test_from_is_what_is_listed_or_the_default(self) -> None:
         """The mailbox itself is only meant where it is written down."""
@@ -110,7 +112,7 @@ class RecipientTests(SynchronousTestCase):
         for address in ("a@sub.contoso.com", "a@contoso.com.evil.org", '"a@contoso.com"@evil.org'):
             said = self.words(inside.may_receive(address))
             self.assertTrue(said.startswith('550 5.7.1 login "erp" may not send to <'), said)
-            self.assertIn('adds it to recipients of [[client]] login = "erp"', said)
+            self.assertIn('adds it to recipients of login "erp" (see m365gw client show erp)', said)
 
     def test_denial_beats_allowance(self) -> None:
         """All of a domain but one list."""

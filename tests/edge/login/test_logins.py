@@ -47,7 +47,7 @@ class RealmTests(SynchronousTestCase):
         """Who reads the log learns what to change."""
         logins = Logins([client("fax")])
         self.assertIn(
-            'add "contoso.com" to realms of [[client]] login = "fax"',
+            'add "contoso.com" to realms of login "fax" (see m365gw client show fax)',
             logins.hint("fax@contoso.com"),
         )
         self.assertEqual(logins.hint("nobody"), "the login is unknown")

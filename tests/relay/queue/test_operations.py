@@ -58,6 +58,8 @@ class WaitingTests(OperationsCase):
         (queued,) = stage.queued()
         self.assertEqual((queued.entry.state, queued.reason), (State.HOLD, "looks odd"))
         self.assertEqual(stage.pool.delivered, [])
+        (told,) = stage.events("message.held")
+        self.assertEqual(told["note"], "held, by an operator: looks odd")
         self.done(stage, Action.RELEASE, entry)
         self.assertEqual((len(stage.pool.delivered), stage.entries()), (1, []))
 

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.events import EventLog
 from m365gw.incidents import Incidents
-from m365gw.microsoft.diagnosis import Diagnosis, Who
+from m365gw.microsoft.actors import Who
+from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.reactions import (
     Reaction,
     Scope,
@@ -438,9 +439,9 @@ class MemoryTests(MailboxesCase):
             notes,
             {
                 "smtp.office365.com:587": "stopped since before this start; it waits 40 s more:"
-                " busy happened. Because. To do (nobody): Mend it.",
+                " busy happened. Because. To do (nobody; it heals by itself): Mend it.",
                 TWIN: "stopped since before this start; it waits until it is resumed:"
-                " paused happened. Because. To do (operator): Mend it.",
+                " paused happened. Because. To do (whoever runs this gateway): Mend it.",
             },
         )
 

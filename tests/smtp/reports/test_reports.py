@@ -29,7 +29,7 @@ class Words:
     what: str = "There is no such recipient."
     why: str = "The address does not exist."
     fix: str = "Check the address."
-    actor: str = "you, the sender"
+    actor_for_sender: str = "you, the sender"
 
 
 ONE = Told(

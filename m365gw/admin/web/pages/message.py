@@ -79,16 +79,17 @@ class _Pages:
                 "The log of the gateway knows which.",
             )
         is_active = queue_id in desk.queue.active()
+        waits = why_waits(queued, desk.why_waits()) if queued and not is_active else ""
         return page(
             "message.html",
             queue_id=queue_id,
             queued=queued,
             state="active" if is_active else queued.entry.state.value if queued else "gone",
             reason=reason_of(queued) if queued else "It is no longer in the queue.",
-            waits=why_waits(queued, desk.why_waits()) if queued and not is_active else "",
+            waits=waits,
             recipients=_recipients(queued) if queued else [],
             failed=len(failed(queued.recipients)) if queued else 0,
-            facts=list(_facts(queued, view.now, is_active=is_active)) if queued else [],
+            facts=list(_facts(queued, view.now, waits, is_active=is_active)) if queued else [],
             header=[(n, v) for n, v in fields(queued.header)] if queued else [],
             steps=timeline(queued, events),
             actions=[_button(each) for each in _MAY_BE[queued.entry.state]] if queued else [],
@@ -97,7 +98,7 @@ class _Pages:
     async def act(self, view: View) -> Answer:
         desk, queue_id = self._desk, _queue_id(view)
         action = Action(view.path.rpartition("/")[2])
-        reason = f"by {view.by}" if action is Action.HOLD else ""
+        reason = f"in the console, by {view.by}" if action is Action.HOLD else ""
         (result,) = await desk.queue.act(action, [queue_id], reason)
         desk.audit(view.by, action.value, queue_id)
         desk.rolls.outdate()
@@ -197,13 +198,13 @@ def _recipient(record: RecipientRecord, queued: Queued) -> dict[str, Any]:
     }
 
 
-def _facts(queued: Queued, now: float, *, is_active: bool) -> Iterator[tuple[str, str]]:
+def _facts(queued: Queued, now: float, waits: str, *, is_active: bool) -> Iterator[tuple[str, str]]:
     entry, origin, envelope = queued.entry, queued.origin, queued.envelope
     yield "Arrived", f"{moment(entry.arrived_at)}, {span(now - entry.arrived_at)} ago"
     yield "Size", octets(entry.size)
     yield "Attempts", counted(entry.attempts, "attempt")
     if not is_active:
-        yield "Next try", next_try(queued, now)
+        yield "Next try", next_try(queued, now, waits)
     if queued.damage:
         return
     yield "Sender", envelope.sender or "<> (a report)"
