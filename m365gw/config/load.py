@@ -23,6 +23,7 @@ from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.self_service import SignIn, with_app
 from m365gw.config.settable import Configured
 from m365gw.config.settings import Mailbox, Settings
+from m365gw.config.sound import Sound, sound_part
 from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, KeyPath, Tree
 from m365gw.config.web import FIRST_PLACE
 
@@ -48,22 +49,32 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
     given.pop(PATH_VARIABLE, None)
     path = Path(named or DEFAULT_PATH)
     tree = sources.read(path.absolute(), given, must_exist=named is not None)
-    settings, problems = structure.settings_from(tree)
-    problems = tree.problems + problems
-    if settings is not None and not problems:  # what could not be read would only seem missing
-        settings = _with_absolute_files(settings, tree, ())
-        settings, secret_problems = _with_secrets(settings, tree)
-        problems += secret_problems
-        problems += [
-            Problem(structure.place_of(tree, path), fault, remedy)
-            for path, fault, remedy in checks.faults(settings)
-        ]
+    settings, malformed = structure.well_formed(tree)
+    problems = [*tree.problems, *(problem for _, problem in malformed)]
+    if not tree.problems:  # what could not be read would only seem missing
+        sound = sound_part(tree, [path for path, _ in malformed])
+        checked = settings or structure.settings_from(sound.tree)[0]
+        if checked is not None:
+            settings, faults = _checked(checked, sound)
+            problems += faults
     if problems and named is None and not path.exists():
         remedy = "Write one from etc/m365gw.toml, or name another: --config FILE"
         problems.insert(0, Problem(str(path), "is not there", remedy))
     if settings is None or problems:
         raise ConfigError(problems)
     return Loaded(_configured(settings, tree), tree)
+
+
+def _checked(settings: Settings, sound: Sound) -> tuple[Settings, list[Problem]]:
+    """The settings with their files and secrets, and what is wrong with their meaning."""
+    settings = _with_absolute_files(settings, sound.tree, ())
+    settings, problems = _with_secrets(settings, sound.tree)
+    problems += [
+        Problem(structure.place_of(sound.tree, path), fault, remedy)
+        for path, fault, remedy in checks.faults(settings)
+        if sound.is_certain(path)
+    ]
+    return settings, problems
 
 
 def _configured(settings: Settings, tree: Tree) -> Configured:

@@ -49,11 +49,15 @@ class Origin:
 
 @define
 class Tree:
-    """The merged values and the origin of each."""
+    """The merged values and the origin of each.
+
+    `rows`: which rows of a table are here, where some of those given are not.
+    """
 
     values: dict[str, Any] = field(factory=dict)
     origins: dict[KeyPath, Origin] = field(factory=dict)
     problems: list[Problem] = field(factory=list)
+    rows: dict[str, list[int]] = field(factory=dict)
 
     def origin(self, path: KeyPath) -> Origin:
         """The origin of a value, or of the nearest table around it."""
@@ -62,6 +66,13 @@ class Tree:
                 return self.origins[path]
             path = path[:-1]
         return Origin("configuration", Path())
+
+    def named(self, path: KeyPath) -> KeyPath:
+        """A key with the number its row was given with."""
+        match path:
+            case (str(table), int(number), *rest) if table in self.rows:
+                return (table, self.rows[table][number], *rest)
+        return path
 
 
 def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> Tree:

@@ -30,11 +30,19 @@ from m365gw.config.problems import Problem, suggestion
 from m365gw.config.settings import Settings
 from m365gw.config.sources import PREFIX, EnvironmentText, KeyPath, Tree
 
+Malformed = tuple[KeyPath, Problem]
+
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def settings_from(tree: Tree) -> tuple[Settings | None, list[Problem]]:
-    """The settings of a tree of values, or what is wrong with it."""
+    """The settings of a tree of values, or what is wrong with its form."""
+    settings, malformed = well_formed(tree)
+    return settings, [problem for _, problem in malformed]
+
+
+def well_formed(tree: Tree) -> tuple[Settings | None, list[Malformed]]:
+    """The same, and which key each problem is about."""
     try:
         return _converter().structure(tree.values, Settings), []
     except BaseValidationError as error:
@@ -50,7 +58,8 @@ def key_name(path: KeyPath) -> str:
 def place_of(tree: Tree, path: KeyPath) -> str:
     """Where a key was given, with its name: `m365gw.toml:7  listener[0].tls`."""
     place = tree.origin(path).place
-    return place if place.startswith("environment") else f"{place}  {key_name(path)}".rstrip()
+    name = key_name(tree.named(path))
+    return place if place.startswith("environment") else f"{place}  {name}".rstrip()
 
 
 @cache
@@ -154,8 +163,8 @@ def _choice(value: Any, kind: Any) -> str:
     raise ValueError(f'"{value}" is not one of {written}{hint}')
 
 
-def _problems(error: BaseException, path: KeyPath, tree: Tree) -> Iterator[Problem]:
-    """Each single fault in cattrs' nested groups, with its place."""
+def _problems(error: BaseException, path: KeyPath, tree: Tree) -> Iterator[Malformed]:
+    """Each single fault in cattrs' nested groups, with its key."""
     if isinstance(error, ClassValidationError):
         named, others = error.group_exceptions()
         for inner, note in named:
@@ -171,17 +180,15 @@ def _problems(error: BaseException, path: KeyPath, tree: Tree) -> Iterator[Probl
     elif isinstance(error, ForbiddenExtraKeysError):
         known = [attribute.name for attribute in attrs.fields(error.cl)]
         for key in sorted(error.extra_fields):
-            yield Problem(
-                place_of(tree, (*path, key)),
-                "unknown setting",
-                _nearest(key, known, tree, (*path, key)),
-            )
+            here = (*path, key)
+            nearest = _nearest(key, known, tree, here)
+            yield here, Problem(place_of(tree, here), "unknown setting", nearest)
     elif isinstance(error, KeyError):
-        yield Problem(place_of(tree, path), "is missing", "Add it; there is no default.")
+        yield path, Problem(place_of(tree, path), "is missing", "Add it; there is no default.")
     elif isinstance(error, TypeError | AttributeError):
-        yield Problem(place_of(tree, path), "has the wrong shape", _shape(path, tree))
+        yield path, Problem(place_of(tree, path), "has the wrong shape", _shape(path, tree))
     else:
-        yield Problem(place_of(tree, path), str(error))
+        yield path, Problem(place_of(tree, path), str(error))
 
 
 def _key(index: object) -> str | int:

@@ -131,7 +131,7 @@ class ListTests(ConfiguredTestCase):
         _, said, _ = self.run_client("list")
         heads, made, chosen, count = said.splitlines()
         self.assertTrue(heads.startswith("LOGIN"))
-        self.assertRegex(made, r"^printer3 +- +made +- .* 10\.1\.0\.7 +file$")
+        self.assertRegex(made, r"^printer3 +- +made +- .* 10\.1\.0\.7 +m365gw\.toml:13$")
         self.assertRegex(chosen, r"^ +old +chosen +2020-12-31 EXPIRED +- +-$")
         self.assertEqual(count, "1 login.")
 
@@ -202,7 +202,7 @@ class MadeTests(ConfiguredTestCase):
         state = (self.folder / "state" / "state.db").read_bytes()
         self.assertNotIn(password.encode(), state)
         _, said, _ = self.run_client("list")
-        self.assertRegex(said, r"(?m)^erp +first +made .* directory$")
+        self.assertRegex(said, r"(?m)^erp +first +made .* command$")
 
     def test_change(self) -> None:
         """What is named is changed, lists whole; an empty text clears; the rest stays."""

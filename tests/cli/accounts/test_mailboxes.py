@@ -77,7 +77,7 @@ class MailboxTests(CommandTestCase):
         """They are listed, with their place when somebody wants to change them."""
         status, said, error = self.run_command("mailbox", "list")
         self.assertEqual(status, 0)
-        self.assertRegex(said, r"(?m)^relay@contoso\.com .* file$")
+        self.assertRegex(said, r"(?m)^relay@contoso\.com .* m365gw\.toml:8$")
         self.assertIn("does not run", error)
         status, _, error = self.run_command("mailbox", "remove", "relay@contoso.com", "--yes")
         self.assertEqual(status, 1)
