@@ -7,6 +7,8 @@ two formats carry the same facts:
     Nov 21 04:15:34 relay m365gw/smtp[812]: 4Q7B...: to=<a@b.c>, dsn=2.0.0, status=sent (250 OK)
     {"ts": "2026-11-21T04:15:34.120Z", "level": "info", "event": "delivery", "qid": ...}
 
+In the journal of systemd, which keeps time and host itself, a plain line begins with the program.
+
 Values come from outside, so control characters, line separators and overlong values are made
 harmless here, at the one place where lines are written. Secrets are never handed to this module:
 not at debug level either.
@@ -27,6 +29,7 @@ from typing import Any, Protocol
 
 from twisted.logger import LogEvent, LogLevel
 
+from m365gw.line_heads import SyslogHead, is_journal, journal_head
 from m365gw.tracing import Tracing
 
 LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -79,12 +82,12 @@ class EventLog:
         flush_soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._stream = stream
-        self._hostname = hostname
+        goes_to_journal = is_journal(stream, os.environ)
+        self._head = journal_head if goes_to_journal else SyslogHead(hostname)
         self.configure(format=format, level=level)
         self._clock = clock
         self._flush_soon = flush_soon
         self._lines: list[str] = []
-        self._stamp = (-1, "")
         self.listeners: list[Listener] = []  # told of every event, whatever the level
         self.readers: list[Reader] = []  # told of every event that is written
         self.tracing = Tracing(clock)  # the protocol itself, for who watches; it is not written
@@ -178,8 +181,7 @@ class EventLog:
         if level in ("warn", "error"):
             said = f"{'warning' if level == 'warn' else 'error'}: {said}"
         place = f"{qid}: " if qid else ""
-        when = self._local_stamp(now)
-        return f"{when} {self._hostname} m365gw/{program}[{os.getpid()}]: {place}{said}\n"
+        return f"{self._head(now, level)}m365gw/{program}[{os.getpid()}]: {place}{said}\n"
 
     def _as_json(
         self,
@@ -206,13 +208,6 @@ class EventLog:
         if note:
             record["note"] = cleaned(note)
         return json.dumps(record, ensure_ascii=False) + "\n"
-
-    def _local_stamp(self, now: float) -> str:
-        """The time as syslog writes it; made once a second, as thousands of lines share it."""
-        second = int(now)
-        if second != self._stamp[0]:
-            self._stamp = (second, time.strftime("%b %e %H:%M:%S", time.localtime(second)))
-        return self._stamp[1]
 
     def _write(self, line: str) -> None:
         self._lines.append(line)

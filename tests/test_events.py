@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,21 @@ class PlainTests(SynchronousTestCase):
         self.patch(os, "getpid", lambda: 4711)
         log.emit("service.stopping", "master")
         self.assertIn(" m365gw/master[4711]: ", stream.getvalue())
+
+    def test_in_the_journal(self) -> None:
+        """It keeps time and host itself, and is told the priority."""
+        with open(self.mktemp(), "w+", encoding="utf-8") as stream:
+            seen = os.fstat(stream.fileno())
+            for place, head in (
+                (f"{seen.st_dev}:{seen.st_ino}", "<4>m365gw/smtp["),
+                (f"{seen.st_dev}:{seen.st_ino + 1}", "Jan "),
+            ):
+                stream.seek(0)
+                with mock.patch.dict(os.environ, {"JOURNAL_STREAM": place}):
+                    log = EventLog(stream, hostname="relay", clock=lambda: 86400.0)
+                log.emit("delivery", "smtp", level="warn", note="slow")
+                stream.seek(0)
+                self.assertTrue(stream.read().startswith(head))
 
     @given(st.text())
     def test_one_event_is_one_line(self, value: str) -> None:

@@ -8,7 +8,7 @@ at a table of which something is missing, as the fault may come from that alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from attrs import frozen

@@ -85,3 +85,15 @@ class CommandTests(SynchronousTestCase):
                 done = CliRunner().invoke(main, [name, "--help"])
                 self.assertEqual((done.exit_code, done.exception), (0, None))
                 self.assertIn(f"Usage: main {name}", done.output)
+
+    def test_a_mistyped_command(self) -> None:
+        """What was probably meant is named, at the top and below; what is like nothing is not."""
+        for typed, meant in (
+            (["quue"], " Did you mean 'queue'?"),
+            (["mailbx"], " Did you mean 'mailbox'?"),
+            (["queue", "lst"], " Did you mean 'list'?"),
+            (["frobnicate"], ""),
+        ):
+            done = CliRunner().invoke(main, typed)
+            self.assertEqual(done.exit_code, 2)
+            self.assertTrue(done.output.endswith(f"No such command '{typed[-1]}'.{meant}\n"))
