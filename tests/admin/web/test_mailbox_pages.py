@@ -97,7 +97,7 @@ class PageTests(MailboxTestCase):
         )
         body = self.signed_in().get(f"/mailboxes/{RELAY}").body
         self.assertIn("Set-CASMailbox", body)
-        self.assertIn("Who must act: an Exchange administrator of the organisation", body)
+        self.assertIn("Who must act: an Exchange administrator of the tenant", body)
         self.assertIn('href="/incidents/5f1c2d9a"', body)
         self.assertIn("Recipients in the last 24 hours, hour by hour: 15 of 30.", body)
 
