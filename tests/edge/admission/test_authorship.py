@@ -56,7 +56,8 @@ class RefuseTests(AuthorshipTestCase):
             FOREIGN + BODY,
             "network 192.0.2.0/24 may not send mail with <boss@example.org> in From. Set another "
             "one in the device or program; or the gateway's operator adds it to senders of "
-            'network 192.0.2.0/24 (see m365gw network list), or sets foreign_from = "rewrite" there',
+            "network 192.0.2.0/24 (see m365gw network list), or sets "
+            'foreign_from = "rewrite" there',
         )
 
     def test_what_is_allowed_passes_as_it_came(self) -> None:
