@@ -22,7 +22,7 @@ from twisted.logger import (
 from m365gw.rehearsal.limits import Limits
 from m365gw.rehearsal.props import lay_out_certificate
 from m365gw.rehearsal.record import Record
-from m365gw.rehearsal.rehearsal import Rehearsal
+from m365gw.rehearsal.rehearsal import Ports, Rehearsal
 from m365gw.rehearsal.tenant import APP_ID
 
 READY = "rehearsal.json"  # in the folder when the rehearsal listens
@@ -78,10 +78,7 @@ def main(
             folder,
             reactor=reactor,
             interface=interface,
-            smtp_port=smtp_port,
-            https_port=https_port,
-            control_port=control_port,
-            mx_port=mx_port,
+            ports=Ports(smtp_port, https_port, control_port, mx_port),
             limits=Limits.off() if no_limits else Limits(),
             record=Record(mail_folder, contents=not digests_only),
         )

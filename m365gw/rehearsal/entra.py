@@ -20,7 +20,7 @@ from m365gw.rehearsal.assertion import TYPE, check_assertion
 from m365gw.rehearsal.authorization import RESPONSE_MODES, AuthorizationCodes
 from m365gw.rehearsal.device import DeviceCodes
 from m365gw.rehearsal.middlebox import Middlebox
-from m365gw.rehearsal.tenant import RESOURCES, App, Tenant
+from m365gw.rehearsal.tenant import RESOURCES, App, Tenant, User
 from m365gw.rehearsal.tokens import Tokens
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -229,28 +229,30 @@ class Entra:
         if "offline_access" in asked:
             answer["refresh_token"] = self.tokens.sign_in(app.client_id, user.name)
         if "openid" in asked:
-            now = int(self.clock.seconds())
-            claims = {
-                "iss": self.issuer(tenant_id),
-                "aud": app.client_id,
-                "iat": now,
-                "nbf": now,
-                "exp": now + 3600,
-                "preferred_username": user.name,
-                "name": f"{user.name} (rehearsal)",
-                "oid": user.object_id,
-                "tid": tenant_id,
-                "sub": user.object_id,
-                "ver": "2.0",
-            }
-            if nonce:
-                claims["nonce"] = nonce
-            answer["id_token"] = (
-                f"{_b64u({'alg': 'none'})}.{_b64u(claims)}.{_b64u({'rehearsal': 1})}"
-            )
+            answer["id_token"] = self._id_token(app, user, tenant_id, nonce)
         if form.get("client_info") == "1":
             answer["client_info"] = _b64u({"uid": user.object_id, "utid": tenant_id})
         return answer
+
+    def _id_token(self, app: App, user: User, tenant_id: str, nonce: str) -> str:
+        """Who has signed in (OpenID Connect Core 2); nobody checks its signature."""
+        now = int(self.clock.seconds())
+        claims = {
+            "iss": self.issuer(tenant_id),
+            "aud": app.client_id,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+            "preferred_username": user.name,
+            "name": f"{user.name} (rehearsal)",
+            "oid": user.object_id,
+            "tid": tenant_id,
+            "sub": user.object_id,
+            "ver": "2.0",
+        }
+        if nonce:
+            claims["nonce"] = nonce
+        return f"{_b64u({'alg': 'none'})}.{_b64u(claims)}.{_b64u({'rehearsal': 1})}"
 
 
 def _delegated_scope(app: App, scope: str) -> tuple[str, frozenset[str]]:

@@ -12,6 +12,7 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
+from attrs import astuple, frozen
 from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -70,6 +71,16 @@ class SubmissionFactory(Factory):
         return session
 
 
+@frozen
+class Ports:
+    """Where to listen; 0 is any free port."""
+
+    smtp: int = 0
+    https: int = 0
+    control: int = 0
+    mx: int = 0
+
+
 class Rehearsal:
     """The pretend Microsoft 365. Everything of it may be looked at and changed while it runs."""
 
@@ -80,21 +91,18 @@ class Rehearsal:
         reactor: Any = None,
         *,
         interface: str = "127.0.0.1",
-        smtp_port: int = 0,
-        https_port: int = 0,
-        control_port: int = 0,
-        mx_port: int = 0,
+        ports: Ports = Ports(),
         limits: Limits | None = None,
         record: Record | None = None,
     ) -> None:
-        """`folder` gets the certificates. Port 0: any free one. ValueError: not loopback."""
+        """`folder` gets the certificates. ValueError: not loopback."""
         if not ipaddress.ip_address(interface).is_loopback:
             raise ValueError(f"a rehearsal listens on loopback only, not on {interface}")
         if reactor is None:
             from twisted.internet import reactor
         self._reactor = reactor
         self._interface = interface
-        self._wanted = (smtp_port, https_port, control_port, mx_port)
+        self._wanted = ports
         self._listening: list[IListeningPort] = []
         self._wrapping: tuple[WrappingFactory[Any], ...] = ()
         self.tenant = tenant or default_tenant()
@@ -126,23 +134,25 @@ class Rehearsal:
             middlebox=self.middlebox,
         )
         self.graph = Graph(exchange=self.exchange)
-        self.mx = SubmissionFactory(
-            TenantHost(
-                tenant=self.tenant,
-                tokens=self.tokens,
-                limits=Limits.off(),  # they are those of a mailbox
-                meters=Meters(Limits.off(), reactor),
-                faults=self.faults,
-                record=self.record,
-                clock=reactor,
-                middlebox=self.middlebox,
-                authority=x509.load_pem_x509_certificate(self.certificates.authority.read_bytes()),
-            ),
-            AskingCertificates(self.certificates, self.middlebox),
-            MxSession,
-        )
         self._context_factory = Certificates(self.certificates, self.middlebox)
         self.submission = SubmissionFactory(self.exchange, self._context_factory)
+        self.mx = SubmissionFactory(
+            self._tenant_host(), AskingCertificates(self.certificates, self.middlebox), MxSession
+        )
+
+    def _tenant_host(self) -> TenantHost:
+        """Whom connectors hand mail to. The limits are those of mailboxes, so it has none."""
+        return TenantHost(
+            tenant=self.tenant,
+            tokens=self.tokens,
+            limits=Limits.off(),
+            meters=Meters(Limits.off(), self._reactor),
+            faults=self.faults,
+            record=self.record,
+            clock=self._reactor,
+            middlebox=self.middlebox,
+            authority=x509.load_pem_x509_certificate(self.certificates.authority.read_bytes()),
+        )
 
     async def start(self) -> None:
         """Listens. CannotListenError: a port is taken; then nothing listens."""
@@ -161,7 +171,7 @@ class Rehearsal:
         self._wrapping = (pages, control)
         factories: tuple[IProtocolFactory, ...] = (self.submission, pages, control, self.mx)
         try:
-            for port, factory in zip(self._wanted, factories, strict=True):
+            for port, factory in zip(astuple(self._wanted), factories, strict=True):
                 self._listening.append(
                     self._reactor.listenTCP(port, factory, interface=self._interface)
                 )

@@ -24,6 +24,14 @@ Entry = TypeVar("Entry", bound=AttrsInstance)
 
 CHOICES = {"rate_mode": ("delay", "refuse"), "consent": CONSENT, "managed": MANAGED}
 SECTIONS = ("tenant", "limits", "middlebox", "mailboxes", "users", "apps")
+COLLECTIONS = ("apps", "mailboxes", "users")
+WORDS = {
+    "tenant": "switches of the tenant",
+    "limits": "limits",
+    "middlebox": "switches of the middlebox",
+}
+
+Targets = tuple[tuple[Tenant, str], tuple[Limits, str], tuple[Middlebox, str]]
 
 
 def apply_switches(
@@ -34,23 +42,9 @@ def apply_switches(
     A mailbox, user or app that is not there yet is added. ValueError: a name or a value is wrong,
     and nothing was changed.
     """
-    _demand_known("sections", values, SECTIONS)
-    collections = {"mailboxes", "users", "apps"}
-    settable = [name for name in fields_dict(Tenant) if name not in collections]
-    _demand_known("switches of the tenant", values.get("tenant", {}), settable)
-    _demand_known("limits", values.get("limits", {}), list(fields_dict(Limits)))
-    _demand_known(
-        "switches of the middlebox", values.get("middlebox", {}), list(fields_dict(Middlebox))
-    )
+    targets: Targets = ((tenant, "tenant"), (limits, "limits"), (middlebox, "middlebox"))
+    _check(targets, values)
     evolve(middlebox, **values.get("middlebox", {}))  # its own checks
-    targets = ((tenant, "tenant"), (limits, "limits"), (middlebox, "middlebox"))
-    for target, name in targets:
-        for key, value in values.get(name, {}).items():
-            _demand_like(key, getattr(target, key), value)
-
-    for name in sorted(collections):
-        _demand_known(name, values.get(name, {}), values.get(name, {}))
-
     mailboxes = [
         _changed(tenant.mailbox(address) or Mailbox(address=address), changes)
         for address, changes in values.get("mailboxes", {}).items()
@@ -64,6 +58,7 @@ def apply_switches(
         for client_id, changes in values.get("apps", {}).items()
     ]
 
+    # Nothing can go wrong any more.
     for target, name in targets:
         for key, value in values.get(name, {}).items():
             setattr(target, key, value)
@@ -73,6 +68,19 @@ def apply_switches(
         tenant.users[user.name.lower()] = user
     for app in apps:
         tenant.apps[app.client_id] = app
+
+
+def _check(targets: Targets, values: Mapping[str, Any]) -> None:
+    """ValueError: a section or a name is not known, or a value is of the wrong kind."""
+    _demand_known("sections", values, SECTIONS)
+    for target, name in targets:
+        given = values.get(name, {})
+        known = [each for each in fields_dict(type(target)) if each not in COLLECTIONS]
+        _demand_known(WORDS[name], given, known)
+        for key, value in given.items():
+            _demand_like(key, getattr(target, key), value)
+    for name in COLLECTIONS:
+        _demand_known(name, values.get(name, {}), values.get(name, {}))
 
 
 def remove(tenant: Tenant, values: Mapping[str, Any]) -> None:

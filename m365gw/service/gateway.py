@@ -120,16 +120,7 @@ class Gateway(Service):
     def _open(self) -> None:
         settings, clock, log = self._settings, self._reactor, self.log
         incidents = self.incidents
-        claim(settings.state_dir)
-        restore.finish(settings.state_dir)
-        spool_place.check(settings.state_dir, settings.spool_dir)
-        self._spool = Spool.open(
-            settings.spool_dir,
-            hostname=settings.hostname,
-            clock=clock.seconds,
-            log_size=commit_log.SIZE,
-        )
-        spool_place.remember(settings.state_dir, settings.spool_dir)
+        self._spool = self._opened_spool(settings)
         self.directory = directory = Directory(settings, incidents, clock, log)
         configured, settings = settings, directory.made.merged(settings)
         self._mail_out = mail_out = MailOut(
@@ -158,24 +149,39 @@ class Gateway(Service):
             self._apply_also,
         )
         directory.start(self._reload.refresh)
-        self._faces = Faces(
-            Parts(
-                spool=self._spool,
-                directory=directory,
-                mail_in=mail_in,
-                mail_out=mail_out,
-                desk=self._desk,
-                drain=self._drain,
-                reload=self._reload,
-                incidents=incidents,
-                reactor=clock,
-                log=log,
-                config=self._config,
-            )
-        )
+        self._faces = Faces(self._parts(mail_in, mail_out))
         self._faces.open()
         signals.listen(clock, self._hang_up, self._end)
         clock.callWhenRunning(self._supervisor.ready)
+
+    def _opened_spool(self, settings: Settings) -> Spool:
+        """The spool, once the state folder is ours and knows no other spool."""
+        claim(settings.state_dir)
+        restore.finish(settings.state_dir)
+        spool_place.check(settings.state_dir, settings.spool_dir)
+        spool = Spool.open(
+            settings.spool_dir,
+            hostname=settings.hostname,
+            clock=self._reactor.seconds,
+            log_size=commit_log.SIZE,
+        )
+        spool_place.remember(settings.state_dir, settings.spool_dir)
+        return spool
+
+    def _parts(self, mail_in: MailIn, mail_out: MailOut) -> Parts:
+        return Parts(
+            spool=self._spool,
+            directory=self.directory,
+            mail_in=mail_in,
+            mail_out=mail_out,
+            desk=self._desk,
+            drain=self._drain,
+            reload=self._reload,
+            incidents=self.incidents,
+            reactor=self._reactor,
+            log=self.log,
+            config=self._config,
+        )
 
     def _apply_also(self, settings: Settings) -> None:
         self._desk.apply(settings)

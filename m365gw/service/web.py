@@ -108,23 +108,46 @@ class Web:
         api: Api,
     ) -> None:
         self._parts = parts
-        settings, reactor, events = parts.settings, parts.reactor, parts.log
-        directory = parts.directory
+        settings, reactor, directory = parts.settings, parts.reactor, parts.directory
         self._threads = Threads(reactor, THREADS, "web")
-        self._metrics, recent = Metrics(reactor.seconds), Recent(reactor.seconds)
-        events.listeners += [self._metrics.heard, recent.heard]
-        tail = LogTail()
-        events.readers.append(tail.heard)
-        look = partial(Spool.open, settings.spool_dir, hostname=settings.hostname, read_only=True)
-        returns = Returns(reactor)
-        sessions, operators = WebSessions(directory.database), Operators(directory.database)
-        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, events)
-        self._desk = desk = Desk(
+        returns, operators = Returns(reactor), Operators(directory.database)
+        self._sign_in = SignIn(operators, self._threads, reactor, settings.logins, parts.log)
+        self._desk = desk = self._made_desk(status, accounts, rounds, returns, operators)
+        visits = Visits(desk.sessions, directory.calls, reactor, settings.web)
+        self._console = console = Console(settings.web, visits, reactor, settings.hostname)
+        self._live = Live(visits=visits, clock=reactor, signs=self._signs)
+        self._first = FirstStart(operators, self._threads, reactor, parts.log)
+        self._first.begin(settings)
+        console.entrance = lambda: SETUP if self._first.is_open else LOGIN
+        login.add(console, self._sign_in, lambda: parts.settings.web.sign_in)
+        setup.add(console, desk, self._first)
+        for pages in PAGES:
+            pages.add(console, desk)
+        self._own = OwnMailboxes(console, returns, self._sign_in, parts, status, accounts)
+        console.stream("/live", self._live.begin)
+        self._programs = Programs(parts, status, api, console, desk)
+        self._server = WebServer(reactor, console, parts.mail_in.certificate, parts.log)
+
+    def _made_desk(
+        self,
+        status: Status,
+        accounts: Accounts,
+        rounds: Rounds,
+        returns: Returns,
+        operators: Operators,
+    ) -> Desk:
+        parts, reactor, database = self._parts, self._parts.reactor, self._parts.directory.database
+        metrics, recent, tail = Metrics(reactor.seconds), Recent(reactor.seconds), LogTail()
+        parts.log.listeners += [metrics.heard, recent.heard]
+        parts.log.readers.append(tail.heard)
+        spool_dir, hostname = parts.settings.spool_dir, parts.settings.hostname
+        look = partial(Spool.open, spool_dir, hostname=hostname, read_only=True)
+        return Desk(
             status=status.status,
             mailboxes=status.mailboxes,
             incidents=lambda: list(parts.incidents),
             disk=self._disk,
-            metrics=self._metrics,
+            metrics=metrics,
             recent=recent,
             queue=parts.mail_out.operations,
             rolls=Rolls(open_spool=look, calls=self._threads, clock=reactor),
@@ -146,28 +169,14 @@ class Web:
             reload=partial(told, parts.reload.reload),
             incident_desk=parts.desk,
             tail=tail,
-            tracing=events.tracing,
+            tracing=parts.log.tracing,
             operators=operators,
-            sessions=sessions,
-            api_tokens=ApiTokens(directory.database),
+            sessions=WebSessions(database),
+            api_tokens=ApiTokens(database),
             check_password=self._sign_in.check,
             backup=self._backup,
             rounds=rounds,
         )
-        visits = Visits(sessions, directory.calls, reactor, settings.web)
-        self._console = console = Console(settings.web, visits, reactor, settings.hostname)
-        self._live = Live(visits=visits, clock=reactor, signs=self._signs)
-        self._first = FirstStart(operators, self._threads, reactor, parts.log)
-        self._first.begin(settings)
-        console.entrance = lambda: SETUP if self._first.is_open else LOGIN
-        login.add(console, self._sign_in, lambda: parts.settings.web.sign_in)
-        setup.add(console, desk, self._first)
-        for pages in PAGES:
-            pages.add(console, desk)
-        self._own = OwnMailboxes(console, returns, self._sign_in, parts, status, accounts)
-        console.stream("/live", self._live.begin)
-        self._programs = Programs(parts, status, api, console, desk)
-        self._server = WebServer(reactor, console, parts.mail_in.certificate, events)
 
     def apply(self, settings: Settings) -> None:
         """Listen where these settings say, or nowhere. It cannot fail."""

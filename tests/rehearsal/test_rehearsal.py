@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import TestCase
 
-from m365gw.rehearsal.rehearsal import Rehearsal
+from m365gw.rehearsal.rehearsal import Ports, Rehearsal
 from m365gw.rehearsal.tenant import APP_ID, IDENTITY_ID
 from tests.rehearsal.dialogue import MESSAGE, RELAY
 from tests.rehearsal.running import DEFAULT, RehearsalCase, in_thread
@@ -34,7 +34,7 @@ class AddressTests(TestCase):
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            rehearsal = Rehearsal(Path(self.mktemp()), reactor=reactor, control_port=port)
+            rehearsal = Rehearsal(Path(self.mktemp()), reactor=reactor, ports=Ports(control=port))
             with self.assertRaises(CannotListenError):
                 await rehearsal.start()
         self.assertEqual(rehearsal.ports(), {"smtp": 0, "https": 0, "control": 0, "mx": 0})

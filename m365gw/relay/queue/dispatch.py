@@ -28,7 +28,6 @@ from m365gw.relay.delivery.delivery import Delivery
 from m365gw.relay.limits.clearance import Clearance
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.shortages import Shortages
-from m365gw.relay.queue.disk_watch import DiskWatch
 from m365gw.relay.queue.flights import Flights, Landing
 from m365gw.relay.queue.naps import Naps
 from m365gw.relay.queue.survey import Survey
@@ -91,15 +90,8 @@ class Dispatch:
             shortages=shortages,
             clock=clock,
             disk=disk,
-            disk_watch=DiskWatch(
-                spool=spool,
-                ledger=governor.ledger,
-                clock=clock,
-                disk=disk,
-                log=log,
-                incidents=incidents,
-            ),
             log=log,
+            incidents=incidents,
             new_sign_ins=new_sign_ins,
         )
         self._lanes = {tag(address): address for address in addresses}

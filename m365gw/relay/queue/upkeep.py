@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import inf
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from m365gw.events import EventLog
+from m365gw.incidents import Incidents
 from m365gw.relay.limits.governor import Governor
 from m365gw.relay.limits.shortages import Shortages
 from m365gw.relay.queue.disk_watch import DiskWatch
@@ -41,14 +42,25 @@ class Upkeep:
     shortages: Shortages
     clock: IReactorTime
     disk: Calls
-    disk_watch: DiskWatch
     log: EventLog
+    incidents: Incidents
     new_sign_ins: Callable[[Sequence[str]], Sequence[str]]  # of these mailboxes; blocking
+    _disk_watch: DiskWatch = field(init=False)
     _seen_at: float = inf
     _saved_at: float = 0.0
     _synced_at: float = 0.0
     _looked_at: float = 0.0
     _obstacle: str = ""  # why the spool could not be written, as was said
+
+    def __attrs_post_init__(self) -> None:
+        self._disk_watch = DiskWatch(
+            spool=self.spool,
+            ledger=self.governor.ledger,
+            clock=self.clock,
+            disk=self.disk,
+            log=self.log,
+            incidents=self.incidents,
+        )
 
     def restore(self) -> None:
         """What stopped mailboxes when the last process ended. Without it all are ready."""
@@ -69,7 +81,7 @@ class Upkeep:
             self.mailboxes.excuse(self._seen_at, now)
         self._seen_at = now
         if self.spool.health.closed:
-            return await self.disk_watch.look()
+            return await self._disk_watch.look()
         is_time = abs(now - self._saved_at) >= SAVE_ANYHOW
         await self.write_down(save=self.mailboxes.has_news or is_time)
         return await self._look_for_sign_ins(now)
