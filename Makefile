@@ -91,11 +91,13 @@ rivals:
 	apt-get download --quiet=2 libevent-2.1-7 || apt-get download --quiet=2 libevent-2.1-7t64; \
 	for package in *.deb; do dpkg -x "$$package" ../opensmtpd; done || true
 
-# It comes with Prometheus, which Debian starts when it is installed: it is only unpacked.
+# Up to Debian 13 it comes with Prometheus, which Debian starts when it is installed: it is only
+# unpacked.
 promtool:
 	@command -v promtool >/dev/null 2>&1 || test -x .venv/prometheus/usr/bin/promtool || { \
 	mkdir -p .venv/packages/prometheus && cd .venv/packages/prometheus && \
-	apt-get download --quiet=2 prometheus && dpkg -x prometheus*.deb ../../prometheus; }
+	{ apt-get download --quiet=2 promtool 2>/dev/null || apt-get download --quiet=2 prometheus; } && \
+	dpkg -x prom*.deb ../../prometheus; }
 
 # The real peers of the whole-service tests. As root on Debian or Ubuntu they are installed here.
 # Postfix is installed without a configuration, so that no mail server is started.

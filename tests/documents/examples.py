@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-# What is written, as a pattern, and what is typed for it. Names in braces are values of the scene.
+# What is written, as a pattern, and what is typed for it. Names in braces are values of the scene,
+# filled in last, so that no pattern meets what they say.
 FILLED = (
     (r"\brunuser -u m365gw -- ", ""),
     (r"\bsudo (?:-u m365gw )?", ""),
@@ -31,7 +32,7 @@ FILLED = (
     (r"(?<![\w/])/etc/m365gw\b", "{configuration}"),
     (r"(?<![\w/])/etc/postfix\b", "{page}/srv/postfix/etc/postfix"),
     (r"\bm365gw import\b", "m365gw import --cloud rehearsal"),
-    (r"(?<![\w/.])/(srv|root|usr/local|var/lib|var/spool)/", "{page}/\\g<1>/"),
+    (r"(?<![\w/.}])/(srv|root|usr/local|var/lib|var/spool)/", "{page}/\\g<1>/"),
     (r"\bmake (\w)", "make -C {repository} --dry-run \\1"),
 )
 

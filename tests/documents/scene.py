@@ -204,8 +204,8 @@ class Scene:
     def filled(self, text: str) -> str:
         """A text of a page with our names in the place of those of the page."""
         for pattern, name in FILLED:
-            text = re.sub(pattern, name.format(**self.values), text)
-        return text
+            text = re.sub(pattern, name, text)
+        return re.sub(r"\{(\w+)\}", lambda name: self.values.get(name[1], name[0]), text)
 
     def open(self, page: str) -> None:
         """A folder for the commands of a page, with the files they may name."""

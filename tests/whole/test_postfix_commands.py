@@ -22,6 +22,8 @@ KNOWN = [
     (r"(?m)^postqueue: warning: connect to public/flush: .*\n", ""),
     # We tell more of a message.
     (r', "next_attempt": .*\}$', "}"),
+    # Postfix 3.11 tells what an address was before it was rewritten; we rewrite none.
+    (r'"orig_address": "", ', ""),
     # Postfix has folders for deferred mail, ours are named otherwise.
     (r"\b(deferred|hold)/(?:[0-9A-F]/)?(\w+) \*\*\*", r"\1/\2 ***"),
     # Where the content begins in the file; Postfix counts its own flags.
@@ -30,7 +32,7 @@ KNOWN = [
     (
         r"(?m)^(?: 65 )?named_attribute: (?:log_client_name|log_message_origin|client_name"
         r"|reverse_client_name|server_address|server_port|log_client_port|client_port"
-        r"|log_helo_name|helo_name|encoding)=.*\n",
+        r"|log_helo_name|helo_name|encoding|message_id)=.*\n",
         "",
     ),
     # One reads its name from the link it was called by, with its folder.
