@@ -217,6 +217,7 @@ class Scene:
             (home / name).parent.mkdir(exist_ok=True)
             (home / name).write_text(content)
             (home / name).chmod(0o600)
+        shutil.copy(self.microsoft.folder / "rehearsal-ca.pem", home / "FILE.cer")
         simple_m365_relay(home / "srv/relay-data")
         backup_of_simple_m365_relay(home / "srv/relay-backup.zip")
         microsoft_smtp_oauth2_proxy(home / "srv/proxy")
