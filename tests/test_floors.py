@@ -44,6 +44,7 @@ FLOORS = {
     "cli": 4,
     "service": 5,
     "twistd": 6,
+    "loading": 7,
 }
 # Rooms that may not meet although their floors would let them.
 STRANGERS = [("edge", "relay"), ("rehearsal", "smtp"), ("rehearsal", "spool")]

@@ -6,5 +6,5 @@ Twisted's ServiceMaker carries no annotations.
 from twisted.application.service import ServiceMaker
 
 m365gw = ServiceMaker(  # type: ignore[no-untyped-call]
-    "m365gw", "m365gw.twistd", "Store-and-forward SMTP gateway to Microsoft 365", "m365gw"
+    "m365gw", "m365gw.loading", "Store-and-forward SMTP gateway to Microsoft 365", "m365gw"
 )
