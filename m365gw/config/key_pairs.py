@@ -47,7 +47,6 @@ class KeyPair:
 
     private_key: str = field(repr=False)  # PEM, PKCS 8, in clear
     chain: str  # PEM
-    begins_at: float  # seconds since the epoch
     ends_at: float
     thumbprint: str  # SHA-1 in hexadecimal digits, as the Entra admin centre shows it
 
@@ -142,7 +141,6 @@ def _made(key: PrivateKey, chain: list[x509.Certificate]) -> KeyPair:
     return KeyPair(
         private_key=private.decode(),
         chain="".join(each.public_bytes(Encoding.PEM).decode() for each in chain),
-        begins_at=chain[0].not_valid_before_utc.timestamp(),
         ends_at=chain[0].not_valid_after_utc.timestamp(),
         # SHA-1 only names the certificate here; nothing is signed with it.
         thumbprint=chain[0].fingerprint(hashes.SHA1()).hex().upper(),

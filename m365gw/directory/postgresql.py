@@ -11,7 +11,6 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-SCHEMES: Final = ("postgresql://", "postgres://")
 _PATIENCE: Final = {
     "connect_timeout": 5,  # seconds
     "tcp_user_timeout": 10000,  # milliseconds, as all below

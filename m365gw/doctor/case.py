@@ -1,6 +1,7 @@
-"""One mailbox under examination: what is configured, and what the checks have learnt so far.
+"""What is under examination: one mailbox, or the gateway as a whole.
 
-A check reads what those before it have left here. The token stays inside; no repr shows it.
+A mailbox's case is what is configured, and what the checks have learnt so far: a check reads what
+those before it have left here. The token stays inside; no repr shows it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,16 @@ HTTPS_PORT: Final = 443
 
 
 @define
+class Gateway:
+    """The gateway, for the checks that are about no mailbox."""
+
+    settings: Settings
+    tools: Tools
+
+
+@define
 class Case:
-    """`send`: whether real messages may be sent (D11)."""
+    """One mailbox. `send`: whether real messages may be sent (D11)."""
 
     settings: Settings
     mailbox: Mailbox

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from m365gw.config.clouds import cloud_of, clouds_of
 from m365gw.config.settings import Mailbox, Settings
-from m365gw.doctor.case import Case
+from m365gw.doctor.case import Case, Gateway
 from m365gw.doctor.checks import (
     certificate,
     claims,
@@ -38,7 +38,6 @@ from m365gw.doctor.checks import (
 )
 from m365gw.doctor.examination import Check, carry_out, in_parallel
 from m365gw.doctor.finding import Finding, Seen, bad, skipped
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.memory import Memory
 from m365gw.doctor.report import Report
 from m365gw.doctor.tools import Tools

@@ -112,11 +112,6 @@ class HeaderScan:
         return self._counts.get("received", 0)
 
     @property
-    def has_header(self) -> bool:
-        """Whether there is at least one field."""
-        return bool(self._counts)
-
-    @property
     def is_cut(self) -> bool:
         """Whether values may be missing, or not be whole: there was more than is kept."""
         return self._kept >= KEPT_LIMIT

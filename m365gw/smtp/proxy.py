@@ -48,11 +48,6 @@ class HeaderReader:
     def __init__(self) -> None:
         self._octets = b""
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was received."""
-        return bool(self._octets)
-
     def feed(self, octets: bytes) -> tuple[Header, bytes] | None:
         """The header and what came behind it, once it is whole. Raises ProxyFault."""
         self._octets += octets

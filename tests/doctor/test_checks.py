@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw.config.settings import Client, Listener, Mailbox, Settings
-from m365gw.doctor.case import Case
+from m365gw.doctor.case import Case, Gateway
 from m365gw.doctor.checks.claims import claims_of, permissions
 from m365gw.doctor.checks.clock import judged as clock_judged
 from m365gw.doctor.checks.headroom import OFTEN
@@ -22,7 +22,6 @@ from m365gw.doctor.checks.patience import judged as patience_judged
 from m365gw.doctor.checks.sender_domains import SPF
 from m365gw.doctor.checks.sender_domains import look as look_at_domains
 from m365gw.doctor.finding import Finding, Seen, bad
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.lookups import Answer
 from m365gw.doctor.memory import FILE, Memory
 from m365gw.doctor.tools import Facts

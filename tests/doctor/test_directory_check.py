@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from m365gw.config.directory import Directory
 from m365gw.config.settings import Settings
 from m365gw.directory.schema import REVISION
+from m365gw.doctor.case import Gateway
 from m365gw.doctor.checks import directory
 from m365gw.doctor.finding import Seen
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.tools import Facts
 from tests.directory.databases import DatabaseTestCase, OnPostgresql
 

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from m365gw.config.settings import Listener, Settings, Tls
+from m365gw.doctor.case import Gateway
 from m365gw.doctor.checks import listeners
 from m365gw.doctor.finding import Seen
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.tools import Facts
 from m365gw.edge.listening.certificates import ServerCertificate
 from m365gw.edge.listening.self_signed import SELF_SIGNED_DAYS, self_signed

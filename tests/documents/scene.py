@@ -49,7 +49,6 @@ burst = 1000
 [log]
 format = "json"
 """
-BETWEEN = frozenset({"&&", "||", "|", ";", ";;", "do", "then", "else", "(", ")", "&"})
 APP = {"tenant": "contoso.example", "client_id": APP_ID, "cloud": "rehearsal"}
 FILES = {
     "message.eml": f"From: {SCAN}\r\nTo: you@example.com\r\nSubject: Scan\r\n\r\nIt is here.\r\n",

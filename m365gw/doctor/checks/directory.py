@@ -17,8 +17,8 @@ from m365gw.directory.database import Database, DirectoryError
 from m365gw.directory.entries import Entries
 from m365gw.directory.migrating import revision_of
 from m365gw.directory.vault import Vault, VaultError
+from m365gw.doctor.case import Gateway
 from m365gw.doctor.finding import Seen, bad, doubtful, good
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.tools import Facts
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy

@@ -14,9 +14,9 @@ from typing import Final
 
 from m365gw.config.listener_checks import UNIX
 from m365gw.config.settings import Listener, Settings
+from m365gw.doctor.case import Gateway
 from m365gw.doctor.checks import listener_certificate
 from m365gw.doctor.finding import Seen, bad, doubtful, good, note
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.knock import Knock, Silent, knock
 from m365gw.doctor.witness import Presented
 from m365gw.edge.admission.admission import Admission, Visitor

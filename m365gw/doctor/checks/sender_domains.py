@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from m365gw.config.clouds import clouds_of
+from m365gw.doctor.case import Gateway
 from m365gw.doctor.finding import Seen, note
-from m365gw.doctor.gateway import Gateway
 from m365gw.doctor.lookups import Answer
 
 SPF: Final = "v=spf1 include:spf.protection.outlook.com -all"
