@@ -116,13 +116,19 @@ class _Reading:
 
     def _stop(self, text: str) -> bool:
         if text == ":":
-            fits = not self._angles
+            fits = not self._angles and not self._misleads
             self._begin()
             return fits
         if not (self._angles or self._bare):
+            fits = not self._misleads
             self._phrase += text  # "Smith, Jane <jane@example.com>"
-            return True
+            return fits
         return self._member()
+
+    @property
+    def _misleads(self) -> bool:
+        """Whether words that end here could be an address to those who decode or unquote first."""
+        return not self._bare and ("@" in self._phrase or "=?" in self._phrase)
 
     def _member(self) -> bool:
         """A member is over: an address alone, or one in angle brackets."""
