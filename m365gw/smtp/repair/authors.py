@@ -128,7 +128,7 @@ class _Reading:
     @property
     def _misleads(self) -> bool:
         """Whether words that end here could be an address to those who decode or unquote first."""
-        return not self._bare and ("@" in self._phrase or "=?" in self._phrase)
+        return "=?" in self._phrase or ("@" in self._phrase and not self._bare)
 
     def _member(self) -> bool:
         """A member is over: an address alone, or one in angle brackets."""
@@ -158,7 +158,7 @@ class _Reading:
 
 def phrase(name: str) -> str:
     """A display name as `Authors` gives it, fit to stand before an address in angle brackets."""
-    if "=?" in name and not _SPECIAL.search(name):
+    if "=?" in name and name.isascii() and not _SPECIAL.search(name):
         return name
     if re.fullmatch(_QUOTED, name, re.DOTALL):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])

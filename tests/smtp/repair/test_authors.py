@@ -82,6 +82,7 @@ class AuthorsTests(SynchronousTestCase):
             '"boss@example.org"; Jane <jane@example.com>',
             '"boss@example.org": jane@example.com;',
             "=?utf-8?q?=3Cboss=40example=2Eorg=3E?=, <jane@example.com>",
+            "=?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw==?= jane@example.com: ;",
             "Team: =?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw==?=: jane@example.com",
             "jane@example.com)",
             "jane@example.com boss@example.org",
@@ -120,6 +121,11 @@ class AuthorsTests(SynchronousTestCase):
         ):
             with self.subTest(value=value):
                 self.assertEqual(phrase(authors(value).name), name)
+
+    def test_a_name_half_encoded_is_encoded(self) -> None:
+        """Raw letters beside an encoded word: the new field is ASCII all the same."""
+        name = authors("J\xe4ne =?utf-8?q?x?= <j@example.com>").name
+        self.assertTrue(phrase(name).isascii())
 
     @settings(max_examples=200, deadline=None)
     @given(st.text(st.sampled_from("ab@.,;:<>\\ =?[]\n"), max_size=40))
