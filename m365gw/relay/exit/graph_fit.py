@@ -68,7 +68,9 @@ def fitted(transaction: Transaction, mailbox: str, request_limit: int) -> Carria
         raise Unfit(INTERNATIONAL)
     octets = transaction.read(0, min(HEADER_LIMIT, transaction.size))
     header, length = HeaderFields.parse(octets)
-    if length == HEADER_LIMIT or not header.fields or any(map(header.__contains__, RESENT_FIELDS)):
+    # Where a line that is no field breaks it off, some readers look behind that for recipients.
+    is_whole = bool(header.blank_line) or length == transaction.size < HEADER_LIMIT
+    if not (is_whole and header.fields) or any(map(header.__contains__, RESENT_FIELDS)):
         raise Unfit(UNREADABLE_RECIPIENTS)
     named = set(_addresses(header, RECIPIENT_FIELDS))
     if not named <= set(recipients):

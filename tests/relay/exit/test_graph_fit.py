@@ -123,6 +123,19 @@ class FitTests(SynchronousTestCase):
             with self.subTest(content=content[:40]):
                 self.assert_unfit(obstacles.UNREADABLE_RECIPIENTS, content, ["b@x.example"])
 
+    def test_a_header_that_is_broken_off(self) -> None:
+        """Some readers go on behind the line that is no field, and find more recipients there."""
+        for rest in ("no field\r\nBcc: other@x.example\r\n\r\nHello", "no field\r\n", "\0: x\r\n"):
+            content = f"To: a@x.example\r\n{rest}".encode()
+            self.assert_unfit(obstacles.UNREADABLE_RECIPIENTS, content, ["a@x.example"])
+        self.fit(b"To: a@x.example\r\n", ["a@x.example"])
+        for header in (
+            'To: "other@x.example", <a@x.example>',
+            "Cc: =?utf-8?q?o=40x?=, a@x.example",
+        ):
+            content = mail(header)
+            self.assert_unfit(obstacles.UNREADABLE_RECIPIENTS, content, ["a@x.example"])
+
     def test_addresses_that_could_be_taken_for_two(self) -> None:
         """A quoted local part is not put into a Bcc field."""
         content = mail("To: b@x.example")
