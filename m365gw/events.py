@@ -1,53 +1,41 @@
-"""The log: what happened, as Postfix-shaped lines or as JSON with fixed keys.
+"""The log: every event is told here once, and becomes a line (`log_lines`) for whoever reads.
 
 Every event has a name (`message.queued`, `delivery`, `incident.opened`), the program it comes from
 (`smtpd`, `qmgr`, `smtp`, as in Postfix's maillog), a queue id where there is one, and fields. The
-two formats carry the same facts:
-
-    Nov 21 04:15:34 relay m365gw/smtp[812]: 4Q7B...: to=<a@b.c>, dsn=2.0.0, status=sent (250 OK)
-    {"ts": "2026-11-21T04:15:34.120Z", "level": "info", "event": "delivery", "qid": ...}
-
-In the journal of systemd, which keeps time and host itself, a plain line begins with the program.
-
-Values come from outside, so control characters, line separators and overlong values are made
-harmless here, at the one place where lines are written. Secrets are never handed to this module:
-not at debug level either.
+two formats, plain and JSON, carry the same facts. Secrets are never handed to this module: not at
+debug level either.
 
 Lines are gathered and written together: `flush_soon` is asked once to call `flush` when the
-program next has time.
+program next has time. A stream that fails costs log lines, not mail.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.logger import LogEvent, LogLevel
 
-from m365gw.line_heads import SyslogHead, is_journal, journal_head
-from m365gw.tracing import Tracing
-
-LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
-LONGEST_VALUE = 1000  # characters; a remote reply may be far longer
-
-# C0 and C1 controls, DEL, bidirectional controls, the Unicode line separators; and lone surrogates,
-# which no stream can write: one would cost all lines that are written with it.
-_UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+from m365gw.log_lines import (
+    LEVELS,
+    Head,
+    Line,
+    SyslogHead,
+    as_json,
+    as_plain,
+    is_journal,
+    journal_head,
 )
-_ADDRESS_FIELDS = frozenset({"from", "to", "orig_to"})
-
+from m365gw.tracing import Tracing
 
 # Is given the name of an event, the queue id or "", the note, and the fields. Never fails.
 Listener = Callable[[str, str, str, Mapping[str, object]], object]
 
-# Is given what a line is made of: time, level, program, event, queue id, note and fields.
-Reader = Callable[[float, str, str, str, str, str, list[tuple[str, object]]], object]
+# Is given each line that is written. Never fails.
+Reader = Callable[[Line], object]
 
 _LEVELS = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warn"}
 
@@ -58,14 +46,6 @@ class TextStream(Protocol):
     def write(self, text: str, /) -> object: ...
 
     def flush(self) -> object: ...
-
-
-def cleaned(value: object) -> str:
-    """A value as harmless text on one line: `?` for each unsafe character, cut when very long."""
-    text = str(value)
-    if len(text) > LONGEST_VALUE:
-        text = text[:LONGEST_VALUE] + "..."
-    return text if text.isprintable() else _UNSAFE.sub("?", text)
 
 
 class EventLog:
@@ -83,7 +63,7 @@ class EventLog:
     ) -> None:
         self._stream = stream
         goes_to_journal = is_journal(stream, os.environ)
-        self._head = journal_head if goes_to_journal else SyslogHead(hostname)
+        self._head: Head = journal_head if goes_to_journal else SyslogHead(hostname)
         self.configure(format=format, level=level)
         self._clock = clock
         self._flush_soon = flush_soon
@@ -120,16 +100,16 @@ class EventLog:
                 listener(event, qid, note, heard)
         if LEVELS[level] < self._threshold:
             return
-        now = self._clock()
         named = [(key.rstrip("_"), value) for key, value in fields.items()]
+        line = Line(self._clock(), level, program, event, qid, note, named)
         for reader in self.readers:
-            reader(now, level, program, event, qid, note, named)
+            reader(line)
         if self._is_json:
-            self._write(self._as_json(now, event, program, qid, level, note, named))
+            self._write(as_json(line))
         elif plain:
-            self._write(self._as_plain(now, event, program, qid, level, plain, []))
+            self._write(as_plain(line._replace(note=plain, fields=[]), self._head))
         else:
-            self._write(self._as_plain(now, event, program, qid, level, note, named))
+            self._write(as_plain(line, self._head))
 
     def count(self, event: str, **fields: object) -> None:
         """Something that is counted and not logged, as it happens too often for that."""
@@ -142,7 +122,7 @@ class EventLog:
             self.emit("trace", program, level="debug", note=text)
 
     def flush(self) -> None:
-        """Write what was gathered. A stream that fails (disk full) costs log lines, not mail."""
+        """Write what was gathered."""
         lines, self._lines = self._lines, []
         if not lines:
             return
@@ -162,70 +142,12 @@ class EventLog:
         for line in _text_of(event).splitlines():
             self.emit("program", "master", level=level, note=line)
 
-    def _as_plain(
-        self,
-        now: float,
-        event: str,
-        program: str,
-        qid: str,
-        level: str,
-        note: str,
-        fields: list[tuple[str, object]],
-    ) -> str:
-        said = _said(fields, note)
-        if len(said) > LONGEST_VALUE or not said.isprintable():  # seldom: then value by value
-            fields = [(key, cleaned(value)) for key, value in fields]
-            said = _said(fields, cleaned(note))
-        if event.startswith("incident."):
-            said = f"{event}: {said}"
-        if level in ("warn", "error"):
-            said = f"{'warning' if level == 'warn' else 'error'}: {said}"
-        place = f"{qid}: " if qid else ""
-        return f"{self._head(now, level)}m365gw/{program}[{os.getpid()}]: {place}{said}\n"
-
-    def _as_json(
-        self,
-        now: float,
-        event: str,
-        program: str,
-        qid: str,
-        level: str,
-        note: str,
-        fields: list[tuple[str, object]],
-    ) -> str:
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        record: dict[str, Any] = {
-            "ts": f"{seconds}.{int(now % 1 * 1000):03d}Z",
-            "level": level,
-            "event": event,
-            "program": program,
-        }
-        if qid:
-            record["qid"] = qid
-        for key, value in fields:
-            is_number = isinstance(value, int | float)
-            record[key] = value if is_number else cleaned(value)
-        if note:
-            record["note"] = cleaned(note)
-        return json.dumps(record, ensure_ascii=False) + "\n"
-
     def _write(self, line: str) -> None:
         self._lines.append(line)
         if self._flush_soon is None:
             self.flush()
         elif len(self._lines) == 1:
             self._flush_soon(self.flush)
-
-
-def _said(fields: list[tuple[str, object]], note: str) -> str:
-    """What a plain line says: the fields, and the note behind them in brackets."""
-    parts = [
-        f"{key}=<{value}>" if key in _ADDRESS_FIELDS else f"{key}={value}" for key, value in fields
-    ]
-    said = ", ".join(parts)
-    if not note:
-        return said
-    return f"{said} ({note})" if said else note
 
 
 def _text_of(event: LogEvent) -> str:

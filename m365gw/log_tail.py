@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from m365gw.events import LEVELS, cleaned
+from m365gw.log_lines import LEVELS, Line, cleaned
 
 KEPT: Final = 5000  # events: a few megabytes
 
@@ -21,7 +21,7 @@ Fields = list[tuple[str, object]]
 
 @frozen
 class Entry:
-    """One event. `number` counts them since the start; `at` is in seconds since 1970."""
+    """One event. `number` counts them since the start; `at` is in seconds since the epoch."""
 
     number: int
     at: float
@@ -75,19 +75,10 @@ class LogTail:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self.count = 0  # events so far
 
-    def heard(
-        self,
-        at: float,
-        level: str,
-        program: str,
-        event: str,
-        queue_id: str,
-        note: str,
-        said: Fields,
-    ) -> None:
-        """An event was written (`EventLog.readers`)."""
+    def heard(self, line: Line) -> None:
+        """A line was written (`EventLog.readers`)."""
         self.count += 1
-        self._entries.append(Entry(self.count, at, level, program, event, queue_id, note, said))
+        self._entries.append(Entry(self.count, *line))
 
     def last(self, wanted: Filter, most: int, seen: int = 0) -> list[Entry]:
         """The last events that fit, the oldest first, at most so many; only those behind `seen`."""

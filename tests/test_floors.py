@@ -21,7 +21,7 @@ FLOORS = {
     "microsoft": 0.5,  # its tables speak of SMTP replies
     "config": 1,
     "events": 1,
-    "line_heads": 0,
+    "log_lines": 0,
     "tracing": 0.5,
     "log_tail": 1.5,
     "incidents": 1.5,  # told in the log, in the words of a diagnosis

@@ -22,8 +22,9 @@ from m365gw.alerts.webhook import Webhook
 from m365gw.config.alerts import Alerts as Settings
 from m365gw.config.alerts import Webhook as WebhookSettings
 from m365gw.directory.incident_book import EVERYBODY
-from m365gw.events import LEVELS, EventLog
+from m365gw.events import EventLog
 from m365gw.incidents import Incident, Incidents, News
+from m365gw.log_lines import LEVELS
 from m365gw.spool.health import SpoolError
 
 MAIL = "mail"  # what the book calls mail
