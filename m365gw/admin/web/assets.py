@@ -1,4 +1,4 @@
-"""Stylesheet, scripts and pictures: read once at the start, named by what they hold.
+"""Stylesheet, scripts and pictures: read once, named by what they hold.
 
 A page asks for them with a digest in the address, so a browser may keep them for ever and sees a
 new version at once. They say nothing about anybody and are there without a session.
@@ -7,6 +7,7 @@ new version at once. They say nothing about anybody and are there without a sess
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -32,9 +33,9 @@ class Asset:
 class Assets:
     """All files of the folder `static` that a browser may ask for."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self) -> None:
         self._known = {
-            path.name: _read(path) for path in sorted(folder.iterdir()) if path.suffix in KINDS
+            path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS
         }
 
     def get(self, name: str) -> Asset | None:
@@ -44,6 +45,12 @@ class Assets:
     def url(self, name: str) -> str:
         """The address a page asks for it by. KeyError for what is not there."""
         return f"/static/{name}?v={self._known[name].digest}"
+
+
+@cache
+def assets() -> Assets:
+    """Those of this process, whatever consoles it has."""
+    return Assets()
 
 
 def _read(path: Path) -> Asset:

@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException
 
 from m365gw.admin.refusal import Refusal
 from m365gw.admin.web.arrival import Arrivals
-from m365gw.admin.web.assets import Assets
+from m365gw.admin.web.assets import assets
 from m365gw.admin.web.line_stream import LineStreams
 from m365gw.admin.web.rendering import UNFORESEEN, Rendering, Section, refused
 from m365gw.admin.web.request import Doorstep, WebRequest
@@ -55,8 +55,7 @@ class Console:
         self.visits = visits
         self.lines = LineStreams(visits=visits, clock=clock)
         self._clock = clock
-        self._assets = Assets()
-        self._rendering = Rendering(self._assets, hostname)
+        self._rendering = Rendering(hostname)
         self._beside: dict[bytes, Resource] = {}
         self.entrance: Callable[[], str] = lambda: LOGIN  # where one signs in
         self._app = Klein()
@@ -119,7 +118,7 @@ class Console:
             self._app.resource(),
             self._beside,
             lambda: self._arrivals,
-            self._assets,
+            assets(),
             is_tls=is_tls,
         )
 

@@ -10,9 +10,8 @@ from attrs import frozen
 from twisted.logger import Logger
 
 from m365gw.admin.refusal import Refusal
-from m365gw.admin.web.assets import Assets
 from m365gw.admin.web.request import WebRequest
-from m365gw.admin.web.templates import Templates
+from m365gw.admin.web.templates import templates
 from m365gw.admin.web.view import Answer, Away, File, Page, Redirect, View, local_path
 
 UNFORESEEN: Final = Refusal(
@@ -39,10 +38,9 @@ class Section:
 class Rendering:
     """Sends answers. `sections` is the navigation, in order."""
 
-    def __init__(self, assets: Assets, hostname: str) -> None:
+    def __init__(self, hostname: str) -> None:
         self.sections: list[Section] = []
         self.hostname = hostname
-        self._templates = Templates(assets)
         self._toasts: defaultdict[str, list[Redirect]] = defaultdict(list)  # by browser
 
     def octets(self, request: WebRequest, view: View, answer: Answer) -> bytes:
@@ -87,7 +85,7 @@ class Rendering:
             "toasts": toasts,
         }
         part = "" if is_whole else view.part
-        octets = self._templates.render(answer.template, {**frame, **answer.values}, part)
+        octets = templates().render(answer.template, {**frame, **answer.values}, part)
         request.setResponseCode(answer.status)
         request.responseHeaders.setRawHeaders(b"content-type", [b"text/html; charset=utf-8"])
         return octets

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from m365gw import __version__, words
 from m365gw.admin.refusal import Refusal
-from m365gw.admin.web.assets import Assets
+from m365gw.admin.web.assets import assets
 from m365gw.microsoft.actors import actor
 
 FOLDER: Final = Path(__file__).parent / "templates"
@@ -26,9 +27,9 @@ FOLDER: Final = Path(__file__).parent / "templates"
 class Templates:
     """All templates, ready to be rendered."""
 
-    def __init__(self, assets: Assets, folder: Path = FOLDER) -> None:
+    def __init__(self) -> None:
         self._known = Environment(
-            loader=FileSystemLoader(folder),
+            loader=FileSystemLoader(FOLDER),
             autoescape=True,
             finalize=_readable,
             undefined=StrictUndefined,
@@ -36,7 +37,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._known.globals |= {"asset": assets.url, "version": __version__}
+        self._known.globals |= {"asset": assets().url, "version": __version__}
         filters: dict[str, Callable[..., str]] = {
             "size": words.size,
             "octets": words.octets,
@@ -64,6 +65,15 @@ class Templates:
             raise Refusal(404, "There is no such part of this page.")
         context = template.new_context(dict(values))
         return "".join(template.blocks[part](context)).encode("utf-8", "replace")
+
+
+@cache
+def templates() -> Templates:
+    """Those of this process, whatever consoles it has: to compile them costs more than to render.
+
+    A start does not wait for it, the first page does.
+    """
+    return Templates()
 
 
 def _readable(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from m365gw.admin.refusal import Refusal
+from m365gw.admin.web.assets import assets
 from m365gw.admin.web.view import Answer, View, local_path, page
 from tests.admin.web.browser import HASH, PASSWORD, Browser, ConsoleTestCase
 
@@ -168,7 +169,7 @@ class AnswerTests(ConsoleTestCase):
 
     def test_files_are_kept_by_what_they_hold(self) -> None:
         """A file asked for with its digest may be kept for ever; any other time it may not."""
-        url = self.stage.console._assets.url("console.css")
+        url = assets().url("console.css")
         answer = self.browser.get(url)
         self.assertEqual(answer.headers["content-type"], "text/css; charset=utf-8")
         self.assertIn("immutable", answer.headers["cache-control"])
