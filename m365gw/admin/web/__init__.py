@@ -1,1 +1,1 @@
-"""The console: pages for people, made and sent whole. `docs/console.md`: how one is made."""
+"""The console: pages for people, made and sent whole. `docs/making-pages.md`: how one is made."""

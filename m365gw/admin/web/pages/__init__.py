@@ -1,1 +1,1 @@
-"""The pages of the console, one file each; `docs/console.md`: how one is made."""
+"""The pages of the console, one file each; `docs/making-pages.md`: how one is made."""
