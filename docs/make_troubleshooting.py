@@ -32,17 +32,18 @@ PAGE = Path(__file__).with_name("troubleshooting.md")
 HEAD = """\
 # Troubleshooting: what Microsoft says, what it means, what to do
 
-Search this page for the code (`AADSTS7000222`, `5.7.139`) or for words of the answer. For a mailbox of
-yours, `m365gw status` and `m365gw incident list` show the same sentences with the real names filled in,
-and `m365gw doctor` tries out what it can.
+Search this page for the code (`AADSTS7000222`, `5.7.139`) or for words of the answer. For a
+mailbox of yours, `m365gw status` and `m365gw incident list` show the same sentences with the real
+names filled in, and `m365gw doctor` tries out what it can.
 
-*Mail* says what becomes of messages meanwhile. Mail that waits for a mailbox, a tenant, a sender or the
-host does not grow older, and goes by itself once the cause is mended. To find out, the gateway tries one
-message after 5 minutes, then after 10, 20 and 40, then every hour; if a sign-in service asks for more
-patience, every hour from the beginning. After you have mended something, `m365gw mailbox retry MAILBOX`
-tries at once.
+*Mail* says what becomes of messages meanwhile. Mail that waits for a mailbox, a tenant, a sender
+or the host does not grow older, and goes by itself once the cause is mended. To find out, the
+gateway tries one message after 5 minutes, then after 10, 20 and 40, then every hour; if a sign-in
+service asks for more patience, every hour from the beginning. After you have mended something,
+`m365gw mailbox retry MAILBOX` tries at once.
 
-(This page is written by `docs/make_troubleshooting.py`, from the tables by which the gateway decides.)
+(This page is written by `docs/make_troubleshooting.py`, from the tables by which the gateway
+decides.)
 """
 
 _PHASES = (

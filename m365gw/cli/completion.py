@@ -42,7 +42,7 @@ _WHOLE_ADDRESSES = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}"
 @click.argument("shell", type=click.Choice(list(_WHERE)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what has SHELL complete m365gw; for now only: eval "$(m365gw completion bash)"."""
+    """Print what completes m365gw in SHELL. To try it: eval "$(m365gw completion bash)"."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ from m365gw.cli.completion import names
 from m365gw.cli.main import Invocation
 from m365gw.cli.registry import registry
 from m365gw.cli.words import escaped, printed
+from m365gw.edge.admission.alike import together
 
 # Words for what is done to a message, where its name alone does not tell.
 CHANGES = {
@@ -73,14 +74,14 @@ def explain(
     if as_json:
         click.echo(json.dumps(said))
     else:
-        printed(line for one in _together(said["listeners"]) for line in _lines(one))
+        printed(line for one in together(said["listeners"]) for line in _lines(one))
     raise click.exceptions.Exit(0 if said["allowed"] else 1)
 
 
 def _lines(said: Mapping[str, Any]) -> Iterator[str]:
     verdict = "accepted" if said["allowed"] else "refused"
     by_rule = f" by the rule of {said['rule']}" if said["rule"] else ""
-    yield f"{said['listener']}: {verdict}{by_rule}"
+    yield f"{', '.join(said['names'])}: {verdict}{by_rule}"
     for refusal in said["refusals"]:
         yield f"  at {escaped(refusal['at'])}: {escaped(refusal['reply'])}"
     if said["rule"] and said["allowed"]:
@@ -90,12 +91,3 @@ def _lines(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"  changed: {escaped(CHANGES.get(change, change))}"
     for note in said["notes"]:
         yield f"  note: {escaped(note)}"
-
-
-def _together(said: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What several listeners would do alike is said once, under all their names."""
-    alike: dict[str, list[dict[str, Any]]] = {}
-    for one in said:
-        alike.setdefault(repr({**one, "listener": ""}), []).append(one)
-    for ones in alike.values():
-        yield {**ones[0], "listener": ", ".join(one["listener"] for one in ones)}

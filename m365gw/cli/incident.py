@@ -95,7 +95,7 @@ def test(invocation: Invocation, as_json: bool) -> None:
 
 def _table(incidents: list[dict[str, Any]], now: float) -> Iterator[str]:
     if not incidents:
-        yield "No incident."
+        yield "No incidents."
     for one in incidents:
         is_open = one["closed_at"] is None
         lasted = short_span((now if is_open else one["closed_at"]) - one["opened_at"])

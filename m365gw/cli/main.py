@@ -24,14 +24,17 @@ COMMANDS = {
     "backup": ("m365gw.cli.backup", "Write all but the mail into one sealed file."),
     "check": ("m365gw.cli.check", "Read the configuration and show every error."),
     "client": ("m365gw.cli.accounts.clients", "SMTP logins for printers and programs."),
-    "completion": ("m365gw.cli.completion", "Print what completes commands in your shell."),
+    "completion": (
+        "m365gw.cli.completion",
+        "Print what completes commands in your shell.",
+    ),
     "explain": ("m365gw.cli.explain", "Say what would happen to a message, and why."),
     "demo": ("m365gw.cli.demo", "See the gateway carry a message; no tenant needed."),
     "doctor": ("m365gw.cli.doctor", "Find out what is wrong, and who has to do what."),
     "drain": ("m365gw.cli.drain", "Take no more mail, send what is due, stop the service."),
     "healthcheck": ("m365gw.cli.healthcheck", "Exit with 0 when the service can take mail."),
-    "import": ("m365gw.cli.moving.command", "Take over what another program has."),
-    "incident": ("m365gw.cli.incident", "What somebody has to know; who is told of it."),
+    "import": ("m365gw.cli.moving.command", "Take over mailboxes and logins of another program."),
+    "incident": ("m365gw.cli.incident", "What is wrong, and who must act; a test of the alerts."),
     "keys": ("m365gw.cli.keys", "The keys that seal stored secrets."),
     "listener": ("m365gw.cli.accounts.listeners", "Where mail comes in."),
     "mailbox": ("m365gw.cli.accounts.mailboxes", "Microsoft 365 mailboxes and their sign-in."),
@@ -39,16 +42,16 @@ COMMANDS = {
     "operator": ("m365gw.cli.operator", "Who may sign in to the console."),
     "queue": ("m365gw.cli.queue.commands", "Look at the queue and act on it."),
     "rehearsal": ("m365gw.cli.rehearsal", "A pretend Microsoft 365 to rehearse against."),
-    "reload": ("m365gw.cli.reload", "Have the service read its configuration anew."),
+    "reload": ("m365gw.cli.reload", "Make the service read its configuration again."),
     "restore": ("m365gw.cli.restore", "Put back what m365gw backup wrote."),
-    "script": ("m365gw.cli.script", "The PowerShell that sets the tenant up."),
+    "script": ("m365gw.cli.script", "Print the PowerShell that sets up the tenant."),
     "send-test": ("m365gw.cli.send_test", "Send a test mail and follow it to Microsoft."),
     "settings": (
         "m365gw.cli.accounts.single_settings",
-        "Single settings, and where they were said.",
+        "Single settings, and where they were set.",
     ),
     "status": ("m365gw.cli.status", "Show what runs, what waits, and what is held."),
-    "token": ("m365gw.cli.token", "By which programs use the API over the web."),
+    "token": ("m365gw.cli.token", "Tokens for programs that use the API over the web."),
     "trace": ("m365gw.cli.trace", "Watch the protocol live, both ways, without secrets."),
 }
 EX_CONFIG = 78
@@ -61,7 +64,7 @@ POSTFIX = {
     "postqueue": "List or flush the queue as Postfix does.",
     "postsuper": "Delete, hold, release or requeue mail as Postfix does.",
     "qshape": "Count the queue by domain and age as Postfix does.",
-    "sendmail": "Take a message of a local program, as Postfix's sendmail.",
+    "sendmail": "Take a message from a local program, as Postfix's sendmail does.",
 }
 
 
@@ -183,6 +186,8 @@ def main(ctx: click.Context, config: str | None) -> None:
     """m365gw takes mail from anything that speaks SMTP, keeps it safe on disk, and hands it to
     Microsoft 365 with modern sign-in (OAuth 2.0).
 
-    To see it work:   m365gw demo
+    \b
+    To see it work:          m365gw demo
+    If something is wrong:   m365gw status, then m365gw incident list and m365gw doctor
     """
     ctx.obj = Invocation(config)

@@ -62,7 +62,7 @@ def add(invocation: Invocation, login: str, role: Role, choose: bool) -> None:
         )
 
 
-@operator.command("list")
+@operator.command("list", short_help="Show who may sign in to the console.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def list_(invocation: Invocation, as_json: bool) -> None:

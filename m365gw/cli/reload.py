@@ -17,7 +17,7 @@ from m365gw.cli.words import printed
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service as JSON.")
 @click.pass_obj
 def reload(invocation: Invocation, as_json: bool) -> None:
-    """Have the service read its configuration anew, while mail flows.
+    """Make the service read its configuration again, while mail flows.
 
     All of it is taken or nothing: with a mistake in it the service goes on as before, every
     problem is shown, and this exits with 78. SIGHUP does the same, and tells the log.

@@ -67,7 +67,7 @@ def list_(invocation: Invocation, as_json: bool) -> None:
         found = tokens.all()
     printed(json.dumps(_plain(each)) if as_json else _line(each) for each in found)
     if not (found or as_json):
-        click.echo("There is none yet: m365gw token add NAME")
+        click.echo("No tokens. To make one: m365gw token add NAME")
 
 
 @token.command(short_help="Make a token worthless.")

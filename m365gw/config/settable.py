@@ -68,7 +68,8 @@ def read(key: str, text: str, place: str) -> tuple[Any, list[Problem]]:
     value: Any = {name: EnvironmentText(text)}
     path = (table, name) if table else (name,)
     tree = Tree({table: value} if table else value, {path: Origin(place, Path())})
-    settings, problems = settings_from(tree)
+    settings, found = settings_from(tree)
+    problems = [attrs.evolve(one, place=place) for one in found]  # it names the key already
     return (value_of(settings, key) if settings else None), problems
 
 

@@ -240,8 +240,8 @@ class Registry:
             place = merge.place_in(configured, table, name)
             reject(
                 f"{table} {name}",
-                f"stands in the configuration{f' ({place})' if place else ' file'}, which only its"
-                " owner changes",
+                f"is set in the configuration{f' ({place})' if place else ' file'}, which no"
+                " command changes",
                 "Change it there, then: m365gw reload",
             )
 

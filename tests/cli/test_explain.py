@@ -70,6 +70,14 @@ class ExplainTests(SynchronousTestCase):
         _, said = self.explain(*words, "--json")
         self.assertEqual(len(json.loads(said)["listeners"]), 3)
 
+    def test_a_reply_that_names_its_listener(self) -> None:
+        """Is the same reply all the same."""
+        again = '[[listener]]\nname = "again"\nendpoint = "tcp:588"\n'
+        self.config.write_text(CONFIGURATION + again)
+        _, said = self.explain("--from", "scan@contoso.com", *TO, "--ip", "192.0.2.1")
+        self.assertIn("submission, again: refused\n", said)
+        self.assertIn("is in no trusted network of the listener\n", said)
+
     def test_as_json(self) -> None:
         """All of it, for programs."""
         words = ("--from", "scan@contoso.com", *TO, "--ip", "10.1.2.3", "--listener", "printers")

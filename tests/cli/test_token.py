@@ -25,7 +25,7 @@ class TokenTests(SynchronousTestCase):
 
     def test_a_token_is_shown_once(self) -> None:
         """When it is made; the list has its name, role and end, and never itself."""
-        self.assertIn("There is none yet", self.run_("list").output)
+        self.assertIn("No tokens.", self.run_("list").output)
         made = self.run_("add", "grafana", "--ends-in", "90d")
         self.assertEqual(made.exit_code, 0, made.output)
         found = re.search(r"shown once: (m365gw_\S{43})", made.output)

@@ -134,7 +134,7 @@ class RegistryTests(RegistryTestCase):
             (self.registry.remove_password, ("erp", "x", "a")),
         ):
             [problem] = self.rejected(change, *arguments)
-            self.assertIn("stands in the configuration file", problem.fault)
+            self.assertIn("is set in the configuration file", problem.fault)
             self.assertIn("m365gw reload", problem.remedy)
 
     def test_what_is_there_and_what_is_not(self) -> None:

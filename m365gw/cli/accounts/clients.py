@@ -58,8 +58,8 @@ def add(
 ) -> None:
     """Make LOGIN and a password for it, which is shown once and kept nowhere.
 
-    It may log in at once when the service runs. What is not said is asked for: the mailbox its mail
-    leaves by, and the addresses it may send as.
+    It may log in at once when the service runs. What you leave out is asked for: the mailbox its
+    mail leaves by, and the addresses it may send as.
     """
     from m365gw.config.client_checks import LOGIN as GRAMMAR
 
@@ -84,7 +84,7 @@ def add(
     _show_password(login, password)
 
 
-@client.command("list")
+@client.command("list", short_help="Show every login with its passwords.")
 @options.as_json
 @click.pass_obj
 def list_(invocation: Invocation, as_json: bool) -> None:
@@ -100,7 +100,7 @@ def list_(invocation: Invocation, as_json: bool) -> None:
         printed(lines(rows, time.time()))
 
 
-@client.command()
+@client.command(short_help="Show all that is known of one login.")
 @click.argument("login", type=LOGIN)
 @options.as_json
 @click.pass_obj
@@ -128,7 +128,7 @@ def change(
     """Change LOGIN; what is not named stays as it is.
 
     Lists are given whole: --sender A --sender B takes the place of all senders before. An empty
-    text ("") clears what stands there. Passwords are changed with m365gw client passwd.
+    text ("") clears one. Passwords are changed with m365gw client passwd.
     """
     values = permissions | options.given(networks=networks, realms=realms)
     if not values:
@@ -148,7 +148,7 @@ def change(
 def remove(invocation: Invocation, login: str, is_sure: bool, is_dry: bool, as_json: bool) -> None:
     """Remove LOGIN: it may log in no more. What it has handed in goes on its way.
 
-    One of the configuration file is not removed; where it stands is said.
+    One of the configuration file is not removed: you are told where it is.
     """
     asked = registry(invocation)
     row = found(asked, "client", login)

@@ -132,7 +132,7 @@ def add(
         click.echo(f"It needs a sign-in: m365gw mailbox signin {address}")
 
 
-@mailbox.command("list")
+@mailbox.command("list", short_help="Show every mailbox, and whether it may send.")
 @options.as_json
 @click.pass_obj
 def list_(invocation: Invocation, as_json: bool) -> None:

@@ -102,7 +102,7 @@ def list_(invocation: Invocation, as_json: bool) -> None:
 def change(invocation: Invocation, cidr: str, permissions: dict[str, Any], as_json: bool) -> None:
     """Change NETWORK; what is not named stays as it is.
 
-    Lists are given whole, and an empty text ("") clears what stands there.
+    Lists are given whole, and an empty text ("") clears one.
     """
     if not permissions:
         raise click.UsageError("Say what to change; m365gw network change --help names it.")

@@ -18,7 +18,10 @@ from m365gw.cli.words import escaped
 Command = Callable[..., Any]
 
 is_printed = click.option(
-    "--print", "is_printed", is_flag=True, help="Change nothing; print it as the file has it."
+    "--print",
+    "is_printed",
+    is_flag=True,
+    help="Change nothing; print the table for the configuration file.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
 is_sure = click.option("--yes", "is_sure", is_flag=True, help="Do not ask whether you are sure.")
@@ -151,6 +154,6 @@ def check_not_locked(row: Mapping[str, Any], table: str, name: str) -> None:
         place = f"at {row['place']}" if row["place"] else "in the configuration file"
         end(
             1,
-            f"{name} is locked: it stands in the configuration, which only you change. "
-            f"Its [[{table}]] table is {place}. Change it there, then: m365gw reload",
+            f"{name} is locked: it is set in the configuration, which no command changes. "
+            f"Change its [[{table}]] table {place}, then: m365gw reload",
         )

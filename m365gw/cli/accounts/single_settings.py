@@ -19,13 +19,13 @@ def settings() -> None:
     """Single settings: what they are, where that was said, and others instead."""
 
 
-@settings.command("list")
+@settings.command("list", short_help="Show settings, and where each was set.")
 @click.argument("beginning", default="", shell_complete=setting_keys)
 @click.option("--all", "is_all", is_flag=True, help="Also those that have their default.")
 @options.as_json
 @click.pass_obj
 def list_(invocation: Invocation, beginning: str, is_all: bool, as_json: bool) -> None:
-    """Show each setting that can be made here, its value, and where it was said.
+    """Show each setting that can be made here, its value, and where it was set.
 
     BEGINNING shows only those that begin with it, also those that have their default: "queue.".
     With --json one object a line.
@@ -47,7 +47,7 @@ def list_(invocation: Invocation, beginning: str, is_all: bool, as_json: bool) -
         click.echo("None begins so." if beginning else "All have their defaults; --all shows them.")
 
 
-@settings.command("set", short_help="Say what a setting shall be.")
+@settings.command("set", short_help="Set a setting.")
 @click.argument("key", shell_complete=setting_keys)
 @click.argument("value")
 @options.as_json

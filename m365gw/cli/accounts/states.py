@@ -43,7 +43,7 @@ def pause(invocation: Invocation, address: str, why: str, as_json: bool) -> None
 
     Mail is still taken for it, is kept, and does not grow older. It lasts over restarts.
     """
-    words = "{address} is paused: {waits} waiting. Let it go on with: m365gw mailbox resume"
+    words = "{address} is paused: {waits} waiting. To let it go on: m365gw mailbox resume {address}"
     _order(invocation, "/mailboxes/pause", {"address": address, "reason": why}, words, as_json)
 
 

@@ -37,7 +37,7 @@ def page(
     reason, waits = reason_of(queued), running.why_waits(queued)
     if reason:
         yield _field("Reason", reason)
-    if waits:
+    if waits and not waits.startswith(reason.partition(" (")[0] or " "):  # that says it already
         yield _field("Mailbox", waits)
     yield _field("Arrived", f"{moment(entry.arrived_at)}, {span(now - entry.arrived_at)} ago")
     yield _field("Size", counted(entry.size, "octet"))

@@ -10,6 +10,7 @@ from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
 from m365gw.admin.web.pages.clients import path_of
 from m365gw.admin.web.view import Answer, View, page
+from m365gw.edge.admission.alike import together
 from m365gw.edge.admission.inquiry import Inquiry, inquire
 
 _FIELDS = ("from", "to", "header_from", "login", "ip", "listener")
@@ -54,17 +55,7 @@ def _explained(desk: Desk, query: dict[str, str]) -> list[dict[str, Any]]:
         listener=query["listener"],
     )
     said = inquire(facts.settings, facts.configured, asked)
-    return _together([one | {"change": _where(one)} for one in said["listeners"]])
-
-
-def _together(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What several listeners would do alike is told once, with all their names."""
-    alike: dict[str, dict[str, Any]] = {}
-    for one in said:
-        key = repr({**one, "listener": ""})
-        names = alike[key]["names"] if key in alike else []
-        alike[key] = one | {"names": [*names, one["listener"]]}
-    return list(alike.values())
+    return together(one | {"change": _where(one)} for one in said["listeners"])
 
 
 def _where(said: dict[str, Any]) -> str:
