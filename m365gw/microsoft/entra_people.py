@@ -19,7 +19,7 @@ _slow_down = Diagnosis(
     "signin-slow-down",
     "Microsoft wants to be asked less often.",
     "The sign-in is not finished yet.",
-    "Nothing beyond signing in: it is asked every five seconds less often.",
+    "Nothing but to sign in: the gateway asks less often by itself.",
     "nobody",
 )
 _expired = Diagnosis(

@@ -34,7 +34,7 @@ OTHER_RECIPIENTS: Final = _obstacle(
 )
 UNREADABLE_RECIPIENTS: Final = _obstacle(
     "graph-unreadable-recipients",
-    "It cannot be told to whom Microsoft Graph would send the message.",
+    "Nobody can tell to whom Microsoft Graph would send the message.",
     "A To, Cc or Bcc field is not written as addresses are, or is longer than 16 KiB; or a line"
     " that is no field breaks the header off, or the message was redirected (Resent-To).",
 )

@@ -29,7 +29,7 @@ _unknown = Diagnosis(
 )
 _foreign_sender = Diagnosis(
     "connector-foreign-sender",
-    "Microsoft does not take <sender> for a sender of the tenant <tenant>.",
+    "Microsoft does not accept <sender> as a sender of the tenant <tenant>.",
     "Its domain is no accepted domain of the tenant. (If no connector knew this gateway, senders of"
     " the domain of <mailbox> would be refused too.)",
     "Take it out of the rule that lets it send by <mailbox>, or add the domain: Microsoft 365 admin"
@@ -65,7 +65,7 @@ _elsewhere = Diagnosis(
 )
 _listed = Diagnosis(
     "address-listed",
-    "Microsoft takes no mail from the address of this machine: it stands on a block list.",
+    "Microsoft takes no mail from the address of this machine: it is on a block list.",
     "On port 25 the address counts. Those of homes and clouds are listed without a cause.",
     "The answer names the list and where to ask for removal. Or send from another public address.",
     "operator",

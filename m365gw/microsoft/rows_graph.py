@@ -94,7 +94,7 @@ _quota = Diagnosis(
 _blocked = Diagnosis(
     "graph-submission-blocked",
     "Microsoft has blocked <mailbox> from sending.",
-    "It sent what looks like spam, or, with a personal account, its owner has to prove to be one.",
+    "It sent what looks like spam; or, with a personal account, a person must prove to own it.",
     "Work or school: Microsoft Defender portal > Review > Restricted entities > <mailbox> >"
     " Unblock. Personal: sign in at https://outlook.live.com as <mailbox>, answer what is asked.",
     "exchange-admin",
@@ -210,7 +210,7 @@ _unreachable = Diagnosis(
 )
 _untrusted = Diagnosis(
     "graph-certificate-refused",
-    "The certificate of Microsoft Graph's host is not to be trusted, so nothing was sent.",
+    "The certificate of Microsoft Graph's host cannot be verified, so nothing was sent.",
     "Something between reads TLS (a proxy, a firewall), or this machine's authorities are old.",
     "Take the host out of TLS inspection, or update ca-certificates; set the clock right.",
     "operator",
