@@ -52,7 +52,7 @@ class ApiToken:
 
 
 class ApiTokens:
-    """All tokens."""
+    """The tokens that programs use the API with. Blocking; raises `DirectoryError`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -94,7 +94,7 @@ class Entries:
             return self.read_in(connection)
 
     def read_in(self, connection: Connection) -> Made:
-        """The same, as somebody's transaction sees it."""
+        """All that there is as a transaction of the caller sees it."""
         reading = _Reading(connection)
         rows = {table: reading.rows(table) for table in TABLES}
         mailboxes = self._with_secrets(connection, rows["mailbox"], reading.problems)

@@ -15,7 +15,7 @@ NAMES: Final = MappingProxyType(
 
 
 def key_of(table: str, name: str) -> str:
-    """The same for all ways to write one name: `Relay@Contoso.com`, `10.1.0.7/32`."""
+    """A name as it is compared: one key for all ways to write it (`A@B.com`, `10.1.0.7/32`)."""
     if table == "mailbox":
         return name.casefold()
     if table == "client":

@@ -75,7 +75,7 @@ def place_in(configured: Settings, table: str, name: str) -> str:
 
 
 def places_in(configured: Settings, table: str) -> dict[str, str]:
-    """The same for all entries of a table that the configuration has, by their keys."""
+    """File and line of each entry of a table that the configuration has, by its key."""
     places = places_of(configured)
     return {
         key_of(table, getattr(row, NAMES[table])): places.get(f"{table}[{number}]", "")

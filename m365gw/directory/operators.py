@@ -45,7 +45,7 @@ class Operator:
 
 
 class Operators:
-    """All operators."""
+    """Those who may sign in to the console. Blocking; raises `DirectoryError`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

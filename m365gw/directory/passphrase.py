@@ -32,7 +32,7 @@ class NotOpened(Exception):
 
 
 def sealed(passphrase: str, octets: bytes) -> bytes:
-    """The octets, sealed."""
+    """The octets sealed by a passphrase, with all it takes to open them but that."""
     terms = {
         "salt": base64.b64encode(secrets.token_bytes(16)).decode(),
         "passes": _PASSES,

@@ -72,7 +72,7 @@ class Vault:
             return self._replace(connection, name, old, secret)
 
     def amend(self, name: str, old: bytes, secret: bytes, action: str) -> bool:
-        """The same for a secret among settings: they are read anew, and the audit has a line."""
+        """`replace` for a secret among settings: they are read anew, and the audit has a line."""
         with told_as_vault_error(), self._database.writing() as connection:
             is_done = self._replace(connection, name, old, secret)
             if is_done:

@@ -50,7 +50,7 @@ class Diagnosis:
     def about(
         self, *, mailbox: str = "", sender: str = "", tenant: str = "", client_id: str = ""
     ) -> Diagnosis:
-        """The same with real names, so that its commands can be copied.
+        """This diagnosis with real names, so that its commands can be copied.
 
         An empty name is not filled in. One that a shell could read as anything but a word is
         quoted, for PowerShell and the shells of Unix alike.

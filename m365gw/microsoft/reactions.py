@@ -95,7 +95,7 @@ REPEAT_GAP = 600.0  # a 5yz we do not know must be repeated after this long befo
 
 
 def done(diagnosis: Diagnosis) -> Reaction:
-    """A positive answer."""
+    """The reaction to a positive answer: nothing more is to be done."""
     return Reaction(Action.DONE, Scope.MESSAGE, diagnosis)
 
 

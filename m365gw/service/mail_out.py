@@ -1,4 +1,7 @@
-"""Mail out, wired: from the spool to Microsoft 365."""
+"""Mail out, wired: from the spool to the way out (`way_out`), and what is told of mail that fails.
+
+Failures: `Unusable` from the constructor, for a ledger that cannot be opened. None while it runs.
+"""
 
 from __future__ import annotations
 

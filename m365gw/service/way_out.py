@@ -1,4 +1,7 @@
-"""The way out, wired: the tokens, the connections and the exits that mail leaves by."""
+"""The way out, wired: the tokens, the connections and the exits that mail leaves by.
+
+Failures: none leave here. What cannot be had is an answer to whoever asks for a session or a token.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The console, wired: what its pages look at and act on, and when it listens."""
+"""The console, wired: what its pages look at and act on, and when it listens.
+
+Failures: none leave here. A port that cannot be had is said in the log, and mail flows without it.
+"""
 
 from __future__ import annotations
 

@@ -109,6 +109,7 @@ class HeaderScan:
 
     @property
     def received_count(self) -> int:
+        """Received fields: how many hosts it came by (RFC 5321 6.3)."""
         return self._counts.get("received", 0)
 
     @property

@@ -30,14 +30,17 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
+        """2yz or 3yz: it was done, or may go on (RFC 5321 4.2.1)."""
         return 200 <= self.code < 400
 
     @property
     def is_transient(self) -> bool:
+        """4yz: not now."""
         return 400 <= self.code < 500
 
     @property
     def is_permanent(self) -> bool:
+        """5yz: not like this."""
         return self.code >= 500
 
     def __str__(self) -> str:

@@ -89,7 +89,7 @@ class Health:
     """The gate. In `with health:` an OSError becomes a SpoolError and may close it.
 
     `cause` is "" while the gate is open, else the first error since it closed; `since` is when,
-    in seconds since 1970.
+    in seconds since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -102,6 +102,7 @@ class Health:
 
     @property
     def closed(self) -> bool:
+        """Whether the gate is closed: nothing is taken and nothing sent."""
         return bool(self.cause)
 
     def __enter__(self) -> None:

@@ -40,7 +40,7 @@ class Action(Enum):
 
 
 class Done(Enum):
-    """How it went."""
+    """How an action on one message went."""
 
     DONE = "done"  # and durable
     LATER = "later"  # it is being delivered: done when that has ended, if it is still here then

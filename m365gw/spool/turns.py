@@ -45,6 +45,7 @@ class Lane:
 
     @property
     def has_ready(self) -> bool:
+        """Whether a message of this lane could go now."""
         return self.new != EMPTY or self.waited != EMPTY
 
     def pick(self, slots: Slots) -> int:

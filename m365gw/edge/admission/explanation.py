@@ -64,7 +64,7 @@ class Explanation:
         return not self.refusals
 
     def refuse(self, at: str, reply: Reply) -> Explanation:
-        """One more reason."""
+        """There is one more reason why it would be refused: this reply, at this command."""
         self.refusals.append(Refusal(at, reply))
         return self
 

@@ -23,7 +23,7 @@ Stamp = tuple[int, int, int] | None
 
 @implementer(IOpenSSLServerConnectionCreator)
 class LegacyTerms:
-    """The same certificates for old devices."""
+    """The same certificates as `ServerCertificate`, under terms of TLS that old devices know."""
 
     def __init__(self, certificate: ServerCertificate) -> None:
         self._certificate = certificate

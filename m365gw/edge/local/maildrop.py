@@ -78,6 +78,7 @@ class Mail:
         return octets
 
     def close(self) -> None:
+        """Let go of the file."""
         os.close(self.fd)
 
 

@@ -73,6 +73,7 @@ def own_folder(root: int, name: str) -> int:
 
 
 def user() -> str:
+    """The name of the user this process runs as, or its number."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -80,6 +81,7 @@ def user() -> str:
 
 
 def group() -> str:
+    """The name of its group, or its number."""
     try:
         return grp.getgrgid(os.getegid()).gr_name
     except KeyError:

@@ -30,12 +30,12 @@ class Transaction:
 
     @property
     def mailbox(self) -> str:
-        """It leaves by."""
+        """The address of the mailbox it leaves by."""
         return self.admitted.mailbox
 
     @property
     def sender(self) -> str:
-        """Of the envelope as it goes on."""
+        """The sender of the envelope as it goes on, which a rule may have rewritten."""
         return self.admitted.sender
 
     def envelope(self) -> Envelope:

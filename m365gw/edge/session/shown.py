@@ -86,7 +86,7 @@ class SessionTrace:
             self._known().say(CLIENT, f"[{octets(size)} of content]")
 
     def reply(self, reply: Reply) -> None:
-        """We said this."""
+        """The client was answered so."""
         self._known().say(SERVER, render(reply).decode("ascii"))
 
     def over(self) -> None:

@@ -107,7 +107,7 @@ class Judge:
         return next_attempt(now, self._age(message, now), shortest, longest, self.chance())
 
     def next_glance(self, entry: Entry, now: float) -> float:
-        """The same of a message of which no more is known than its name tells."""
+        """When to look again at a message of which no more is known than its file name tells."""
         shortest, longest = self.queue.minimal_backoff_time, self.queue.maximal_backoff_time
         return next_attempt(now, now - entry.arrived_at, shortest, longest, self.chance())
 

@@ -88,7 +88,7 @@ class Dialer:
 
 
 def cancellable(connecting: Deferred[Any]) -> Deferred[Any]:
-    """The same; but when it is cancelled it says so, where Twisted says something else of it."""
+    """What comes of connecting; cancelled, it ends in CancelledError and no error of Twisted's."""
 
     def cancel(answer: Deferred[Any]) -> None:
         answer.errback(CancelledError())

@@ -223,7 +223,7 @@ class Exits:
         return ban
 
     def _allow(self, mailbox: Mailbox) -> None:
-        """SMTP works."""
+        """SMTP works (again): what forbade it is over."""
         self._incidents.close(SHUT, mailbox=mailbox.address)  # also one of an earlier process
         if self._bans.pop(mailbox.address, None) is not None:
             self._uses.pop(mailbox.address, None)

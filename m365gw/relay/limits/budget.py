@@ -64,6 +64,7 @@ class Rolling:
 
     @classmethod
     def over(cls, span: float, steps: int) -> Rolling:
+        """An empty count over `span` seconds, which rolls on in so many steps."""
         return cls(span / steps, [0.0] * (steps + 1))
 
     def used(self, now: float) -> int:

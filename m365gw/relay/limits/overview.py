@@ -67,7 +67,7 @@ class Overview:
 def overview(
     mailboxes: Mailboxes, governor: Governor, schedule: Schedule, now: float
 ) -> list[Overview]:
-    """Every configured mailbox."""
+    """Every configured mailbox as it is now (seconds since the epoch)."""
     return [
         Overview(
             address,

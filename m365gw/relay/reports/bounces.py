@@ -176,6 +176,7 @@ class Bounces:
 
     @property
     def now(self) -> datetime:
+        """The time, as reports write it."""
         return datetime.fromtimestamp(self.clock.seconds(), UTC)
 
     def _note(self, kind: Kind, message: Message, told: Sequence[Case], report: str) -> None:

@@ -50,6 +50,7 @@ class Owed:
 
     @property
     def line(self) -> Line:
+        """The message as a summary tells of it."""
         told = [case.told for case in self.cases]
         addresses = tuple(one.recipient.address for one in told)
         return Line(self.entry.queue_id, addresses, told[0].reply, told[0].explanation)

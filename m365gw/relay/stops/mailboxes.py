@@ -87,7 +87,7 @@ class Mailboxes:
         return self._earliest(self._roster.keys(mailbox), now) if self._stops else 0.0
 
     def sender_may_send(self, mailbox: str, sender: str, now: float) -> float:
-        """The same for one sender on a mailbox that may send."""
+        """When one sender on a mailbox that may send itself may start a message."""
         if not self._stops:
             return 0.0
         return self._earliest((self._roster.key(Scope.SENDER, mailbox, sender),), now)
@@ -97,7 +97,7 @@ class Mailboxes:
         return self._enter(self._roster.keys(mailbox), now) if self._stops else []
 
     def enter_sender(self, mailbox: str, sender: str, now: float) -> list[Stop]:
-        """The same for the sender of a message that has started."""
+        """The sender of a message that has started; gives the stops it probes, for `leave`."""
         if not self._stops:
             return []
         return self._enter((self._roster.key(Scope.SENDER, mailbox, sender),), now)

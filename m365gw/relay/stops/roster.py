@@ -94,7 +94,7 @@ class Roster:
         return evolve(reaction, diagnosis=told)
 
     def named_for_all(self, reaction: Reaction, mailbox: str, sender: str) -> Reaction:
-        """The same for what is stopped: what concerns a tenant or a host names no mailbox."""
+        """A reaction as a stop keeps it: of a tenant or a host it names no mailbox or sender."""
         if reaction.scope not in (Scope.TENANT, Scope.HOST):
             return self.named(reaction, mailbox, sender)
         told = reaction.diagnosis.about(tenant=self._accounts[mailbox].tenant)

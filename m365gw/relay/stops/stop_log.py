@@ -38,7 +38,7 @@ class StopLog:
             self._incidents.remember(_told(stop), stop.since, state=stop.state.value, **about)
 
     def ended(self, key: Key, stop: Stop, now: float) -> None:
-        """It is over."""
+        """A stop is over: its incident closes, or the log says so."""
         if stop.has_incident:
             self.incident_over(key, stop)
         else:

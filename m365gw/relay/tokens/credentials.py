@@ -35,7 +35,7 @@ class Credential:
     token_seen: bytes = field(default=b"", repr=False)  # a digest of what is in it
 
     def text(self) -> bytes:
-        """The same as the vault keeps it. A secret."""
+        """It as the vault keeps it. A secret."""
         return self.secret.encode() if self.pair is None else self.pair.pem()
 
     @property
@@ -46,7 +46,7 @@ class Credential:
         return "client secret" if self.secret else "federated token" if self.token_file else ""
 
     def for_msal(self, mailbox: Mailbox) -> str | dict[str, Any] | None:
-        """The same as MSAL wants it; None for a public app."""
+        """It as MSAL wants it; None for a public app."""
         if self.pair is not None:
             return {"private_key": self.pair.private_key, "public_certificate": self.pair.chain}
         if self.token_file:

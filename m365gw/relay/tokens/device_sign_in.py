@@ -45,6 +45,7 @@ class DeviceSignIn:
 
     @property
     def interval(self) -> float:
+        """Seconds between two polls, as Entra wants them (RFC 8628 3.2)."""
         return float(self._flow.get("interval", 5))
 
     @classmethod

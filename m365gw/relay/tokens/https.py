@@ -87,6 +87,7 @@ class HttpsClient:
         )
 
     def close(self) -> None:
+        """Close the connections; a client that is used again opens others."""
         self._session.close()
 
     def _noted(self, response: Any) -> Any:

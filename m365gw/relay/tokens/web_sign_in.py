@@ -100,7 +100,7 @@ class WebSignIn:
         keep_sign_in(app, answer, self._mailbox, vault)
 
     def person(self, arguments: Mapping[str, str], vault: SecretStore) -> Person:
-        """The same for whoever it was that signed in; nothing is stored.
+        """Take the answer as that of whoever signed in; nothing is stored.
 
         Raises `TokenUnavailable`, also for an account that the app is not for.
         """

@@ -59,7 +59,7 @@ def survey(message: Iterable[bytes]) -> Survey:
 
 
 def reencode(message: Iterable[bytes], parts: frozenset[int]) -> Iterator[bytes]:
-    """The same message with the bodies of these parts encoded anew."""
+    """A message with the bodies of these parts encoded anew, and all else as it was."""
     body: _Body | None = None
     for piece in pieces_of(message):
         is_body = piece.kind is Kind.BODY and piece.part.number in parts
