@@ -91,7 +91,9 @@ def _addresses(header: HeaderFields, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         for one in header.all(name):
             found = authors(one.value.decode("utf-8", "surrogateescape"))
-            if not found.is_readable:
+            # A name alone may be an address to those who decode or unquote it first.
+            is_name = not found.addresses and any(mark in found.name for mark in ("@", "=?"))
+            if is_name or not found.is_readable:
                 raise Unfit(UNREADABLE_RECIPIENTS)
             if not all(map(str.isascii, found.addresses)):
                 raise Unfit(INTERNATIONAL)

@@ -131,6 +131,8 @@ class FitTests(SynchronousTestCase):
         self.fit(b"To: a@x.example\r\n", ["a@x.example"])
         for header in (
             'To: "other@x.example", <a@x.example>',
+            'To: "other@x.example"',
+            "Cc: =?utf-8?q?other=40x=2Eexample?=",
             "Cc: =?utf-8?q?o=40x?=, a@x.example",
         ):
             content = mail(header)
