@@ -13,9 +13,10 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from m365gw.config.documents import row_from
+from m365gw.config.key_pairs import Unusable, kinds_for, read_pairs
 from m365gw.config.logins import Password
 from m365gw.config.problems import Problem
-from m365gw.config.settings import Client
+from m365gw.config.settings import Client, Mailbox
 from m365gw.directory import audit, rows
 from m365gw.directory.entries import place_of
 from m365gw.directory.keys import NAMES
@@ -81,7 +82,18 @@ def built(table: str, values: Values) -> Any:
             "is for the configuration file",
             "Give the secret itself: it is kept sealed.",
         )
+    if isinstance(row, Mailbox) and row.certificate:
+        _check_certificate(row)
     return row
+
+
+def _check_certificate(row: Mailbox) -> None:
+    """As that of a file is checked. Here and not at each start: it costs 25 ms for each mailbox."""
+    try:
+        read_pairs(row.certificate.encode(), row.certificate_passphrase, kinds_for(row.exit))
+    except Unusable as problem:
+        place = f"{place_of('mailbox', row.address)}  certificate"
+        reject(place, "holds no certificate with its key", str(problem))
 
 
 def reject(place: str, fault: str, remedy: str) -> NoReturn:

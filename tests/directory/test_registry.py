@@ -180,6 +180,18 @@ class RegistryTests(RegistryTestCase):
         )
         self.assertIn("kept sealed", problem.remedy)
 
+    def test_a_certificate_that_is_none(self) -> None:
+        """It is refused at once, as one in a file is, and nothing of it is shown."""
+        text = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----"
+        values = {"flow": "certificate", "certificate": text}
+        added = {k: v for k, v in MAILBOX.items() if k != "client_secret"} | values
+        [problem] = self.rejected(self.registry.add_mailbox, added, "anna")
+        self.assertEqual(problem.fault, "holds no certificate with its key")
+        self.assertNotIn("secret", str(problem))
+        self.registry.add_mailbox(MAILBOX, "anna")
+        changed = values | {"client_secret": None}
+        self.rejected(self.registry.change_mailbox, "relay@contoso.com", changed, "anna")
+
     def test_a_default_is_taken_back_by_none(self) -> None:
         """What is not named stays as it is."""
         self.add_all()
