@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def restore(
         backup = read(opened(known_passphrase(passphrase_file), Path(file).read_bytes()))
         if folder is not None:
             invocation.loaded = load_or_exit(_write_configuration(backup, Path(folder)))
+            _let_the_service_read(Path(folder), invocation.settings.state_dir)
         settings = invocation.settings
         _check_stopped(settings)
         url, state_dir = settings.directory.url, settings.state_dir
@@ -71,18 +73,29 @@ def restore(
 
 
 def _write_configuration(backup: Backup, folder: Path) -> str:
-    """Write the files; gives the main one, which has the shortest path."""
+    """Write the files; gives the main one, which is not in the folders in it."""
     if folder.exists() and any(folder.iterdir()):
         end(f"{folder} is not empty. Name a new folder, and compare.")
-    for name, octets in backup.configuration.items():
+    files = dict(backup.configuration)
+    if not any("/" not in name and name.endswith(".toml") for name in files):
+        files["m365gw.toml"] = b""  # all was made by commands or in the console
+    for name, octets in files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             end(f"The backup names a file outside of its folder: {name}")
         write_private(path, octets)
-    tables = [n for n in backup.configuration if n.endswith(".toml") and "/" not in n]
-    if not tables:
-        end("There is no configuration in this backup.")
+    tables = [name for name in files if name.endswith(".toml") and "/" not in name]
     return str(folder / min(tables, key=lambda name: (name != "m365gw.toml", name)))
+
+
+def _let_the_service_read(folder: Path, state_dir: str) -> None:
+    """What root wrote is read, and not changed, by the group that `state_dir` belongs to."""
+    if os.geteuid():
+        return
+    group = os.stat(state_dir if os.path.exists(state_dir) else os.path.dirname(state_dir)).st_gid
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, -1, group)
+        path.chmod(0o750 if path.is_dir() else 0o640)
 
 
 def _check_stopped(settings: Settings) -> None:

@@ -47,6 +47,7 @@ STAYS = r"\bm365gw rehearsal\b"
 
 # What a person types, or does elsewhere, while such a command runs.
 TYPED = (
+    (r"\bapt-get install (?!.*--yes)", "y\n"),
     (r"m365gw mailbox add alerts@contoso\.com +(?:#|$)", "device\n\n{public_app}\n"),
     (r"m365gw backup (?!.*--passphrase-file)", "a long passphrase\na long passphrase\n"),
     (r"m365gw restore (?!.*--passphrase-file)", "a long passphrase\n"),
@@ -75,21 +76,31 @@ class Elsewhere:
     tests: tuple[str, ...]
 
 
+# What changes the machine it is typed on is typed on one of its own (`make machine`): such commands, and
+# the blocks they are in, each by its page and a text that no other block of the page has.
+OF_A_MACHINE = (
+    r"\b(?:apt-get|journalctl|systemctl|useradd|pip install|python3 -m venv)\b|\bmake demo\b"
+    r"|^(?:postconf -e|postfix reload|postqueue -f$)"
+)
+ON_A_MACHINE = (
+    ("README.md", "make demo"),
+    ("README.md", "useradd"),
+    ("PACKAGE.md", "pip install"),
+    ("docs/backup.md", "m365gw backup FILE"),
+    ("docs/backup.md", "m365gw restore"),
+    ("docs/moving.md", "m365gw listener add handover"),
+    ("docs/moving.md", "postconf -e"),
+    ("docs/operating.md", "systemctl restart"),
+    ("docs/rehearsal.md", "m365gw rehearsal"),
+    ("docs/rehearsal.md", "cloud.toml"),
+    ("docs/rehearsal.md", "m365gw mailbox add"),
+    ("docs/rehearsal.md", "swaks"),
+    ("docs/rehearsal.md", "/rehearsal/faults"),
+)
+
 NOT_RUN = (
     Elsewhere(
-        r"\b(?:systemctl|journalctl)\b",
-        "it changes the machine; systemd itself reads the units, and starts one with a socket",
-        ("tests.test_units.UnitTests", "tests.whole.test_systemd"),
-    ),
-    Elsewhere(
-        r"\buseradd\b",
-        "it changes the machine; the unit names the same user and folders",
-        ("tests.documents.test_commands.NotRunTests",),
-    ),
-    Elsewhere(
-        r"\bpip install\b|\bapt-get install\b|\bpython3? -m venv\b",
-        "it needs the package index; the wheel is built, and installed without it",
-        ("tests.test_packaging.WheelTests",),
+        OF_A_MACHINE, "it changes the machine: `make machine` has one", ("tests.machine.walk",)
     ),
     Elsewhere(
         r"\bdocker\b",
@@ -100,11 +111,6 @@ NOT_RUN = (
         r"\b(?:helm|kubectl)\b",
         "no cluster runs here; Helm itself lints and renders the chart, as a library",
         ("tests.test_helm_chart",),
-    ),
-    Elsewhere(
-        r"^(?:postconf -e|postfix reload|postqueue -f$)",
-        "it changes the Postfix of the machine; one hands its mail to the gateway elsewhere",
-        ("tests.whole.test_postfix_as_client",),
     ),
     Elsewhere(
         r"\bpwsh\b",

@@ -59,6 +59,14 @@ def blocks(*languages: str) -> Iterator[Block]:
                 yield Block(page, line, found[2], re.sub(f"(?m)^{found[1]}", "", found[3]))
 
 
+def block_with(page: str, text: str) -> Block:
+    """The one block of commands of this page that has this in it; `ValueError` if there is not."""
+    found = [each for each in blocks("console", "sh") if each.page == page and text in each.text]
+    if len(found) != 1:
+        raise ValueError(f"{page}: {len(found)} blocks have {text!r} in them, and not one")
+    return found[0]
+
+
 def commands(block: Block) -> Iterator[Command]:
     """The commands of a `console` or `sh` block, in order."""
     if block.language == "sh":

@@ -8,6 +8,7 @@ process here, however that ends, and leaves nothing (`boot.sh`).
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -124,6 +125,15 @@ class Machine:
             raise Failed(f"ended with {process.returncode}: {line}\n{said}")
         return said
 
+    def start(self, unit: str, line: str, *, user: str = "root", folder: str = "/") -> None:
+        """Leave a line running as a unit of its own, which `systemctl stop` ends."""
+        script = shlex.quote(f"cd {folder} && {line}")
+        self.run(f"systemd-run --quiet --collect --unit={unit} --uid={user} bash -lc {script}")
+
+    def journal(self, unit: str) -> str:
+        """What a unit has said, without the beginnings of the lines."""
+        return self.run(f"journalctl --no-pager --output=cat --unit={unit}")
+
     def ends(self, line: str) -> bool:
         """Whether a line ends with 0."""
         try:
@@ -137,10 +147,10 @@ class Machine:
         deadline = time.monotonic() + PATIENCE
         while not ready():
             if self.guard.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"{what_if_not}\n{self._journal()}")
+                raise Failed(f"{what_if_not}\n{self._last_words()}")
             time.sleep(TURN)
 
-    def _journal(self) -> str:
+    def _last_words(self) -> str:
         """Its log, for whoever reads of a failure."""
         try:
             return self.run("journalctl --no-pager --lines=100")
