@@ -1,5 +1,6 @@
 # make demo   see m365gw carry a message, nothing else needed
 # make test   install what the tests need, then run them all
+# make machine the documented commands that change a machine, on a Debian of their own (as root)
 # make lint   types and style
 # make fuzz   spoiled dialogues for ten minutes
 # make release wheel and source distribution in dist/, with man pages and bill of materials, checked
@@ -16,7 +17,7 @@ PEERS := chromium curl haproxy initdb:postgresql msmtp openssl postfix strace sw
 	systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin:$(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
-.PHONY: release docs image demo test fuzz lint bench peers rivals format promtool
+.PHONY: release docs image demo test machine fuzz lint bench peers rivals format promtool
 
 demo: .venv/runtime
 	@$(BIN)/m365gw demo
@@ -25,6 +26,10 @@ demo: .venv/runtime
 test: .venv/development peers promtool
 	@$(BIN)/python -m compileall -q m365gw tests bench
 	$(BIN)/python -m twisted.trial -j2 tests
+
+machine: PEERS := debootstrap
+machine: .venv/development peers
+	$(BIN)/python -m twisted.trial -j2 tests.machine.installed tests.machine.tried
 
 fuzz: .venv/development
 	nice -n 19 $(BIN)/python -m tests.fuzz --seconds 600

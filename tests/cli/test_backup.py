@@ -9,7 +9,9 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.cli import backup
 from m365gw.cli.main import main
+from m365gw.config import load
 from m365gw.directory.database import Database
 from m365gw.directory.vault import Vault
 
@@ -86,6 +88,22 @@ class BackupCommandTests(SynchronousTestCase):
         self.assertEqual(done.exit_code, 0, done.output)
         self.assertEqual(self.vault().load("sign-in relay@contoso.com"), b"refresh token")
         self.assertTrue((self.folder / "state" / "before-restore" / "state.db").exists())
+
+    def test_of_a_gateway_that_has_no_configuration(self) -> None:
+        """All of it was made by commands: it is restored, with a file that says nothing."""
+        for module in (load, backup):
+            self.patch(module, "DEFAULT_PATH", str(self.folder / "none" / "m365gw.toml"))
+        given = {"M365GW_STATE_DIR": str(self.folder / "state"), "M365GW_CONTROL_SOCKET": ""}
+        typed = f"{PHRASE}\n{PHRASE}\n"
+        done = CliRunner(env=given).invoke(main, ["backup", str(self.file)], input=typed)
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.vault().remove("sign-in relay@contoso.com")
+        etc = self.folder / "etc"
+        words = ["restore", str(self.file), "--replace", "--configuration", str(etc)]
+        done = CliRunner(env=given).invoke(main, words, input=f"{PHRASE}\n")
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertEqual((etc / "m365gw.toml").read_bytes(), b"")
+        self.assertEqual(self.vault().load("sign-in relay@contoso.com"), b"refresh token")
 
     def test_for_programs(self) -> None:
         """Each says what it has done as one object, with keys that stay."""

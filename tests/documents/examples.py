@@ -33,7 +33,7 @@ FILLED = (
     (r"(?<![\w/])/etc/postfix\b", "{page}/srv/postfix/etc/postfix"),
     (r"\bm365gw import\b", "m365gw import --cloud rehearsal"),
     (r"(?<![\w/.}])/(srv|root|usr/local|var/lib|var/spool)/", "{page}/\\g<1>/"),
-    (r"\bmake (\w)", "make -C {repository} --dry-run \\1"),
+    (r"\bmake format\b", "make -C {copy} --old-file=.venv/development format"),
 )
 
 # Pages whose blocks go on from each other, and begin with a gateway that has nobody set up.
@@ -76,32 +76,31 @@ class Elsewhere:
     tests: tuple[str, ...]
 
 
-# What changes the machine it is typed on is typed on one of its own (`make machine`): such commands, and
-# the blocks they are in, each by its page and a text that no other block of the page has.
+# What changes the machine it is typed on is typed on one of its own (`make machine`): what that is,
+# and the blocks it is in, each by its page and a text that no other block of the page has.
 OF_A_MACHINE = (
     r"\b(?:apt-get|journalctl|systemctl|useradd|pip install|python3 -m venv)\b|\bmake demo\b"
     r"|^(?:postconf -e|postfix reload|postqueue -f$)"
 )
-ON_A_MACHINE = (
-    ("README.md", "make demo"),
-    ("README.md", "useradd"),
-    ("PACKAGE.md", "pip install"),
-    ("docs/backup.md", "m365gw backup FILE"),
-    ("docs/backup.md", "m365gw restore"),
-    ("docs/moving.md", "m365gw listener add handover"),
-    ("docs/moving.md", "postconf -e"),
-    ("docs/operating.md", "systemctl restart"),
-    ("docs/rehearsal.md", "m365gw rehearsal"),
-    ("docs/rehearsal.md", "cloud.toml"),
-    ("docs/rehearsal.md", "m365gw mailbox add"),
-    ("docs/rehearsal.md", "swaks"),
-    ("docs/rehearsal.md", "/rehearsal/faults"),
-)
+ON_A_MACHINE = {
+    "tests.machine.installed": (
+        ("README.md", "useradd"),
+        ("docs/backup.md", "m365gw backup FILE"),
+        ("docs/backup.md", "m365gw restore"),
+        ("docs/moving.md", "m365gw listener add handover"),
+        ("docs/moving.md", "postconf -e"),
+        ("docs/operating.md", "systemctl restart"),
+        ("docs/rehearsal.md", "m365gw rehearsal"),
+        ("docs/rehearsal.md", "cloud.toml"),
+        ("docs/rehearsal.md", "m365gw mailbox add"),
+        ("docs/rehearsal.md", "swaks"),
+        ("docs/rehearsal.md", "/rehearsal/faults"),
+    ),
+    "tests.machine.tried": (("README.md", "make demo"), ("PACKAGE.md", "pip install")),
+}
 
 NOT_RUN = (
-    Elsewhere(
-        OF_A_MACHINE, "it changes the machine: `make machine` has one", ("tests.machine.walk",)
-    ),
+    Elsewhere(OF_A_MACHINE, "it changes the machine: `make machine` has one", (*ON_A_MACHINE,)),
     Elsewhere(
         r"\bdocker\b",
         "no engine runs here; the Dockerfile, and what Compose mounts and sets, is read",
@@ -118,8 +117,27 @@ NOT_RUN = (
         ("tests.microsoft.test_setup_script",),
     ),
     Elsewhere(
-        r"\.venv/bin/python -m twisted\.trial\b",
+        r"\.venv/bin/python -m twisted\.trial\b|\bmake test\b",
         "it is what runs here; the module it names is there",
         ("tests.smtp.test_dots",),
     ),
+    Elsewhere(
+        r"\bmake lint\b",
+        "it looks at all of the code, before these tests and not in them",
+        ("tests.documents.test_commands.NotRunTests.test_what_is_made_is_made_by_somebody",),
+    ),
 )
+
+# What `make` makes, and the tests that do it, or less of the same: of a release its wheel, of ten
+# minutes of fuzzing and twenty of benchmarks some seconds. Without any: `.ci/run` does it.
+MADE: dict[str, tuple[str, ...]] = {
+    "bench": ("tests.bench",),
+    "demo": ("tests.machine.tried",),
+    "docs": (),
+    "fuzz": ("tests.fuzz",),
+    "image": ("tests.image",),
+    "lint": (),
+    "machine": (),
+    "release": ("tests.test_packaging",),
+    "test": (),
+}

@@ -87,3 +87,8 @@ def commands(block: Block) -> Iterator[Command]:
         is_open = line.endswith("\\") and not shown
     if line:
         yield Command(place, line, tuple(shown))
+
+
+def plain(command: Command) -> str:
+    """What is typed, without the remark behind it."""
+    return re.sub(r"\s# .*", "", command.line).rstrip()

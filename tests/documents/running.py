@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import define
 
 from tests.documents.examples import ENDS, NOT_RUN, RUN, STAYS, STORIES, TYPED
-from tests.documents.pages import Block, Command, commands
+from tests.documents.pages import Block, Command, commands, plain
 from tests.documents.scene import ALERTS, Scene
 from tests.whole.stage import BIN, PATIENCE, await_
 
@@ -35,10 +35,10 @@ def play(scene: Scene, page: str, blocks: Iterable[Block]) -> Iterator[str]:
             if page not in STORIES:
                 scene.furnish(block.text)
             for command in commands(block):
-                plain = re.sub(r"\s# .*", "", command.line)
-                if re.search(STAYS, plain):
-                    _leave_running(scene, scene.filled(plain), stay)
-                elif not any(re.search(each.pattern, plain) for each in NOT_RUN):
+                line = plain(command)
+                if re.search(STAYS, line):
+                    _leave_running(scene, scene.filled(line), stay)
+                elif not any(re.search(each.pattern, line) for each in NOT_RUN):
                     yield from _run(scene, command)
             scene.go_on()
     if page in STORIES:

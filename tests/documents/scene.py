@@ -121,7 +121,7 @@ class Scene:
             "password": PASSWORD,
             "programs": str(BIN),
             "configuration": str(gateway.config.parent),
-            "repository": str(ROOT),
+            "copy": str(folder / "copy"),
             "token": "",
             "waiting": "",
             "page": "",
@@ -133,6 +133,7 @@ class Scene:
         gateway.config.with_name("conf.d").mkdir()
         scene.listen()
         scene.leave_story()
+        _copy_of_the_program(folder / "copy")
         said = gateway.command("token", "add", "reader").stdout
         scene.values["token"] = said.split("once: ")[1].split()[0]
         return scene
@@ -236,3 +237,11 @@ class Scene:
         if self.gateway.process.poll() is not None:
             self.gateway.start()
             self.listen()
+
+
+def _copy_of_the_program(folder: Path) -> None:
+    """As much of the repository as is changed by what changes its files."""
+    shutil.copytree(ROOT / "m365gw", folder / "m365gw", ignore=shutil.ignore_patterns("*.pyc"))
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv").symlink_to(BIN.parent)

@@ -8,8 +8,8 @@ from itertools import groupby
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.documents.examples import NOT_RUN, WALKED
-from tests.documents.pages import ROOT, blocks
+from tests.documents.examples import MADE, NOT_RUN, OF_A_MACHINE, ON_A_MACHINE, WALKED
+from tests.documents.pages import ROOT, block_with, blocks, commands, plain
 from tests.documents.running import play
 from tests.documents.scene import CONFIGURATION, Scene
 from tests.whole.stage import WholeTestCase
@@ -36,6 +36,27 @@ class NotRunTests(SynchronousTestCase):
                 namedAny(name)
         for name in WALKED.values():
             namedAny(name)
+
+    def test_what_changes_a_machine_is_typed_on_one(self) -> None:
+        """Each such command stands in a block that `make machine` follows."""
+        places = [place for followed in ON_A_MACHINE.values() for place in followed]
+        typed = {plain(each) for place in places for each in commands(block_with(*place))}
+        for block in blocks("console", "sh"):
+            for command in commands(block):
+                if re.search(OF_A_MACHINE, plain(command)):
+                    where = "it is in no block of ON_A_MACHINE (tests/documents/examples.py)"
+                    self.assertIn(plain(command), typed, f"{command.place}: {where}")
+
+    def test_what_is_made_is_made_by_somebody(self) -> None:
+        """Each target the Makefile tells of has its tests, or is what decides over a change."""
+        makefile, decides = (ROOT / "Makefile").read_text(), (ROOT / ".ci" / "run").read_text()
+        told = re.findall(r"^# make (\w+)", makefile, re.MULTILINE)
+        self.assertEqual(sorted(told), sorted(MADE))
+        for target, tests in MADE.items():
+            if not tests:
+                self.assertRegex(decides, rf"\bmake {target}\b")
+            for name in tests:
+                namedAny(name)
 
     def test_the_user_of_the_readme_is_that_of_the_unit(self) -> None:
         """Who is made with useradd, with which folders, is who the unit starts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,11 +21,15 @@ from attrs import define, field
 from tests.machine.debian import Debian
 
 BOOT = Path(__file__).with_name("boot.sh")
-PATIENCE = 300.0  # seconds until something expected is given up; all of it waits for states
+PATIENCE = 600.0  # seconds until something expected is given up; all of it waits for states
 TURN = 0.1  # seconds between two looks at a state
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd=/")
 # What is told to those who fetch: ask nothing, and whom to trust and to go through as this machine.
-FETCHING = {"DEBIAN_FRONTEND": "noninteractive", "PIP_CERT": "/root/authorities.pem"}
+FETCHING = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PIP_CERT": "/root/authorities.pem",
+    "PIP_DEFAULT_TIMEOUT": "60",  # seconds without an octet; it tries six times
+}
 AS_HERE = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL")
 
 
@@ -34,15 +39,22 @@ class Failed(AssertionError):
 
 @define
 class Machine:
-    """One that runs: what keeps it, and the PID of its systemd here."""
+    """One that runs: what keeps it, the PID of its systemd here, where its packages are kept.
+
+    `environment` is told to every command, beside what a login has.
+    """
 
     guard: subprocess.Popen[str]
     init: int
+    packages: Path
     environment: dict[str, str] = field(factory=dict)
 
     @classmethod
     def booted(cls) -> Self:
         """A machine with an empty Debian that has come up. Whoever asks has to call `end`."""
+        obstacle = subprocess.run(["bash", BOOT, "--possible"], stdout=subprocess.PIPE, check=True)
+        if obstacle.stdout:
+            raise Failed(f"No machine can be had here: {obstacle.stdout.decode().strip()}.")
         debian = Debian.kept()
         guard = subprocess.Popen(
             ["bash", BOOT, debian.tree, debian.packages, debian.wheels],
@@ -55,8 +67,8 @@ class Machine:
         said = guard.stdout.readline()
         if not said:
             guard.communicate()
-            raise Failed("No machine can be had here: it takes root, namespaces and cgroup 2.")
-        machine = cls(guard, int(said))
+            raise Failed("The machine did not even begin to boot; why is said above.")
+        machine = cls(guard, int(said), debian.packages)
         try:
             machine.wait_until(machine._is_up, "systemd did not come up")
         except BaseException:
@@ -68,7 +80,12 @@ class Machine:
         return self.ends("systemctl is-system-running | grep -E '^(running|degraded)$'")
 
     def end(self) -> None:
-        """End all of it; when this returns, nothing is left."""
+        """End all of it; when this returns, nothing is left but the packages that were fetched."""
+        for package in self.path("/var/cache/apt/archives").glob("*.deb"):
+            if not (self.packages / package.name).exists():
+                beside = self.packages / "partial" / f"{self.init}-{package.name}"
+                shutil.copy(package, beside)
+                beside.rename(self.packages / package.name)
         self.guard.communicate()
 
     def path(self, inside: str) -> Path:
@@ -90,10 +107,10 @@ class Machine:
         `typed` is what is typed meanwhile, `fetches` gives it the network of this machine;
         `patience` is in seconds.
         """
-        told = dict(self.environment)
-        namespaces = [*NAMESPACES]
+        told, namespaces = dict(self.environment), [*NAMESPACES]
         if fetches:
-            told |= FETCHING | {name: os.environ[name] for name in AS_HERE if name in os.environ}
+            here = {name: os.environ[name] for name in AS_HERE if name in os.environ}
+            told = FETCHING | here | told
         else:
             namespaces.append("--net")
         script = f"cd {folder}\nset -e -o pipefail\n{line}"

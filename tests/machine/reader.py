@@ -6,7 +6,7 @@ import re
 
 from attrs import define, field
 
-from tests.documents.examples import ON_A_MACHINE, TYPED
+from tests.documents.examples import TYPED
 from tests.documents.pages import block_with, commands
 from tests.machine.machine import Machine
 
@@ -20,13 +20,15 @@ STAYS = {
 
 @define
 class Reader:
-    """A user in a copy of the repository; `values` are the names in braces of what is typed."""
+    """A user in a folder. `followed` are the blocks that were read, by page and what is in them;
+    `values` what stands for the names in braces in what is typed.
+    """
 
     machine: Machine
     user: str
     folder: str
+    followed: set[tuple[str, str]]
     values: dict[str, str] = field(factory=dict)
-    followed: set[tuple[str, str]] = field(factory=set)
 
     def follow(self, page: str, within: str, *, only: str = "", **instead: str) -> str:
         """Type the commands of one block, the one with `within` in it; all that was said.
@@ -34,7 +36,7 @@ class Reader:
         `only` leaves out those of its commands that do not have this in them. `instead` is what
         the reader types where the page has a name that stands for theirs.
         """
-        self.followed |= {(page, within)} & {*ON_A_MACHINE}
+        self.followed.add((page, within))
         said = ""
         for command in commands(block_with(page, within)):
             line = command.line.replace("contoso.com", "contoso.example")

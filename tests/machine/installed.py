@@ -1,40 +1,27 @@
-"""The documents walked on an empty Debian: installed, set up, upgraded, restored, moved to.
+"""The service on a Debian of its own: installed, set up, upgraded, restored, moved to.
 
-One machine, one story, in the order in which a reader would come to the pages. Every command is
-read from its page. What the pages promise is looked at from outside: mail arrives at the rehearsal.
+One story, in the order in which a reader comes to the pages. What they promise is looked at from
+outside: mail arrives at the rehearsal, each message once.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from tests.documents.examples import ON_A_MACHINE
 from tests.documents.pages import ROOT
-from tests.machine.machine import Machine
-from tests.machine.reader import Reader
+from tests.machine.case import MachineTestCase
 
 REHEARSAL = "docs/rehearsal.md"
 SENT = "curl --silent --fail http://127.0.0.1:10080/rehearsal/messages"
 WAITING = "m365gw queue list"
 
 
-class WalkTests(SynchronousTestCase):
+class InstalledTests(MachineTestCase):
     def test_every_command_that_changes_a_machine(self) -> None:
         """From an empty Debian to a gateway that was upgraded, restored and moved to."""
-        self.machine = machine = Machine.booted()
-        self.addCleanup(machine.end)
-        repository = copied(machine, "/root/m365gw")
-        self.reader = Reader(machine, "root", repository)
-        machine.run("apt-get update", fetches=True)
-        for step in (
+        self.root = self.reader("root", "/root")
+        self.walk(
             self.install,
             self.set_up,
             self.send,
@@ -42,21 +29,11 @@ class WalkTests(SynchronousTestCase):
             self.restore_on_another_machine,
             self.take_over_the_queue_of_postfix,
             self.let_systemd_open_the_ports,
-            self.install_the_wheel,
-            self.see_the_demo,
-        ):
-            self._timed(step)
-        self.assertEqual({*ON_A_MACHINE}, self.reader.followed)
-
-    def _timed(self, step: Callable[[], None]) -> None:
-        """Who waits for it sees where it is, and what costs the time."""
-        began = time.monotonic()
-        step()
-        print(f"  {step.__name__}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+        )
 
     def install(self) -> None:
         """README: the journal tells where the set-up page is, and it is there."""
-        said = self.reader.follow("README.md", "useradd")
+        said = self.root.follow("README.md", "useradd")
         self.assertIn("Nothing is configured yet, and no mail is taken.", said)
         self.assertRegex(said, r"One-time password:\s+(\w{4}-){3}\w{4} ")
         [address] = re.findall(r"Set the gateway up:\s+(\S+)", said)
@@ -68,24 +45,24 @@ class WalkTests(SynchronousTestCase):
 
     def set_up(self) -> None:
         """The page of the rehearsal: by commands, to the first delivered mail."""
-        self.reader.follow(REHEARSAL, "m365gw rehearsal")
-        self.reader.follow(REHEARSAL, "cloud.toml")
-        self.assertIn("Microsoft", self.reader.follow(REHEARSAL, "m365gw mailbox add"))
+        self.root.follow(REHEARSAL, "m365gw rehearsal")
+        self.root.follow(REHEARSAL, "cloud.toml")
+        self.assertIn("Microsoft", self.root.follow(REHEARSAL, "m365gw mailbox add"))
         self.assertEqual(1, self.arrived())
 
     def send(self) -> None:
         """By swaks on port 587, with STARTTLS and login."""
-        self.assertIn("scanner@contoso.example", self.reader.follow(REHEARSAL, "swaks"))
+        self.assertIn("scanner@contoso.example", self.root.follow(REHEARSAL, "swaks"))
         self.wait_for(2)
 
     def upgrade_while_mail_waits(self) -> None:
         """What waited before is sent after."""
-        self.reader.follow(REHEARSAL, "/rehearsal/faults")
-        self.reader.follow(REHEARSAL, "swaks", only="swaks")
+        self.root.follow(REHEARSAL, "/rehearsal/faults")
+        self.root.follow(REHEARSAL, "swaks", only="swaks")
         self.machine.wait_until(
             lambda: "deferred" in self.machine.run(WAITING), "the mail does not wait"
         )
-        said = self.reader.follow("docs/operating.md", "systemctl restart")
+        said = self.root.follow("docs/operating.md", "systemctl restart")
         self.assertRegex(said, r"m365gw, version \d")
         self.assertIn("deferred", self.machine.run(WAITING))
         self.wait_for(3, by="m365gw queue retry --mailbox relay@contoso.example")
@@ -94,15 +71,15 @@ class WalkTests(SynchronousTestCase):
         """One on which only the program is there: the sign-in and the login are as they were."""
         names = {"FILE": "/srv/m365gw.backup"}
         self.machine.run("echo 'a long passphrase' >backup-phrase && chmod 0600 backup-phrase")
-        self.reader.follow("docs/backup.md", "m365gw backup FILE", **names)
+        self.root.follow("docs/backup.md", "m365gw backup FILE", **names)
         self.machine.run(
             "systemctl stop m365gw && rm -r /etc/m365gw\n"  # the next line leaves the rehearsal
             "find /var/lib/m365gw /var/spool/m365gw -mindepth 1 -maxdepth 1 ! -name rehearsal"
             " -exec rm -r {} +"
         )
-        self.reader.follow("README.md", "useradd", only="install -d")
-        self.reader.follow("docs/backup.md", "m365gw restore", **names)
-        self.reader.follow(REHEARSAL, "swaks")
+        self.root.follow("README.md", "useradd", only="install -d")
+        self.root.follow("docs/backup.md", "m365gw restore", **names)
+        self.root.follow(REHEARSAL, "swaks")
         self.wait_for(4)
 
     def take_over_the_queue_of_postfix(self) -> None:
@@ -113,8 +90,8 @@ class WalkTests(SynchronousTestCase):
         self.machine.wait_until(
             lambda: "refused" in self.machine.run("/usr/bin/mailq"), "Postfix does not keep it"
         )
-        self.reader.follow("docs/moving.md", "m365gw listener add handover")
-        self.reader.follow("docs/moving.md", "postconf -e")
+        self.root.follow("docs/moving.md", "m365gw listener add handover")
+        self.root.follow("docs/moving.md", "postconf -e")
         self.wait_for(5)
         self.machine.run("systemctl disable --now postfix")
 
@@ -126,41 +103,16 @@ class WalkTests(SynchronousTestCase):
         drop_in = self.machine.path("/etc/systemd/system/m365gw.service.d/sockets.conf")
         drop_in.parent.mkdir()
         drop_in.write_text("[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n")
-        self.reader.type(
+        self.root.type(
             "m365gw listener remove devices --yes && systemctl stop m365gw\n"
             "cp etc/m365gw.socket /etc/systemd/system/ && systemctl daemon-reload\n"
             "systemctl enable --now m365gw.socket\n"
             "systemctl start m365gw && systemctl restart --no-block m365gw"
         )
-        self.reader.follow(REHEARSAL, "swaks", only="swaks")
+        self.root.follow(REHEARSAL, "swaks", only="swaks")
         self.wait_for(6)
         rights = "grep CapBnd /proc/$(systemctl show --value --property=MainPID m365gw)/status"
         self.assertRegex(self.machine.run(rights), r"CapBnd:\s+0{16}\n")
-
-    def install_the_wheel(self) -> None:
-        """PACKAGE.md: by name, as from the index, with a wheel that was just built."""
-        self.reader.type("/opt/m365gw/bin/pip wheel --no-deps --wheel-dir /srv/wheels .")
-        self.machine.run("systemctl stop m365gw && mv /opt/m365gw /opt/installed")
-        self.machine.environment["PIP_FIND_LINKS"] = "/srv/wheels"
-        said = self.reader.follow("PACKAGE.md", "pip install")
-        del self.machine.environment["PIP_FIND_LINKS"]
-        self.assertIn("received  by the rehearsal Microsoft 365", said)
-        self.machine.run(
-            "systemctl stop demo && rm -r /opt/m365gw && mv /opt/installed /opt/m365gw"
-        )
-
-    def see_the_demo(self) -> None:
-        """README's first command, by somebody who is not root."""
-        [needed] = re.findall(r"`(apt-get install make [^`]*)`", (ROOT / "README.md").read_text())
-        self.reader.type(needed)
-        self.machine.run("useradd --create-home --shell /bin/bash ann")
-        ann = Reader(self.machine, "ann", copied(self.machine, "/home/ann/m365gw"))
-        self.machine.run("chown -R ann: /home/ann")
-        self.machine.run("make .venv/runtime", user="ann", folder=ann.folder, fetches=True)
-        said = ann.follow("README.md", "make demo", only="make demo")
-        self.assertIn("received  by the rehearsal Microsoft 365", said)
-        self.machine.run("systemctl stop demo")
-        self.reader.followed |= ann.followed
 
     def arrived(self) -> int:
         """How many messages the rehearsal has taken."""
@@ -172,23 +124,3 @@ class WalkTests(SynchronousTestCase):
             lambda: self.machine.ends(by) and self.arrived() >= count, f"{count} did not arrive"
         )
         self.assertEqual(count, self.arrived())
-
-
-def copied(machine: Machine, folder: str) -> str:
-    """The repository as git knows it, with what was changed here, in a folder of the machine."""
-    known = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout.split(b"\0")
-    there = b"\0".join(name for name in known if name and Path(ROOT, name.decode()).exists())
-    archive = machine.path("/root/repository.tar")
-    subprocess.run(
-        ["tar", "--create", "--null", "--files-from=-", f"--file={archive}"],
-        cwd=ROOT,
-        input=there,
-        check=True,
-    )
-    machine.run(f"mkdir {folder} && tar -C {folder} -xf repository.tar")
-    return folder
