@@ -94,7 +94,6 @@ ON_A_MACHINE = {
         ("docs/rehearsal.md", "cloud.toml"),
         ("docs/rehearsal.md", "m365gw mailbox add"),
         ("docs/rehearsal.md", "swaks"),
-        ("docs/rehearsal.md", "/rehearsal/faults"),
     ),
     "tests.machine.tried": (("README.md", "make demo"), ("PACKAGE.md", "pip install")),
 }

@@ -11,7 +11,7 @@ from tests.documents.pages import block_with, commands
 from tests.machine.machine import Machine
 
 FETCHES = r"\b(?:apt-get|pip install|pip wheel)\b"
-# Commands that do not end by themselves: the unit each runs in, and what it says once it is ready.
+# Commands that do not end by themselves: the unit (`-USER`) each runs in, what it says when it is ready.
 STAYS = {
     r"\bm365gw rehearsal\b": ("rehearsal", r"\[cloud\.rehearsal\]"),
     r"\b(?:m365gw|make) demo\b": ("demo", r"Waiting for your messages"),
@@ -63,8 +63,9 @@ class Reader:
             self.values["password"] = password[1]
         return said
 
-    def leave_running(self, unit: str, line: str, ready: str) -> str:
+    def leave_running(self, name: str, line: str, ready: str) -> str:
         """Start it beside, as in a second shell, and wait until it says that it is ready."""
+        unit = f"{name}-{self.user}"
         self.machine.start(unit, line, user=self.user, folder=self.folder)
         self.machine.wait_until(
             lambda: bool(re.search(ready, self.machine.journal(unit))), f"{line}: not ready"
