@@ -89,6 +89,7 @@ ON_A_MACHINE = {
         ("docs/backup.md", "m365gw restore"),
         ("docs/moving.md", "m365gw listener add handover"),
         ("docs/moving.md", "postconf -e"),
+        ("docs/operating.md", "m365gw queue hold"),
         ("docs/operating.md", "systemctl restart"),
         ("docs/rehearsal.md", "m365gw rehearsal"),
         ("docs/rehearsal.md", "cloud.toml"),

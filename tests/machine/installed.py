@@ -61,10 +61,12 @@ class InstalledTests(MachineTestCase):
         """What waited before is sent after."""
         self.machine.run(f"m365gw mailbox pause {RELAY} --why upgrade")
         self.root.follow(REHEARSAL, "swaks", only="swaks")
+        self.root.follow("docs/operating.md", "m365gw queue hold", only="queue hold")
+        self.machine.run(f"m365gw mailbox resume {RELAY}")
         said = self.root.follow("docs/operating.md", "systemctl restart")
         self.assertRegex(said, r"m365gw, version \d")
         self.assertIn("scanner@contoso.example", self.machine.run("m365gw queue list"))
-        self.machine.run(f"m365gw mailbox resume {RELAY}")
+        self.root.follow("docs/operating.md", "m365gw queue hold", only="queue release")
         self.wait_for(3)
 
     def restore_on_another_machine(self) -> None:

@@ -11,7 +11,7 @@ from tests.documents.pages import block_with, commands
 from tests.machine.machine import Machine
 
 FETCHES = r"\b(?:apt-get|pip install|pip wheel)\b"
-# Commands that do not end by themselves: the unit (`-USER`) each runs in, what it says when it is ready.
+# Commands that do not end by themselves: the unit each runs in (`-USER`), what it says when ready.
 STAYS = {
     r"\bm365gw rehearsal\b": ("rehearsal", r"\[cloud\.rehearsal\]"),
     r"\b(?:m365gw|make) demo\b": ("demo", r"Waiting for your messages"),
