@@ -26,7 +26,8 @@ from m365gw.config.settings import Listener
 from m365gw.doctor.witness import Presented, Witness
 from m365gw.edge.listening.caller import caller_at, must_introduce
 from m365gw.relay.exit.esmtp import Extensions
-from m365gw.relay.exit.wire import Lost, Wire, cause
+from m365gw.relay.exit.lost import Lost, cause
+from m365gw.relay.exit.wire import Wire
 from m365gw.smtp.proxy import SIGNATURE_V2
 from m365gw.smtp.replies import Reply
 

@@ -21,7 +21,8 @@ from twisted.internet.protocol import Factory
 
 from m365gw.doctor.witness import Presented, Witness
 from m365gw.relay.exit.esmtp import Extensions
-from m365gw.relay.exit.wire import Lost, Wire, cause
+from m365gw.relay.exit.lost import Lost, cause
+from m365gw.relay.exit.wire import Wire
 from m365gw.smtp.replies import Reply
 
 CONNECT_TIMEOUT: Final = 10.0  # seconds

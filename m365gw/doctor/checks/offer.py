@@ -15,7 +15,7 @@ from m365gw.doctor.visit import Visit
 from m365gw.microsoft.diagnosis import Diagnosis
 from m365gw.microsoft.remedies import Remedy
 from m365gw.relay.exit.esmtp import Extensions
-from m365gw.relay.exit.wire import Lost
+from m365gw.relay.exit.lost import Lost
 from m365gw.smtp.replies import Reply
 
 _MANGLED: Final = re.compile(r"X{4,}|\*{6,}")

@@ -23,9 +23,10 @@ from m365gw.config.settings import Governor as Limits
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.esmtp import Extensions, mail_command, rcpt_command
+from m365gw.relay.exit.lost import Lost
 from m365gw.relay.exit.proof import Bearer, Proof
 from m365gw.relay.exit.transaction import Answer, Dialogue, Transaction
-from m365gw.relay.exit.wire import Lost, Wire
+from m365gw.relay.exit.wire import Wire
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Refused, Reply
 from m365gw.smtp.sasl import xoauth2

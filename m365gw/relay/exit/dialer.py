@@ -31,8 +31,9 @@ from m365gw.events import EventLog
 from m365gw.microsoft.clouds import Cloud
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.connection import AttemptFailed, Connection
+from m365gw.relay.exit.lost import cause
 from m365gw.relay.exit.proof import Proof, Shown
-from m365gw.relay.exit.wire import Wire, cause
+from m365gw.relay.exit.wire import Wire
 from m365gw.relay.exit.wire_trace import WireTrace
 from m365gw.smtp.replies import Reply
 

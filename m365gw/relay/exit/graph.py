@@ -28,7 +28,7 @@ from m365gw.relay.exit.dialer import tls_options
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import opened
 from m365gw.relay.exit.graph_session import GraphSession
-from m365gw.relay.exit.wire import cause
+from m365gw.relay.exit.lost import cause
 from m365gw.relay.exit.wire_trace import WireTrace
 from m365gw.relay.tokens.tokens import Tokens
 

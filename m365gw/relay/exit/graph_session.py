@@ -29,8 +29,8 @@ from m365gw.relay.exit.dialer import cancellable
 from m365gw.relay.exit.graph_body import Base64Body
 from m365gw.relay.exit.graph_fit import Carriage
 from m365gw.relay.exit.graph_line import Line
+from m365gw.relay.exit.lost import cause
 from m365gw.relay.exit.transaction import Answer, Transaction
-from m365gw.relay.exit.wire import cause
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.verdict import Outcome
 

@@ -21,7 +21,8 @@ from attrs import frozen
 from m365gw.microsoft.reactions import Reaction
 from m365gw.microsoft.replies import Phase
 from m365gw.relay.exit.esmtp import Extensions, mail_command, rcpt_command
-from m365gw.relay.exit.wire import Lost, Wire
+from m365gw.relay.exit.lost import Lost
+from m365gw.relay.exit.wire import Wire
 from m365gw.smtp.dots import DotStuffer
 from m365gw.smtp.envelope import Recipient
 from m365gw.smtp.replies import Refused, Reply

@@ -19,8 +19,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from typing import Protocol as Interface
 
-from OpenSSL import SSL
-from service_identity.exceptions import VerificationError
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -35,16 +33,13 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from m365gw.relay.exit.lost import Lost, cause
 from m365gw.smtp.replies import Reply
 from m365gw.smtp.reply_reader import ReplyError, ReplyReader
 
 CLOSING_TIMEOUT: Final = 10.0  # seconds
 
 _RUN = re.compile(r"[A-Za-z0-9+/=._-]{16,}")  # what could be a piece of a token
-
-
-class Lost(Exception):
-    """The connection is gone, or may no longer be trusted. The text says why, in words."""
 
 
 class Trace(Interface):
@@ -269,19 +264,3 @@ class Wire(Protocol):
             return "[hidden]" if any(piece in self._secret for piece in pieces) else run
 
         return _RUN.sub(blanked, text) if self._secret else text
-
-
-def cause(problem: BaseException) -> str:
-    """A network or TLS failure in words."""
-    if isinstance(problem, error.ConnectionDone):
-        return "the other side closed the connection"
-    if isinstance(problem, error.ConnectionAborted):
-        return "closed by us"
-    if isinstance(problem, VerificationError):
-        return "TLS: the certificate is for another host name"
-    if isinstance(problem, SSL.Error):
-        # pyOpenSSL gives a list of (library, function, reason).
-        errors = problem.args[0] if problem.args and isinstance(problem.args[0], list) else []
-        return f"TLS: {'; '.join(str(each[-1]) for each in errors) or 'handshake failed'}"
-    words = str(problem).rstrip(".") or type(problem).__name__
-    return words[:1].lower() + words[1:]

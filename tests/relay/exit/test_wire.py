@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.relay.exit.wire import Lost, cause
+from m365gw.relay.exit.lost import Lost, cause
 from tests.relay.peer import Outcomes, Peer
 
 
