@@ -23,9 +23,10 @@ demo: .venv/runtime
 	@$(BIN)/m365gw demo
 
 # The service is started two hundred times: compiled once, also where Python is told not to keep it.
+# Three tests at a time, as on two processors one of them waits: for the disk, a client, a time to try.
 test: .venv/development peers promtool
 	@$(BIN)/python -m compileall -q m365gw tests bench
-	$(BIN)/python -m twisted.trial -j2 tests
+	$(BIN)/python -m twisted.trial -j3 tests
 
 machine: PEERS := debootstrap
 machine: .venv/development peers
@@ -57,8 +58,7 @@ release: .venv/development
 	$(BIN)/check-wheel-contents dist/*.whl
 	wheel=$$(echo dist/*.whl) && $(BIN)/python docs/make_sbom.py $$wheel $${wheel%%-py3*}.cdx.json
 
-docs: .venv/development
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+docs: .venv/docs
 	$(BIN)/codespell *.md docs newsfragments etc m365gw/cli m365gw/admin/web/templates
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html."
@@ -86,6 +86,10 @@ bench: .venv/development peers rivals
 
 .venv/development: .venv/runtime requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/docs: .venv/development requirements-docs.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
 # OpenSMTPD is only unpacked: Debian lets one mail server be installed. Where that fails the bench

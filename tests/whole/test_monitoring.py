@@ -58,6 +58,7 @@ class MonitoringTests(WholeTestCase):
         gateway.api.post("/drain", {"seconds": 20})
         status, words = fetched(gateway, "/readyz")
         self.assertEqual((status, "It drains" in words), (503, True))
+        gateway.kill()  # what stalls would be waited for to the end of the drain
 
     def _scraped(self, gateway: Gateway) -> None:
         text = fetched(gateway, "/metrics")[1]
