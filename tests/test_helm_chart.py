@@ -12,9 +12,9 @@ from helm_python.errors import HelmValuesError
 from twisted.trial.unittest import SynchronousTestCase
 
 from m365gw import __version__
+from m365gw.config.checks.web import web_faults
 from m365gw.config.load import load
 from m365gw.config.web import Web
-from m365gw.config.web_checks import web_faults
 
 CHART = Path(__file__).parents[1] / "etc" / "helm" / "m365gw"
 WARNING = 2

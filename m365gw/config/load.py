@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import attrs
 from attrs import frozen
 
-from m365gw.config import checks, sources, structure
+from m365gw.config import sources, structure
 from m365gw.config.alerts import Webhook
+from m365gw.config.checks import checks
 from m365gw.config.directory import Directory
 from m365gw.config.fields import FileName
 from m365gw.config.files import is_open_to_all

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import attrs
 from attrs import frozen
 
-from m365gw.config import checks
+from m365gw.config.checks import checks
 from m365gw.config.problems import Problem
 from m365gw.config.self_service import with_app
 from m365gw.config.settable import places_of, with_values

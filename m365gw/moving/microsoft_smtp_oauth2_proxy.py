@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from m365gw.config.client_checks import LOGIN
+from m365gw.config.checks.clients import LOGIN
 from m365gw.moving.dotenv import pairs_in, variables_in
 from m365gw.moving.found import Found, Login, Table
 from m365gw.moving.places import Place, Unreadable, text_of

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from m365gw.config.client_checks import LOGIN, is_usable
+from m365gw.config.checks.clients import LOGIN, is_usable
 
 _SCHEME = re.compile(r"\{([A-Za-z0-9.-]+)\}")
 _CLEAR = ("PLAIN", "CLEARTEXT")

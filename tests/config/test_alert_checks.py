@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.alert_checks import alert_faults
 from m365gw.config.alerts import Alerts, Webhook
+from m365gw.config.checks.alerts import alert_faults
 from m365gw.config.load import load
 from m365gw.config.problems import ConfigError
 

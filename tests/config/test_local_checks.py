@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.checks import faults
+from m365gw.config.checks.checks import faults
 from m365gw.config.local import Local
 from m365gw.config.settings import Listener, Mailbox, Settings
 

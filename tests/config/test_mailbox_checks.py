@@ -1,4 +1,4 @@
-"""Tests for `m365gw.config.mailbox_checks` and `m365gw.config.cloud_checks`."""
+"""Tests for `m365gw.config.checks.mailboxes` and `m365gw.config.checks.clouds`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from m365gw.config.cloud_checks import cloud_faults
+from m365gw.config.checks.clouds import cloud_faults
+from m365gw.config.checks.mailboxes import mailbox_faults
 from m365gw.config.clouds import clouds_of
-from m365gw.config.mailbox_checks import mailbox_faults
 from m365gw.config.mailboxes import CustomCloud, Mailbox
 from m365gw.config.settings import Settings
 from m365gw.microsoft.clouds import PRESETS

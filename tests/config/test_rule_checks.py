@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.checks.rules import known_mailboxes, mailbox_fault
 from m365gw.config.mailboxes import Mailbox
-from m365gw.config.rule_checks import known_mailboxes, mailbox_fault
 
 BOXES = [
     Mailbox(address=f"Box{number}@contoso.com", flow="device", tenant="contoso.com")

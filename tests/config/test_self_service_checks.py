@@ -1,4 +1,4 @@
-"""Tests for `m365gw.config.self_service_checks`: the page is closed until all it needs is there."""
+"""Tests for `m365gw.config.checks.self_service`: the page is closed until all it needs is there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.checks.self_service import self_service_faults
 from m365gw.config.mailboxes import Mailbox
 from m365gw.config.self_service import SelfService, SignIn, mailbox_by, with_app
-from m365gw.config.self_service_checks import self_service_faults
 from m365gw.config.settings import Settings
 from m365gw.config.web import Web
 

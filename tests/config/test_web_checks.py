@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.config.checks.web import web_faults
 from m365gw.config.web import Web
-from m365gw.config.web_checks import web_faults
 
 PUBLIC = "https://relay.example.com"
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from m365gw.admin.refusal import Refusal
-from m365gw.config.listener_checks import UNIX
+from m365gw.config.checks.listeners import UNIX
 from m365gw.config.web import Web
 from m365gw.edge.admission.admission import IpAddress, ip_address, ip_network
 

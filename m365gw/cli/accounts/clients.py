@@ -61,7 +61,7 @@ def add(
     It may log in at once when the service runs. What you leave out is asked for: the mailbox its
     mail leaves by, and the addresses it may send as.
     """
-    from m365gw.config.client_checks import LOGIN as GRAMMAR
+    from m365gw.config.checks.clients import LOGIN as GRAMMAR
 
     if not GRAMMAR.fullmatch(login):
         raise click.BadParameter(f"{login!r} is not a login name: no spaces, 256 letters at most.")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from m365gw.config.listener_checks import UNIX
+from m365gw.config.checks.listeners import UNIX
 from m365gw.config.settings import Listener, Settings
 from m365gw.doctor.case import Gateway
 from m365gw.doctor.checks import listener_certificate

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from m365gw.config.listener_checks import UNIX
+from m365gw.config.checks.listeners import UNIX
 from m365gw.config.settings import Listener
 from m365gw.edge.admission.admission import IpAddress, Visitor, ip_address, ip_network
 from m365gw.smtp.proxy import Header

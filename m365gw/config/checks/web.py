@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from m365gw.config.client_checks import network_fault
+from m365gw.config.checks.clients import network_fault
+from m365gw.config.checks.listeners import UNIX
 from m365gw.config.endpoints import endpoint_fault
-from m365gw.config.listener_checks import UNIX
 from m365gw.config.sources import Fault
 from m365gw.config.web import Web
 from m365gw.microsoft.clouds import is_loopback

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from m365gw.config.checks.exits import graph_faults
 from m365gw.config.clouds import completed
-from m365gw.config.exit_checks import graph_faults
 from m365gw.config.mailboxes import CustomCloud
 from m365gw.config.sources import Fault, KeyPath
 from m365gw.microsoft.clouds import PRESETS, is_loopback, split_host_port

@@ -13,24 +13,24 @@ from collections.abc import Iterator
 import attrs
 
 from m365gw.config import files
-from m365gw.config.alert_checks import alert_faults
-from m365gw.config.client_checks import client_faults, network_fault
-from m365gw.config.cloud_checks import cloud_faults
-from m365gw.config.clouds import completed
-from m365gw.config.endpoints import is_fixed
-from m365gw.config.exit_checks import exit_faults
-from m365gw.config.listener_checks import listener_faults
-from m365gw.config.mailbox_checks import mailbox_faults
-from m365gw.config.rule_checks import (
+from m365gw.config.checks.alerts import alert_faults
+from m365gw.config.checks.clients import client_faults, network_fault
+from m365gw.config.checks.clouds import cloud_faults
+from m365gw.config.checks.exits import exit_faults
+from m365gw.config.checks.listeners import listener_faults
+from m365gw.config.checks.mailboxes import mailbox_faults
+from m365gw.config.checks.rules import (
     address_fault,
     known_mailboxes,
     mailbox_fault,
     rule_faults,
 )
-from m365gw.config.self_service_checks import self_service_faults
+from m365gw.config.checks.self_service import self_service_faults
+from m365gw.config.checks.web import web_faults
+from m365gw.config.clouds import completed
+from m365gw.config.endpoints import is_fixed
 from m365gw.config.settings import CustomCloud, Settings
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
-from m365gw.config.web_checks import web_faults
 from m365gw.microsoft.clouds import PRESETS, Cloud
 
 _HOSTNAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?")

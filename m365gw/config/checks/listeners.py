@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from m365gw.config.client_checks import network_fault
+from m365gw.config.checks.clients import network_fault
 from m365gw.config.endpoints import endpoint_fault
 from m365gw.config.settings import Listener
 from m365gw.config.sources import Fault, KeyPath

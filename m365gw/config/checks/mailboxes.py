@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from m365gw.config.checks.rules import address_fault
 from m365gw.config.mailboxes import APP_FLOWS, USER_FLOWS, Mailbox
-from m365gw.config.rule_checks import address_fault
 from m365gw.config.sources import Fault, KeyPath
 
 # Authorities that stand for many tenants at once.

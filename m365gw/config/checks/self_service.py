@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from m365gw.config.mailbox_checks import SHARED_TENANTS
-from m365gw.config.rule_checks import pattern_fault
+from m365gw.config.checks.mailboxes import SHARED_TENANTS
+from m365gw.config.checks.rules import pattern_fault
 from m365gw.config.self_service import SelfService, SignIn
 from m365gw.config.settings import Settings
 from m365gw.config.sources import Fault, KeyPath

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from m365gw.config.alerts import Alerts, Webhook
-from m365gw.config.rule_checks import address_fault, mailbox_fault
+from m365gw.config.checks.rules import address_fault, mailbox_fault
 from m365gw.config.sources import UNREADABLE, Fault, KeyPath
 from m365gw.microsoft.clouds import is_loopback
 
