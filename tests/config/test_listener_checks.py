@@ -18,6 +18,8 @@ class ListenerTests(LoadingTestCase):
         said = self.problems(self.listener('proxy_from = ["10.0.0.5/24"]'))
         self.assertIn("listener[0].proxy_from", said)
         self.assertIn("Did you mean 10.0.0.0/24?", said)
+        said = self.problems(self.listener('proxy_from = ["::ffff:10.0.0.0/120"]'))
+        self.assertIn("Did you mean 10.0.0.0/24?", said)
 
     def test_old_tls_is_for_named_networks(self) -> None:
         """Without them anybody could choose to be read along."""

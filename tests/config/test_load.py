@@ -326,6 +326,17 @@ class BadConfigurationTests(LoadingTestCase):
         )
         self.assertIn("Did you mean 10.1.0.0/16?", said)
 
+    def test_one_thing_written_in_two_ways(self) -> None:
+        """Two rules for one network, or one login: nobody could tell which of them counts."""
+        rule = 'senders = ["*"]\nmailbox = "relay@contoso.com"\n'
+        both = "".join(f'[[network]]\ncidr = "{c}"\n{rule}' for c in ("10.1.2.3", "10.1.2.3/32"))
+        self.assertIn('"10.1.2.3/32" is there twice', self.problems(GOOD + both))
+        logins = "".join(
+            f'[[client]]\nlogin = "{name}"\npassword_hash = "{HASH}"\n{rule}'
+            for name in ("caf\u00e9", "cafe\u0301")
+        )
+        self.assertIn('"caf\u00e9" is there twice', self.problems(GOOD + logins))
+
     def test_secret_everybody_can_read(self) -> None:
         """A secret file open to all is refused with the command that mends it."""
         (self.folder / "secret").write_text("s3cret\n")

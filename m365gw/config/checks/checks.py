@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
+from unicodedata import normalize
 
 import attrs
 
@@ -148,7 +150,8 @@ def _clouds(settings: Settings) -> Iterator[Fault]:
 
 def _clients(settings: Settings) -> Iterator[Fault]:
     mailboxes = known_mailboxes(settings.mailbox)
-    yield from _duplicates("client", "login", [each.login for each in settings.client])
+    logins = [normalize("NFC", each.login) for each in settings.client]  # as they are compared
+    yield from _duplicates("client", "login", logins)
     for number, client in enumerate(settings.client):
         here: KeyPath = ("client", number)
         yield from client_faults(here, client)
@@ -157,11 +160,19 @@ def _clients(settings: Settings) -> Iterator[Fault]:
 
 def _networks(settings: Settings) -> Iterator[Fault]:
     mailboxes = known_mailboxes(settings.mailbox)
-    yield from _duplicates("network", "cidr", [each.cidr for each in settings.network])
+    yield from _duplicates("network", "cidr", [_one_spelling(n.cidr) for n in settings.network])
     for number, network in enumerate(settings.network):
         here: KeyPath = ("network", number)
         yield from network_fault((*here, "cidr"), network.cidr)
         yield from rule_faults(here, network, mailboxes)
+
+
+def _one_spelling(cidr: str) -> str:
+    """A network however it is written: two rules for one would make a secret of which counts."""
+    try:
+        return str(ip_network(cidr))
+    except ValueError:
+        return cidr  # said by its own check
 
 
 def _local_users(settings: Settings) -> Iterator[Fault]:

@@ -21,6 +21,7 @@ _HASH = re.compile(
 _MOST_MEMORY = 256 * 1024  # KiB of one check of an argon2id hash
 _MOST_PASSES = 20
 _MOST_LANES = 16
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291 2.5.5.2
 
 
 def client_faults(here: KeyPath, client: Client) -> Iterator[Fault]:
@@ -59,13 +60,18 @@ def client_faults(here: KeyPath, client: Client) -> Iterator[Fault]:
 def network_fault(path: KeyPath, cidr: str) -> Iterator[Fault]:
     """The fault of what should be a network."""
     try:
-        ipaddress.ip_network(cidr)
+        network = ipaddress.ip_network(cidr)
     except ValueError as error:
         try:
             meant = f"Did you mean {ipaddress.ip_network(cidr, strict=False)}?"
         except ValueError:
             meant = 'For example "10.1.0.0/16", "192.0.2.7", "2001:db8::/48".'
         yield path, f"{error}", meant
+        return
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        what = f"{cidr} is IPv4 written as IPv6, which no client has here"
+        first = network.network_address.ipv4_mapped
+        yield path, what, f"Did you mean {first}/{network.prefixlen - _MAPPED.prefixlen}?"
 
 
 def is_usable(stored: str) -> bool:
