@@ -46,13 +46,13 @@ class Faces:
             parts.log,
         )
         self._rounds = Rounds(
-            self._examination,
-            Casebook(settings.state_dir),
-            lambda: parts.settings.doctor.every,
-            parts.directory.calls,
-            parts.reactor,
-            parts.incidents,
-            parts.log,
+            examine=self._examination,
+            book=Casebook(settings.state_dir),
+            every=lambda: parts.settings.doctor.every,
+            calls=parts.directory.calls,
+            clock=parts.reactor,
+            incidents=parts.incidents,
+            log=parts.log,
         )
         accounts = Accounts.of(parts)
         mode = int(settings.control_socket_mode, 8)

@@ -130,23 +130,30 @@ class Gateway(Service):
             settings, self._spool, mail_out.accepted, clock, log, incidents, directory.usage
         )
         self._desk = IncidentDesk(
-            settings, incidents, self._spool, directory, mail_in, mail_out, clock, log
+            settings=settings,
+            incidents=incidents,
+            spool=self._spool,
+            directory=directory,
+            mail_in=mail_in,
+            mail_out=mail_out,
+            reactor=clock,
+            log=log,
         )
         self._desk.start()
         mail_in.start()
         mail_out.start()
         self._drain = Drain(mail_in, mail_out, clock, log, self._end)
         self._reload = Reload(
-            settings,
-            configured,
-            self._wanted,
-            directory.made.merged,
-            self._is_ending,
-            mail_in,
-            mail_out,
-            log,
-            incidents,
-            self._apply_also,
+            settings=settings,
+            configured=configured,
+            read=self._wanted,
+            merge=directory.made.merged,
+            is_ending=self._is_ending,
+            mail_in=mail_in,
+            mail_out=mail_out,
+            log=log,
+            incidents=incidents,
+            apply_also=self._apply_also,
         )
         directory.start(self._reload.refresh)
         self._faces = Faces(self._parts(mail_in, mail_out))

@@ -47,6 +47,7 @@ class IncidentDesk:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         incidents: Incidents,
         spool: Spool,

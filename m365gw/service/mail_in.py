@@ -194,13 +194,13 @@ class MailIn:
 
     def _intake(self, settings: Settings) -> Intake:
         return Intake(
-            self._spool,
-            self._commit,
-            settings.limits,
-            settings.hostname,
-            self._reactor,
-            self._repairs,
-            self._log,
+            spool=self._spool,
+            commit=self._commit,
+            limits=settings.limits,
+            hostname=settings.hostname,
+            clock=self._reactor,
+            in_thread=self._repairs,
+            log=self._log,
         )
 
     def _pick_up_from(self, maildrop: Maildrop | None) -> None:
@@ -208,14 +208,14 @@ class MailIn:
             settings, clock = self._settings, self._reactor
             intake, threads = self._intake(settings), self._in_threads(1, "maildrop")
             self._pickup = Pickup(
-                maildrop,
-                settings,
-                self._spool,
-                intake,
-                self._admission.allowances,
-                clock,
-                threads,
-                self._log,
+                maildrop=maildrop,
+                settings=settings,
+                spool=self._spool,
+                intake=intake,
+                allowances=self._admission.allowances,
+                clock=clock,
+                in_thread=threads,
+                log=self._log,
             )
             self._pickup.start()
 

@@ -58,6 +58,7 @@ class Reload:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         configured: Settings,
         read: Callable[[], Settings],

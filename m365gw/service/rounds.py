@@ -50,6 +50,7 @@ class Rounds:
 
     def __init__(
         self,
+        *,
         examine: Examines,
         book: Casebook,
         every: Callable[[], float],

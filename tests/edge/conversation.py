@@ -151,13 +151,13 @@ class Gateway:
                 clients, logins, self.clock, self.hashing, lambda *use: self.uses.append(use)
             ),
             intake=Intake(
-                self.spool,
-                self.commit,
-                limits,
-                "gw.example.com",
-                self.clock,
-                self.repairs,
-                self.log,
+                spool=self.spool,
+                commit=self.commit,
+                limits=limits,
+                hostname="gw.example.com",
+                clock=self.clock,
+                in_thread=self.repairs,
+                log=self.log,
             ),
             log=self.log,
         )

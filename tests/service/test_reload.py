@@ -41,19 +41,21 @@ class EndingTests(TestCase):
         self.patch(reload, "deferToThread", lambda *call: self.reading)
         self.is_ending = False
         self.mail_in, self.mail_out = Half(), Half()
-        parts: Any = (self.mail_in, self.mail_out)
+        mail_in: Any = self.mail_in
+        mail_out: Any = self.mail_out
         log = EventLog(io.StringIO(), hostname="gw")
         settings = Settings()
         self.reload = Reload(
-            settings,
-            settings,
-            Settings,
-            lambda read: read,
-            lambda: self.is_ending,
-            *parts,
-            log,
-            Incidents(log, lambda: 0.0),
-            lambda settings: None,
+            settings=settings,
+            configured=settings,
+            read=Settings,
+            merge=lambda read: read,
+            is_ending=lambda: self.is_ending,
+            mail_in=mail_in,
+            mail_out=mail_out,
+            log=log,
+            incidents=Incidents(log, lambda: 0.0),
+            apply_also=lambda settings: None,
         )
 
     async def test_a_gateway_that_goes_on(self) -> None:

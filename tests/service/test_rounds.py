@@ -61,13 +61,13 @@ class RoundsTestCase(SynchronousTestCase):
         self.incidents = Incidents(log, self.clock.seconds)
         calls: Any = AtOnce()
         self.rounds = Rounds(
-            self.examination,
-            Casebook(self.folder),
-            lambda: self.every,
-            calls,
-            self.clock,
-            self.incidents,
-            log,
+            examine=self.examination,
+            book=Casebook(self.folder),
+            every=lambda: self.every,
+            calls=calls,
+            clock=self.clock,
+            incidents=self.incidents,
+            log=log,
         )
         self.rounds.start()
 

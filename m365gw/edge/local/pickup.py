@@ -53,6 +53,7 @@ class Pickup:
 
     def __init__(
         self,
+        *,
         maildrop: Maildrop,
         settings: Settings,
         spool: Spool,

@@ -41,6 +41,7 @@ class Intake:
 
     def __init__(
         self,
+        *,
         spool: Spool,
         commit: GroupCommit,
         limits: Limits,

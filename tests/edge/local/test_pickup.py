@@ -48,14 +48,14 @@ class PickupTestCase(SynchronousTestCase):
         gateway = self.gateway
         self.maildrop = Maildrop(str(self.path), self.limits.message_size_limit)
         pickup = Pickup(
-            self.maildrop,
-            self.settings,
-            gateway.spool,
-            gateway.doorway.intake,
-            gateway.doorway.admission.allowances,
-            gateway.clock,
-            self.thread,
-            gateway.log,
+            maildrop=self.maildrop,
+            settings=self.settings,
+            spool=gateway.spool,
+            intake=gateway.doorway.intake,
+            allowances=gateway.doorway.admission.allowances,
+            clock=gateway.clock,
+            in_thread=self.thread,
+            log=gateway.log,
         )
         pickup.start()
         self.addCleanup(self.close, pickup)
