@@ -55,10 +55,10 @@ class MonitoringTests(WholeTestCase):
         microsoft.fault(action="stall", phase="dot")
         with smtplib.SMTP("127.0.0.1", gateway.ports["trusted"]) as client:
             client.sendmail(SENDER, RELAY, f"From: {SENDER}\r\nSubject: x\r\n\r\nHi\r\n")
-        gateway.api.post("/drain", {"seconds": 20})
+        gateway.api.post("/drain", {"seconds": 3600})
         status, words = fetched(gateway, "/readyz")
         self.assertEqual((status, "It drains" in words), (503, True))
-        gateway.kill()  # what stalls would be waited for to the end of the drain
+        gateway.kill()  # it would wait for what stalls, as long as it may
 
     def _scraped(self, gateway: Gateway) -> None:
         text = fetched(gateway, "/metrics")[1]
