@@ -244,7 +244,8 @@ class Pump(protocol.Protocol):
         elif answer is not None:
             self._is_waiting = True
             self._timeouts.wait_for_us()
-            answer.addBoth(self._answered).addErrback(_lost)
+            answer.addBoth(self._answered)
+            answer.addErrback(lambda failure: _log.failure("An answer was lost", failure))
 
     def _answered(self, result: Reply | Failure) -> None:
         reply = reply_of(result)
@@ -294,7 +295,3 @@ class Pump(protocol.Protocol):
         else:
             self._say(farewell)
             self._flush()
-
-
-def _lost(failure: Failure) -> None:
-    _log.failure("An answer was lost", failure)
