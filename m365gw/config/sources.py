@@ -78,13 +78,21 @@ class Tree:
 def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> Tree:
     """Everything that was given. Unreadable files and variables become problems of the tree."""
     tree = Tree()
-    files = [config] if must_exist or config.exists() else []
+    files = [config] if must_exist or is_there(config) else []
     for file in [*files, *_more_files(tree, config.parent / "conf.d")]:
         _read_file(tree, file)
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX):
             _take_variable(tree, name, value)
     return tree
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file. Where one may not look it is: reading it then says why."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
 
 
 def _more_files(tree: Tree, folder: Path) -> list[Path]:

@@ -210,6 +210,18 @@ class BadConfigurationTests(LoadingTestCase):
         self.assertTrue(said.startswith(f"{self.folder / 'none.toml'}  is not there\n"), said)
         self.assertEqual(load(None, {}).settings.listener, ())
 
+    def test_default_folder_that_may_not_be_looked_into(self) -> None:
+        """As a folder of root's that a container mounts: it says so, and does not start without."""
+        self.patch(load_module, "DEFAULT_PATH", str(self.folder / "closed" / "m365gw.toml"))
+
+        def refuse(path: Path, **options: bool) -> os.stat_result:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(Path, "stat", refuse)
+        self.patch(Path, "read_text", refuse)
+        said = str(self.assertRaises(ConfigError, load, None, {}))
+        self.assertIn("m365gw.toml  cannot be read: Permission denied", said)
+
     def test_conf_d_that_cannot_be_read(self) -> None:
         """Rules that cannot be read are a fault, not no rules."""
         (self.folder / "conf.d").mkdir()
