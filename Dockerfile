@@ -1,9 +1,8 @@
 # The image of m365gw: Debian, Python, the gateway, and a user that may write in four folders only.
 #
 #   docker build -t m365gw .
-#   docker run -d --read-only --cap-drop ALL -p 25:25 -p 587:587 \
-#       -v m365gw-config:/etc/m365gw -v m365gw-state:/var/lib/m365gw \
-#       -v m365gw-spool:/var/spool/m365gw --tmpfs /run/m365gw:uid=3650,mode=0755 --tmpfs /tmp m365gw
+#
+# docs/containers.md says how it is run.
 
 FROM debian:trixie-slim AS build
 # Debian's own fixes shall come in; they keep their version.

@@ -5,7 +5,7 @@
 # make fuzz   spoiled dialogues for ten minutes
 # make release wheel and source distribution in dist/, with man pages and bill of materials, checked
 # make docs   the documentation as a site, in site/
-# make image  the steps of the Dockerfile in Debian trees, as no engine is needed for that (as root)
+# make image  what the pages say of containers, by a real Docker in a machine of its own (as root)
 # make bench  against Debian's Postfix, in the same run
 
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -63,8 +63,9 @@ docs: .venv/docs
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html."
 
-image: .venv/development
-	$(BIN)/python -m tests.image
+image: PEERS := curl debootstrap swaks
+image: .venv/development peers
+	$(BIN)/python -m twisted.trial tests.machine.containers
 
 bench: .venv/development peers rivals
 	$(BIN)/python -m bench

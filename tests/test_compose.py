@@ -85,6 +85,8 @@ class ComposeTests(SynchronousTestCase):
         """Its address, and nobody else's, on each port it hands connections to."""
         haproxy = SERVICES["haproxy"]
         address = haproxy["networks"]["default"]["ipv4_address"]
+        gateway = SERVICES["gateway-behind-haproxy"]["networks"]["default"]["ipv4_address"]
+        self.assertNotIn(gateway, (address, None))  # HAProxy looks its name up once, at its start
         listeners = settings_of("gateway-behind-haproxy").listener
         self.assertEqual([(address,)] * 3, [each.proxy_from for each in listeners])
         handed = {each for each in haproxy["environment"].values() if ":" in each}

@@ -15,6 +15,7 @@ from m365gw import __version__
 from m365gw.config.checks.web import web_faults
 from m365gw.config.load import load
 from m365gw.config.web import Web
+from tests.documents.pages import blocks
 
 CHART = Path(__file__).parents[1] / "etc" / "helm" / "m365gw"
 WARNING = 2
@@ -50,6 +51,16 @@ class ChartTests(SynchronousTestCase):
             report = lint(CHART, values, strict=True)
             grave = [each for each in report["messages"] if each["severity"] >= WARNING]
             self.assertEqual(([], []), (grave, report["errors"]))
+
+    def test_values_of_the_page(self) -> None:
+        """Those that `docs/containers.md` shows are good; names of objects are those it uses."""
+        (block,) = (each for each in blocks("yaml") if each.page == "docs/containers.md")
+        values = yaml.safe_load(block.text)
+        self.assertEqual([], lint(CHART, values, strict=True)["errors"])
+        objects = rendered(values)
+        self.assertIn("Service mail-web", objects)
+        service = objects["Service mail"]["spec"]
+        self.assertEqual("Local", service["externalTrafficPolicy"])
 
     def test_one_gateway_that_may_little(self) -> None:
         """One pod, no root, nothing writable but its volumes, which outlive the release."""

@@ -1,4 +1,4 @@
-"""The Dockerfile, as a linter reads it. What its steps do is tried by `make image`."""
+"""The Dockerfile, as a linter reads it. What it makes is tried by `make image`."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ class DockerfileTests(SynchronousTestCase):
         sources = {source for copy in copies for source in copy.split()}
         self.assertLessEqual(sources, {name.removeprefix("!") for name in let_in})
         self.assertTrue(all((ROOT / source).exists() for source in sources))
+
+    def test_its_commands_are_those_of_the_page(self) -> None:
+        """Those that stand at the head of it, and of the Compose file; `make image` gives them."""
+        page = (ROOT / "docs" / "containers.md").read_text()
+        seen = 0
+        for name in ("Dockerfile", "etc/compose.yaml"):
+            for line in re.findall(r"^#   (docker .*?)(?:  .*)?$", (ROOT / name).read_text(), re.M):
+                self.assertRegex(page, rf"(?m)^\$ {re.escape(line)}(?:  .*)?$")
+                seen += 1
+        self.assertEqual(4, seen)

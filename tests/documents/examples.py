@@ -27,7 +27,7 @@ FILLED = (
     (r" tcp:\d+\b", " tcp:0:interface=127.0.0.1"),
     (r"\bm365gw mailbox add\b", "m365gw mailbox add --cloud rehearsal"),
     (r"-o m365gw\b", '-o "$(id -un)"'),
-    (r"-g m365gw\b", '-g "$(id -gn)"'),
+    (r"-g (?:m365gw|3650)\b", '-g "$(id -gn)"'),
     (r"(?<![\w/])/opt/m365gw/bin\b", "{programs}"),
     (r"(?<![\w/])/etc/m365gw\b", "{configuration}"),
     (r"(?<![\w/])/etc/postfix\b", "{page}/srv/postfix/etc/postfix"),
@@ -103,8 +103,8 @@ NOT_RUN = (
     Elsewhere(OF_A_MACHINE, "it changes the machine: `make machine` has one", (*ON_A_MACHINE,)),
     Elsewhere(
         r"\bdocker\b",
-        "no engine runs here; the Dockerfile, and what Compose mounts and sets, is read",
-        ("tests.test_image_files", "tests.test_compose"),
+        "it needs an engine; `make image` has one, and gives it every line of these pages",
+        ("tests.machine.containers.ContainerTests",),
     ),
     Elsewhere(
         r"\b(?:helm|kubectl)\b",
@@ -135,7 +135,7 @@ MADE: dict[str, tuple[str, ...]] = {
     "demo": ("tests.machine.tried",),
     "docs": (),
     "fuzz": ("tests.fuzz",),
-    "image": ("tests.image",),
+    "image": ("tests.machine.containers",),
     "lint": (),
     "machine": (),
     "release": ("tests.test_packaging",),

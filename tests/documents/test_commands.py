@@ -12,6 +12,7 @@ from tests.documents.examples import MADE, NOT_RUN, OF_A_MACHINE, ON_A_MACHINE, 
 from tests.documents.pages import ROOT, block_with, blocks, commands, plain
 from tests.documents.running import play
 from tests.documents.scene import CONFIGURATION, Scene
+from tests.machine.containers import PAGES, lines_of
 from tests.whole.stage import WholeTestCase
 
 
@@ -57,6 +58,15 @@ class NotRunTests(SynchronousTestCase):
                 self.assertRegex(decides, rf"\bmake (?:[\w-]+ )*{target}\b")
             for name in tests:
                 namedAny(name)
+
+    def test_what_says_docker_is_given_to_one(self) -> None:
+        """By `make image`: a page with a new line about Docker has to be one of its pages."""
+        given = {line for page in PAGES for line in lines_of(page)}
+        for block in blocks("console", "sh"):
+            for command in commands(block):
+                if "docker" in command.line:
+                    self.assertIn(command.line, given, command.place)
+        self.assertGreater(len(given), 20)
 
     def test_the_user_of_the_readme_is_that_of_the_unit(self) -> None:
         """Who is made with useradd, with which folders, is who the unit starts."""

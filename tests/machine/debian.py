@@ -42,17 +42,29 @@ class Debian:
         found = cls(KEPT / SUITE, KEPT / "packages", KEPT / "wheels")
         for folder in (found.packages / "partial", found.wheels):
             folder.mkdir(parents=True, exist_ok=True)
-        with (KEPT / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not found.tree.exists():
-                _make(found.tree, found.packages)
+        _have(found.tree, found.packages, f"--include={PACKAGES}")
         return found
 
+    @staticmethod
+    def slim() -> Path:
+        """The smallest tree there is, as images of containers begin with."""
+        packages = KEPT / "packages"
+        (packages / "partial").mkdir(parents=True, exist_ok=True)
+        _have(KEPT / f"{SUITE}-slim", packages)
+        return KEPT / f"{SUITE}-slim"
 
-def _make(tree: Path, packages: Path) -> None:
-    """Make it beside, so that a tree which is there is whole."""
+
+def _have(tree: Path, packages: Path, *more: str) -> None:
+    """Make it unless it is there; beside, so that a tree which is there is whole."""
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tree.exists():
+            _make(tree, packages, *more)
+
+
+def _make(tree: Path, packages: Path, *more: str) -> None:
     beside = tree.with_suffix(".new")
-    options = ["--variant=minbase", f"--include={PACKAGES}", f"--cache-dir={packages}"]
+    options = ["--variant=minbase", f"--cache-dir={packages}", *more]
     for left in reversed(range(TRIES)):
         shutil.rmtree(beside, ignore_errors=True)
         done = subprocess.run(["debootstrap", *options, SUITE, str(beside)], check=not left)

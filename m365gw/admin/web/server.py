@@ -5,6 +5,7 @@ A port that cannot be had is said in the log, and mail flows; the next reload tr
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -71,9 +72,8 @@ class WebServer:
             where: Any = self.port.getHost()
             address = f"{where.host}:{where.port}" if hasattr(where, "host") else web.endpoint
             scheme = "https" if web.tls else "http"
-            note = (
-                f"the console is there; to look at it: {web.public_url or f'{scheme}://{address}'}"
-            )
+            shown = re.sub(r"^(?:0\.0\.0\.0|::):", "localhost:", address)  # no address to go to
+            note = f"the console is there; to look at it: {web.public_url or f'{scheme}://{shown}'}"
             self._log.emit("web.ready", "web", address=address, note=note)
 
     def _unavailable(self, failure: Failure, endpoint: str) -> None:
