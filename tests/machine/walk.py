@@ -250,7 +250,7 @@ BEFORE: dict[str, Callable[[Walk], None]] = {
 AFTER: dict[str, Callable[[Walk, str, str], None]] = {
     r"^docker build ": Walk.was_built,
     r"^docker run -d ": Walk.is_sealed,
-    r"^docker logs m365gw$": Walk.has_set_up,
+    r"^docker logs m365gw ": Walk.has_set_up,
     r"^docker stop ": Walk.has_stopped,
     r"^docker start ": Walk.answers_again,
     r"\bm365gw mailbox add": Walk.mail_arrives,
