@@ -10,13 +10,13 @@ Not seen here: Grafana, which Debian does not have, an engine without root, and 
 from __future__ import annotations
 
 import re
+import sys
+import time
 from collections.abc import Iterator
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.documents.pages import blocks, commands
+from tests.machine.case import MachineTestCase
 from tests.machine.docker import REPOSITORY, Docker
-from tests.machine.machine import Machine
 from tests.machine.other_containers import OtherContainers
 from tests.machine.walk import Walk
 
@@ -33,18 +33,24 @@ def lines_of(page: str) -> Iterator[str]:
             yield from (line for line in found if _PLAYED.match(line))
 
 
-class ContainerTests(SynchronousTestCase):
+class ContainerTests(MachineTestCase):
     def test_every_line_of_the_pages(self) -> None:
         """Each ends well, and what has to be true after it is."""
-        machine = Machine.booted()
-        self.addCleanup(machine.end)
-        docker = Docker.installed(machine)
+        self.reader("root", "/root")
+        docker = Docker.installed(self.machine)
+        self.told("Docker is there")
         docker.build_peers()
-        old = OtherContainers.started(machine)
+        self.told("HAProxy and Prometheus are there")
+        old = OtherContainers.started(self.machine)
         for line in lines_of("docs/moving.md"):
-            machine.run(line, folder=old.FOLDER)
+            self.machine.run(line, folder=old.FOLDER)
         self.assertEqual([], old.missing())
         walk = Walk.of(docker)
         for line in lines_of("docs/containers.md"):
             walk.play(line, REPOSITORY)
+            self.told(line.splitlines()[0])
         self.assertEqual(set(), walk.left(), "checks whose line no page has any more")
+
+    def told(self, what: str) -> None:
+        """Say when it was done, as it takes minutes."""
+        print(f"{time.strftime('%T')}  {what}", file=sys.stderr, flush=True)

@@ -17,8 +17,7 @@ from attrs import frozen
 from tests.machine.debian import Debian
 from tests.machine.machine import AS_HERE, Machine
 
-ROOT = Path(__file__).parents[2]
-REPOSITORY = "/root/m365gw"  # a copy of ours, in the machine
+REPOSITORY = "/root/m365gw"  # root's copy of ours
 SLIM = "debian:trixie-slim"
 PACKAGES = "docker.io docker-cli docker-compose docker-buildx iptables"
 # By this, and what the tree took over, a build reaches the package index as this machine does.
@@ -62,17 +61,15 @@ class Docker:
 
     @classmethod
     def installed(cls, machine: Machine) -> Docker:
-        """Docker and Compose, with the slim image, and a copy of the repository beside them."""
+        """Docker and Compose, with the slim image."""
         # In memory and beside the machine's own files: layers cannot be laid upon layers.
         machine.run("mkdir /var/lib/docker && mount -t tmpfs -o mode=0711 tmpfs /var/lib/docker")
         machine.run(
-            "apt-get update --quiet=2 && apt-get install --quiet=2 --yes "
-            f"--no-install-recommends {PACKAGES}",
+            f"apt-get install --quiet=2 --yes --no-install-recommends {PACKAGES}",
             fetches=True,
         )
         docker = cls(machine)
         docker._import_slim(Debian.slim())
-        docker._copy_repository()
         return docker
 
     def _import_slim(self, tree: Path) -> None:
@@ -89,16 +86,6 @@ class Docker:
         ]
         subprocess.run([*pack, *more], check=True)
         self.machine.run(f"docker import slim.tar {SLIM} && rm slim.tar")
-
-    def _copy_repository(self) -> None:
-        """What git knows of it, as it stands here."""
-        there = self.machine.path(REPOSITORY)
-        there.mkdir()
-        known = ["git", "-C", str(ROOT), "ls-files", "-z"]
-        files = subprocess.run(known, check=True, stdout=subprocess.PIPE).stdout
-        pack = ["tar", "-C", str(ROOT), "--create", "--null", "--files-from=-"]
-        packed = subprocess.run(pack, check=True, input=files, stdout=subprocess.PIPE).stdout
-        subprocess.run(["tar", "-C", str(there), "--extract"], check=True, input=packed)
 
     def build_peers(self) -> None:
         """HAProxy and Prometheus of Debian, and what stands for Grafana."""
