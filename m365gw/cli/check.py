@@ -46,8 +46,8 @@ def check(invocation: Invocation, effective: bool, as_json: bool, is_schema: boo
         click.echo(f"The configuration is good: {counts}.")
         if not (settings.client or settings.network or settings.local):
             click.echo(
-                "It lets nobody send. Those may who were let in by a command or in the console"
-                " (m365gw client list, m365gw network list)."
+                "It lets nobody send. Only logins and networks made by commands or in the console"
+                " may: m365gw client list, m365gw network list."
             )
 
 

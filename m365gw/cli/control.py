@@ -98,5 +98,8 @@ class Control:
                 " (sudo -u m365gw ...)."
             )
         if isinstance(error, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
-            return NotRunning(f"The service is not running: nothing listens on {self._path}.")
+            return NotRunning(
+                f"The service is not running: nothing listens on {self._path}. If it should run,"
+                " its log says why it does not (journalctl --unit m365gw, docker logs)."
+            )
         return ControlFailed(f"{self._path} cannot be reached: {error.strerror or error}.")

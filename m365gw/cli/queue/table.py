@@ -47,7 +47,7 @@ def _lines(queued: Queued, now: float, running: Running, why_waits: str) -> Iter
         size(entry.size),
         short_span(now - entry.arrived_at),
         entry.attempts,
-        "-" if entry.queue_id in running.active else _next_try(entry, now, why_waits),
+        "-" if entry.queue_id in running.active else _next_try(entry, now, running, why_waits),
         escaped(queued.origin.mailbox) or "-",
         "-" if queued.damage else f"{escaped(queued.envelope.sender) or '<>'} > {_whom(queued)}",
     )
@@ -56,12 +56,14 @@ def _lines(queued: Queued, now: float, running: Running, why_waits: str) -> Iter
         yield f"{'':13}  {escaped(reason)}"
 
 
-def _next_try(entry: Entry, now: float, why_waits: str) -> str:
+def _next_try(entry: Entry, now: float, running: Running, why_waits: str) -> str:
     if entry.state not in (State.INCOMING, State.DEFERRED):
         return "-"
     if why_waits:
         return "waits"  # for its mailbox, and nobody knows how long
-    return "now" if entry.due <= now else f"in {short_span(entry.due - now)}"
+    if entry.due <= now:
+        return "now" if running.is_known else "due"  # nobody may be there to try it
+    return f"in {short_span(entry.due - now)}"
 
 
 def _whom(queued: Queued) -> str:

@@ -95,6 +95,8 @@ class ListTests(QueueCase):
         """Its mail waits, due or not, as long as that lasts; nothing goes now."""
         for why, stopped in (("it is paused", {"relay@contoso.com"}), ("it keeps its pace", set())):
             with self.subTest(why=why):
+                _, now, *_ = self.listed(put(self.spool), waits={"relay@contoso.com": ""})
+                self.assertEqual(now.split()[5], "now")
                 known = {"waits": {"relay@contoso.com": why}, "stopped": frozenset(stopped)}
                 _, due, *_ = self.listed(put(self.spool), **known)
                 self.assertEqual(due.split()[5], "waits")
@@ -117,7 +119,7 @@ class ListTests(QueueCase):
         _, line, foot = self.table()
         self.assertEqual(
             line.split(),
-            [entry.queue_id, "incoming", str(len(CONTENT)), "1h", "0", "now", "relay@contoso.com"]
+            [entry.queue_id, "incoming", str(len(CONTENT)), "1h", "0", "due", "relay@contoso.com"]
             + ["scan@contoso.com", ">", "a@example.com", "and", "2", "more"],
         )
         self.assertEqual(foot, f"1 message, {len(CONTENT)} octets.")
