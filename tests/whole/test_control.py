@@ -65,7 +65,7 @@ class CommandTests(ControlCase):
         self.gate.wait_for("incident.opened")
         done = self.gate.command("status")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("To do (an Entra administrator of the tenant): ", done.stdout)
+        self.assertIn("To do (whoever runs this gateway): ", done.stdout)
 
     def test_reload(self) -> None:
         """What changed is told; a mistake is told with its place and changes nothing."""
