@@ -45,9 +45,9 @@ def backup(
     with told():
         write_private(Path(file), sealed(phrase, made.octets()))
     rows, files = sum(map(len, made.tables.values())), len(made.state) + len(made.configuration)
-    folder = config.parent.resolve()
-    outside = {str(path) for path in named if not path.resolve().is_relative_to(folder)}
-    missing = sorted(p for p in outside if not Path(p).is_relative_to(settings.state_dir))
+    held = {Path(settings.state_dir, name).resolve() for name in made.state}
+    held |= {config.parent.resolve() / name for name in made.configuration}
+    missing = sorted({str(path) for path in named if path.resolve() not in held})
     if as_json:
         click.echo(json.dumps({"file": file, "rows": rows, "files": files, "not_in_it": missing}))
         return

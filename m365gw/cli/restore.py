@@ -74,11 +74,14 @@ def restore(
 
 def _write_configuration(backup: Backup, folder: Path) -> str:
     """Write the files; gives the main one, which is not in the folders in it."""
-    if folder.exists() and any(folder.iterdir()):
-        end(f"{folder} is not empty. Name a new folder, and compare.")
     files = dict(backup.configuration)
     if not any("/" not in name and name.endswith(".toml") for name in files):
         files["m365gw.toml"] = b""  # all was made by commands or in the console
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and (name not in files or path.read_bytes() != files[name]):
+            # What an earlier try has written is no obstacle.
+            end(f"{path} is not of this backup. Name an empty folder, and compare.")
     for name, octets in files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):

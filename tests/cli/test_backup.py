@@ -105,6 +105,37 @@ class BackupCommandTests(SynchronousTestCase):
         self.assertEqual((etc / "m365gw.toml").read_bytes(), b"")
         self.assertEqual(self.vault().load("sign-in relay@contoso.com"), b"refresh token")
 
+    def test_the_same_again_after_it_was_refused(self) -> None:
+        """The configuration that was written by then is no obstacle; one of somebody else's is."""
+        state = self.folder / "state"
+        self.config.write_text(f'state_dir = "{state}"\ncontrol_socket = ""\n')
+        self.backup()
+        etc = self.folder / "etc"
+        words = ("restore", str(self.file), "--configuration", str(etc))
+        refused = self.run_command(*words, typed=f"{PHRASE}\n")
+        self.assertIn("To replace it: --replace", refused.output)
+        done = self.run_command(*words, "--replace", typed=f"{PHRASE}\n")
+        self.assertEqual(done.exit_code, 0, done.output)
+        (etc / "m365gw.toml").write_text("# mine")
+        refused = self.run_command(*words, "--replace", typed=f"{PHRASE}\n")
+        self.assertIn("m365gw.toml is not of this backup", refused.output)
+        self.assertEqual((etc / "m365gw.toml").read_text(), "# mine")
+
+    def test_a_file_that_is_not_in_it(self) -> None:
+        """What the configuration names and the backup does not hold is said, in state_dir too."""
+        etc = self.folder / "etc"
+        etc.mkdir()
+        self.config = self.config.rename(etc / "m365gw.toml")
+        authority = self.folder / "state" / "rehearsal" / "ca.pem"
+        authority.parent.mkdir()
+        authority.touch()
+        self.config.write_text(
+            f'state_dir = "{self.folder / "state"}"\ncontrol_socket = ""\n'
+            '[[alerts.webhook]]\nurl = "https://hooks.contoso.com"\n'
+            f'ca_file = "{authority}"\n'
+        )
+        self.assertIn(f"Not in it, as it lies elsewhere: {authority}", self.backup().output)
+
     def test_for_programs(self) -> None:
         """Each says what it has done as one object, with keys that stay."""
         typed = f"{PHRASE}\n{PHRASE}\n"
