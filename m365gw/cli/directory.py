@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -45,7 +46,8 @@ def directory(settings: Settings) -> Iterator[Directory]:
 @contextmanager
 def as_owner_of(state_dir: str) -> Iterator[None]:
     """What root makes inside belongs to the user of the service. Raises `NotOurs`."""
-    with as_owner(state_dir if os.path.exists(state_dir) else os.path.dirname(state_dir)):
+    places = (state_dir, *map(str, Path(state_dir).parents))
+    with as_owner(next(filter(os.path.exists, places))):
         claim(state_dir)
         yield
 

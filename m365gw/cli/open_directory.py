@@ -1,6 +1,7 @@
 """The directory, opened by a command that works on it itself, with the service running or stopped.
 
-Ends the command: 69 when it cannot be used; 77 for another user than the service's.
+Root works as the user of the service. Ends the command: 69 when the directory cannot be used; 77
+for any other user.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from m365gw.cli.directory import as_owner_of
 from m365gw.cli.main import Invocation
 from m365gw.cli.spool_dir import EX_NOPERM, EX_UNAVAILABLE, end
 from m365gw.directory.database import Database, DirectoryError
-from m365gw.directory.state_dir import NotOurs, claim
+from m365gw.directory.state_dir import NotOurs
 
 
 @contextmanager
@@ -21,8 +23,10 @@ def opened(invocation: Invocation) -> Iterator[Database]:
     """The database, until the block ends."""
     settings = invocation.settings
     try:
-        claim(settings.state_dir)
-        with closing(Database(settings.directory.url, settings.state_dir)) as database:
+        with (
+            as_owner_of(settings.state_dir),
+            closing(Database(settings.directory.url, settings.state_dir)) as database,
+        ):
             yield database
     except NotOurs as problem:
         end(EX_NOPERM, str(problem))

@@ -3,7 +3,7 @@
 They work on the directory itself, with the service running or stopped, as its user. A password is
 typed twice, or made here and shown once; it is never an argument. Exit codes: 0; 1 when there is no
 such operator, or there is one already; 2 for wrong use; 69 when the directory cannot be used; 77
-for another user than the service's.
+for another user than root and the service's.
 """
 
 from __future__ import annotations

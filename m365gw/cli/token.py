@@ -2,7 +2,8 @@
 
 They work on the directory itself, with the service running or stopped, as its user. A token is
 shown once, when it is made. Exit codes: 0; 1 when there is no such token, or there is one already;
-2 for wrong use; 69 when the directory cannot be used; 77 for another user than the service's.
+2 for wrong use; 69 when the directory cannot be used; 77 for another user than root and the
+service's.
 """
 
 from __future__ import annotations

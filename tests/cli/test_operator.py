@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from m365gw.cli import directory
 from m365gw.cli.main import main
 from m365gw.directory import passwords
 from m365gw.directory.database import Database
@@ -39,6 +42,20 @@ class OperatorTests(SynchronousTestCase):
         self.assertTrue(self.hash_of("anna").startswith("$argon2id$"))
         self.assertTrue(passwords.verify(self.hash_of("anna"), password))
         self.assertNotIn(password, self.run_("list").output)
+
+    def test_root_works_as_the_user_of_the_service(self) -> None:
+        """Whom state_dir belongs to, or the folder it is made in."""
+        owned: list[str] = []
+
+        @contextmanager
+        def as_owner(folder: str) -> Iterator[None]:
+            owned.append(folder)
+            yield
+
+        self.patch(directory, "as_owner", as_owner)
+        for _ in range(2):
+            self.assertEqual(self.run_("list").exit_code, 0)
+        self.assertEqual(owned, [str(self.folder), str(self.state)])
 
     def test_a_password_is_typed_twice(self) -> None:
         """And must not be too short; it is never an argument."""
