@@ -58,7 +58,7 @@ def load(config: str | None = None, environment: Mapping[str, str] | None = None
         if checked is not None:
             settings, faults = _checked(checked, sound)
             problems += faults
-    if problems and named is None and not sources.is_there(path):
+    if problems and named is None and not tree.files:
         remedy = "Write one from etc/m365gw.toml, or name another: --config FILE"
         problems.insert(0, Problem(str(path), "is not there", remedy))
     if settings is None or problems:

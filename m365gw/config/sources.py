@@ -51,13 +51,15 @@ class Origin:
 class Tree:
     """The merged values and the origin of each.
 
-    `rows`: which rows of a table are here, where some of those given are not.
+    `rows`: which rows of a table are here, where some of those given are not. `files`: those that
+    were to be read.
     """
 
     values: dict[str, Any] = field(factory=dict)
     origins: dict[KeyPath, Origin] = field(factory=dict)
     problems: list[Problem] = field(factory=list)
     rows: dict[str, list[int]] = field(factory=dict)
+    files: list[Path] = field(factory=list)
 
     def origin(self, path: KeyPath) -> Origin:
         """The origin of a value, or of the nearest table around it."""
@@ -78,8 +80,9 @@ class Tree:
 def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> Tree:
     """Everything that was given. Unreadable files and variables become problems of the tree."""
     tree = Tree()
-    files = [config] if must_exist or is_there(config) else []
-    for file in [*files, *_more_files(tree, config.parent / "conf.d")]:
+    tree.files = [config] if must_exist or _is_there(config) else []
+    tree.files += _more_files(tree, config.parent / "conf.d")
+    for file in tree.files:
         _read_file(tree, file)
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX):
@@ -87,7 +90,7 @@ def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> T
     return tree
 
 
-def is_there(file: Path) -> bool:
+def _is_there(file: Path) -> bool:
     """Whether there is such a file. Where one may not look it is: reading it then says why."""
     try:
         return file.exists()

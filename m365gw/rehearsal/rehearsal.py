@@ -183,7 +183,7 @@ class Rehearsal:
         self.entra.base = f"https://{self.host}:{self.https_port}"
         log.info(
             "rehearsal: a pretend Microsoft 365 (not Microsoft) listens: {ports}",
-            ports=self.ports(),
+            ports=", ".join(f"{name} on {port}" for name, port in self.ports().items()),
         )
 
     async def stop(self) -> None:

@@ -209,6 +209,10 @@ class BadConfigurationTests(LoadingTestCase):
         said = str(self.assertRaises(ConfigError, load, None, wrong))
         self.assertTrue(said.startswith(f"{self.folder / 'none.toml'}  is not there\n"), said)
         self.assertEqual(load(None, {}).settings.listener, ())
+        (self.folder / "conf.d").mkdir()
+        (self.folder / "conf.d" / "more.toml").write_text('[log]\nlevel = "loud"\n')
+        said = str(self.assertRaises(ConfigError, load, None, {}))
+        self.assertNotIn("is not there", said)  # as conf.d says all there is
 
     def test_default_folder_that_may_not_be_looked_into(self) -> None:
         """As a folder of root's that a container mounts: it says so, and does not start without."""

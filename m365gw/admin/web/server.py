@@ -72,7 +72,8 @@ class WebServer:
             where: Any = self.port.getHost()
             address = f"{where.host}:{where.port}" if hasattr(where, "host") else web.endpoint
             scheme = "https" if web.tls else "http"
-            shown = re.sub(r"^(?:0\.0\.0\.0|::):", "localhost:", address)  # no address to go to
+            # No address to go to; and Microsoft sends nobody back to 127.0.0.1.
+            shown = re.sub(r"^(?:0\.0\.0\.0|127\.0\.0\.1|::):", "localhost:", address)
             note = f"the console is there; to look at it: {web.public_url or f'{scheme}://{shown}'}"
             self._log.emit("web.ready", "web", address=address, note=note)
 

@@ -257,6 +257,7 @@ class SenderTests(SetUpTestCase):
         [client] = self.settings.client
         self.assertEqual(client.senders, (RELAY, "*@contoso.com"))
         self.assertIn('id="made"', answer.body)
+        self.assertRegex(answer.body, r"<dt>Port</dt><dd><code>587</code> STARTTLS[^$]*>25</code>")
         self.assertNotIn('id="made"', self.anna.get("/setup/senders").body)
 
     def test_a_network(self) -> None:

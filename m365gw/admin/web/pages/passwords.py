@@ -15,6 +15,7 @@ from m365gw.admin.web.once import Secret
 from m365gw.admin.web.pages.clients import own, path_of
 from m365gw.admin.web.view import Answer, Redirect, View
 from m365gw.config.problems import Problem
+from m365gw.config.settings import Settings
 from m365gw.directory import passwords
 from m365gw.directory.operators import SHORTEST
 from m365gw.directory.orders import AddPassword, RemovePassword
@@ -74,13 +75,24 @@ async def new_password(desk: Desk, view: View) -> tuple[str, str]:
 def handed_over(desk: Desk, view: View, login: str, password: str, words: str) -> Redirect:
     """The way to the page that shows it once, with what a device has to be told beside it."""
     settings = desk.settings()
-    listener = next((one for one in settings.listener if one.auth != "off"), None)
     told = [("Server", settings.hostname), ("Login", login)]
-    if listener is not None:
-        port = listener.endpoint.split(":")[1] if listener.endpoint.count(":") else ""
-        told[1:1] = [("Port", port), ("Encryption", _encryption(listener.tls))]
+    for port, encryption in ways_in(settings)[:1]:
+        told[1:1] = [("Port", port), ("Encryption", encryption)]
     secret = Secret("Password", words, password, path_of(login), [one for one in told if one[1]])
     return desk.once.show(view, secret)
+
+
+def ways_in(settings: Settings) -> list[tuple[str, str]]:
+    """Port and encryption of each listener that takes logins: what a device is to be told.
+
+    Port 25 comes last, as it is shut in many networks; "" for a port that is not known here.
+    """
+    ways = []
+    for listener in settings.listener:
+        if listener.auth != "off":
+            port = listener.endpoint.partition(":")[2].partition(":")[0]
+            ways.append((port if port.isdigit() else "", _encryption(listener.tls)))
+    return sorted(ways, key=lambda way: way[0] == "25")
 
 
 def _encryption(tls: str) -> str:

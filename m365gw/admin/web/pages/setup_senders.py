@@ -7,6 +7,7 @@ from typing import Any, Final
 from m365gw.admin.web.changing import tried
 from m365gw.admin.web.console import Console
 from m365gw.admin.web.desk import Desk
+from m365gw.admin.web.pages.passwords import ways_in
 from m365gw.admin.web.set_up import Row, by_field, framed
 from m365gw.admin.web.view import Answer, Page, Redirect, View
 from m365gw.directory.orders import AddClient, AddNetwork, ChangeListener
@@ -101,6 +102,7 @@ class _Pages:
             clients=[each.login for each in settings.client],
             networks=[each.cidr for each in settings.network],
             hostname=settings.hostname,
+            ways_in=ways_in(settings),
             login=login,
             password=password,
         )
