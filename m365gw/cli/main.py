@@ -99,8 +99,9 @@ class CommandsByName(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """What click looks for near a mistyped command are commands it has imported."""
-        name = args[0]
-        if not name.startswith("-") and name not in (known := self.list_commands(ctx)):
+        name, known = args[0], self.list_commands(ctx)
+        is_given = not ctx.resilient_parsing  # else it is being typed, and completed
+        if is_given and not name.startswith("-") and name not in known:
             near = get_close_matches(name, known, n=1)
             meant = f" Did you mean '{near[0]}'?" if near else ""
             ctx.fail(f"No such command '{name}'.{meant}")

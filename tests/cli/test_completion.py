@@ -120,6 +120,10 @@ class CompletionTests(SynchronousTestCase):
         self.patch(module, "Control", Service)
         self.assertEqual(self.offered("incident", "show", "7f"), ["7f3a09bc"])
 
+    def test_behind_a_mistyped_command(self) -> None:
+        """Who types on is offered no mailbox, and is shown no error before the command is given."""
+        self.assertNotIn(BOX, self.offered("mailbx", "show", "re"))
+
     def test_what_is_wrong_is_not_said_in_the_line(self) -> None:
         """Whoever types reads it when the command is given."""
         self.config.write_text("rubbish")
