@@ -41,15 +41,15 @@ class ContainerTests(MachineTestCase):
         self.told("Docker is there")
         docker.build_peers()
         self.told("HAProxy and Prometheus are there")
-        old = OtherContainers.started(self.machine)
-        for line in lines_of("docs/moving.md"):
-            self.machine.run(line, folder=old.FOLDER)
-        self.assertEqual([], old.missing())
         walk = Walk.of(docker)
         for line in lines_of("docs/containers.md"):
             walk.play(line, REPOSITORY)
             self.told(line.splitlines()[0])
         self.assertEqual(set(), walk.left(), "checks whose line no page has any more")
+        old = OtherContainers.started(self.machine)
+        for line in lines_of("docs/moving.md"):
+            self.machine.run(line, folder=old.FOLDER)
+        self.assertEqual([], old.missing())
 
     def told(self, what: str) -> None:
         """Say when it was done, as it takes minutes."""

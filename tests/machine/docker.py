@@ -22,10 +22,14 @@ SLIM = "debian:trixie-slim"
 PACKAGES = "docker.io docker-cli docker-compose docker-buildx iptables"
 # By this, and what the tree took over, a build reaches the package index as this machine does.
 PIP = "[global]\ncert = /root/authorities.pem\n"
+# A daemon makes its networks again when it starts, and this one would make them here: so there must
+# be none yet.
 BUILDER = """\
+test -z "$(docker network ls --quiet --filter type=custom)"
 systemctl stop docker.socket docker.service
 trap 'kill %1 && wait' EXIT
-dockerd --bridge=none --iptables=false --ip6tables=false >/var/log/builder.log 2>&1 &
+dockerd --bridge=none --ip-forward=false --iptables=false --ip6tables=false \\
+    >/var/log/builder.log 2>&1 &
 until docker info >/dev/null 2>&1; do sleep 0.1; done
 {line}
 """
