@@ -28,7 +28,7 @@ from m365gw.microsoft.graph_obstacles import (
 )
 from m365gw.microsoft.reactions import Reaction
 from m365gw.relay.exit.transaction import Transaction
-from m365gw.smtp.repair.authors import authors
+from m365gw.smtp.repair.authors import authors, may_be_address
 from m365gw.smtp.repair.header_fields import HeaderFields
 
 HEADER_LIMIT: Final = 262144  # octets of header that are looked at
@@ -92,8 +92,8 @@ def _addresses(header: HeaderFields, names: Iterable[str]) -> Iterator[str]:
         for one in header.all(name):
             found = authors(one.value.decode("utf-8", "surrogateescape"))
             # A name alone may be an address to those who decode or unquote it first.
-            is_name = not found.addresses and any(mark in found.name for mark in ("@", "=?"))
-            if is_name or not found.is_readable:
+            is_hidden = not found.addresses and may_be_address(found.name)
+            if is_hidden or not found.is_readable:
                 raise Unfit(UNREADABLE_RECIPIENTS)
             if not all(map(str.isascii, found.addresses)):
                 raise Unfit(INTERNATIONAL)

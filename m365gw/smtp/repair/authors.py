@@ -12,9 +12,11 @@ Nothing here fails.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from email.header import Header
 from email.utils import quote
+from quopri import decodestring
 
 from attrs import define, field, frozen
 
@@ -34,6 +36,12 @@ _TOKEN = re.compile(
 _INSIDE = re.compile(r"\\.|[()]", re.DOTALL)
 _OUTSIDE = re.compile(rf"{_QUOTED}|[()]", re.DOTALL)
 _SPECIAL = re.compile(r'[()<>@,;:\\"\[\]]')
+# An encoded word (RFC 2047) of a charset in which "@" is that octet, and nothing else is.
+_ENCODED = re.compile(
+    r"=\?(?P<charset>us-ascii|utf-8|iso-8859-1?[0-9]|windows-125[0-8])\?"
+    r"(?:q\?(?P<q>(?:[!-<>@-~]|=[0-9a-f]{2})*+)|b\?(?P<b>[a-z0-9+/]*+={0,2}))\?=",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @frozen
@@ -128,7 +136,7 @@ class _Reading:
     @property
     def _misleads(self) -> bool:
         """Whether words that end here could be an address to those who decode or unquote first."""
-        return "=?" in self._phrase or ("@" in self._phrase and not self._bare)
+        return "=?" in self._phrase if self._bare else may_be_address(self._phrase)
 
     def _member(self) -> bool:
         """A member is over: an address alone, or one in angle brackets."""
@@ -154,6 +162,25 @@ class _Reading:
         # Some readers decode encoded words wherever they stand (RFC 2047 5 forbids it).
         self.addresses.append(str(address))
         return not rest and "=?" not in path
+
+
+def may_be_address(words: str) -> bool:
+    """Whether words could be an address to readers who decode or unquote them first."""
+    left = _ENCODED.sub(_unless_plain, words)
+    return any(mark in left for mark in ("@", "=?", "?="))
+
+
+def _unless_plain(word: re.Match[str]) -> str:
+    """Nothing for an encoded word that is certainly no part of an address; else the word."""
+    try:
+        if word["q"] is None:
+            octets = b64decode(word["b"], validate=True)
+        else:
+            octets = decodestring(word["q"], header=True)
+        decoded = octets.decode(word["charset"])
+    except (LookupError, ValueError):
+        return word[0]
+    return word[0] if "@" in decoded or "=" in decoded else ""
 
 
 def phrase(name: str) -> str:

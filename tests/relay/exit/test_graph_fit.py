@@ -73,8 +73,12 @@ class FitTests(SynchronousTestCase):
         self.assertEqual(octets, b"Bcc: <c@x.example>,\r\n <d@x.example>\r\n" + content)
 
     def test_nobody_is_named(self) -> None:
-        """Undisclosed recipients, and a header without To, are all Bcc."""
-        for header in ("From: r@c.com\r\nTo: undisclosed-recipients:;", "From: r@c.com"):
+        """Undisclosed recipients, in any language, and a header without To, are all Bcc."""
+        for header in (
+            "From: r@c.com\r\nTo: undisclosed-recipients:;",
+            "From: r@c.com\r\nTo: =?utf-8?q?Unbekannte_Empf=C3=A4nger?=:;",
+            "From: r@c.com",
+        ):
             content = mail(header)
             self.assertEqual(
                 self.fit(content, ["b@x.example"]), b"Bcc: <b@x.example>\r\n" + content

@@ -43,6 +43,17 @@ class AuthorsTests(SynchronousTestCase):
             "Scanner: floor 2 <jane@example.com>",
         )
 
+    def test_an_encoded_name_with_a_comma_or_colon(self) -> None:
+        """As programs write it that encode word by word: no reader finds an address in these."""
+        self.assert_named(
+            JANE,
+            "=?utf-8?Q?M=C3=BCller?=, Jane <jane@example.com>",
+            "=?UTF-8?B?TcO8bGxlcg==?=, Jane <jane@example.com>",
+            "=?iso-8859-1?q?M=FCller?=; =?us-ascii?q?Jane_Q=2E?= <jane@example.com>",
+            "=?windows-1252?Q?B=FCro?=: jane@example.com;",
+        )
+        self.assertTrue(authors("=?utf-8?Q?Unbekannte_Empf=C3=A4nger?=:;").is_nobody)
+
     def test_several_authors(self) -> None:
         """Lists, semicolons as between addresses in Outlook, and groups (RFC 6854)."""
         self.assert_named(
@@ -84,6 +95,14 @@ class AuthorsTests(SynchronousTestCase):
             "=?utf-8?q?=3Cboss=40example=2Eorg=3E?=, <jane@example.com>",
             "=?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw==?= jane@example.com: ;",
             "Team: =?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw==?=: jane@example.com",
+            "=?utf-7?q?boss+AEA-example=2Eorg?=, <jane@example.com>",
+            "=?utf-8?q?boss=C1=80example=2Eorg?=, <jane@example.com>",
+            "=?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw?=, <jane@example.com>",
+            "=?utf-8?q?boss=3D40example=2Eorg?=, <jane@example.com>",
+            "=?utf-8?q?boss=?= =?utf-8?q?40example=2Eorg?=, <jane@example.com>",
+            "=?utf-8?q?x?=?q?boss=40example=2Eorg?=, <jane@example.com>",
+            "=?iso-8859-12?q?boss?=, <jane@example.com>",
+            "=?utf-8?q?boss=40_x=2Eorg, <jane@example.com>",
             "jane@example.com)",
             "jane@example.com boss@example.org",
             "<jane@example.com> boss",
