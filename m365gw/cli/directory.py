@@ -46,10 +46,14 @@ def directory(settings: Settings) -> Iterator[Directory]:
 @contextmanager
 def as_owner_of(state_dir: str) -> Iterator[None]:
     """What root makes inside belongs to the user of the service. Raises `NotOurs`."""
-    places = (state_dir, *map(str, Path(state_dir).parents))
-    with as_owner(next(filter(os.path.exists, places))):
+    with as_owner(there(state_dir)):
         claim(state_dir)
         yield
+
+
+def there(state_dir: str) -> str:
+    """The folder, or while it is not there the nearest around it: whose that is, it will be."""
+    return next(filter(os.path.exists, (state_dir, *map(str, Path(state_dir).parents))))
 
 
 @contextmanager

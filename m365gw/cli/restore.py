@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from m365gw.cli.control import Control, ControlFailed, NotAllowed, NotRunning
-from m365gw.cli.directory import as_owner_of, end, told
+from m365gw.cli.directory import as_owner_of, end, there, told
 from m365gw.cli.main import Invocation, load_or_exit
 from m365gw.cli.passphrase import known_passphrase, passphrase_file
 from m365gw.cli.words import counted
@@ -79,8 +79,9 @@ def _write_configuration(backup: Backup, folder: Path) -> str:
         files["m365gw.toml"] = b""  # all was made by commands or in the console
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_file() and (name not in files or path.read_bytes() != files[name]):
-            # What an earlier try has written is no obstacle.
+        # What an earlier try has written is no obstacle. Behind a link is somebody else's.
+        is_ours = path.is_dir() or (path.is_file() and path.read_bytes() == files.get(name))
+        if path.is_symlink() or not is_ours:
             end(f"{path} is not of this backup. Name an empty folder, and compare.")
     for name, octets in files.items():
         path = folder / name
@@ -95,7 +96,7 @@ def _let_the_service_read(folder: Path, state_dir: str) -> None:
     """What root wrote is read, and not changed, by the group that `state_dir` belongs to."""
     if os.geteuid():
         return
-    group = os.stat(state_dir if os.path.exists(state_dir) else os.path.dirname(state_dir)).st_gid
+    group = os.stat(there(state_dir)).st_gid
     for path in (folder, *folder.rglob("*")):
         os.chown(path, -1, group)
         path.chmod(0o750 if path.is_dir() else 0o640)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from shutil import rmtree
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
@@ -120,6 +121,31 @@ class BackupCommandTests(SynchronousTestCase):
         refused = self.run_command(*words, "--replace", typed=f"{PHRASE}\n")
         self.assertIn("m365gw.toml is not of this backup", refused.output)
         self.assertEqual((etc / "m365gw.toml").read_text(), "# mine")
+
+    def test_into_a_folder_with_a_link(self) -> None:
+        """What a link leads to is somebody else's, and is neither written nor given away."""
+        self.backup()
+        other, etc = self.folder / "other", self.folder / "etc"
+        other.mkdir(mode=0o700)
+        etc.mkdir()
+        (etc / "conf.d").symlink_to(other)
+        words = ("restore", str(self.file), "--replace", "--configuration", str(etc))
+        refused = self.run_command(*words, typed=f"{PHRASE}\n")
+        self.assertIn("conf.d is not of this backup", refused.output)
+        self.assertEqual(stat.S_IMODE(other.stat().st_mode), 0o700)
+
+    def test_where_nothing_is_yet(self) -> None:
+        """A new machine may lack the folders around state_dir too."""
+        state = self.folder / "var" / "lib" / "state"
+        self.config.write_text(f'state_dir = "{state}"\ncontrol_socket = ""\n')
+        (self.folder / "var" / "lib").mkdir(parents=True)
+        (self.folder / "state").rename(state)
+        self.backup()
+        rmtree(self.folder / "var")
+        words = ("restore", str(self.file), "--configuration", str(self.folder / "etc"))
+        done = self.run_command(*words, typed=f"{PHRASE}\n")
+        self.assertEqual(done.exit_code, 0, done.output)
+        self.assertTrue((state / "state.db").exists())
 
     def test_a_file_that_is_not_in_it(self) -> None:
         """What the configuration names and the backup does not hold is said, in state_dir too."""
