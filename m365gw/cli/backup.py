@@ -46,7 +46,7 @@ def backup(
         write_private(Path(file), sealed(phrase, made.octets()))
     rows, files = sum(map(len, made.tables.values())), len(made.state) + len(made.configuration)
     held = {Path(settings.state_dir, name).resolve() for name in made.state}
-    held |= {config.parent.resolve() / name for name in made.configuration}
+    held |= {(config.parent / name).resolve() for name in made.configuration}
     missing = sorted({str(path) for path in named if path.resolve() not in held})
     if as_json:
         click.echo(json.dumps({"file": file, "rows": rows, "files": files, "not_in_it": missing}))

@@ -77,21 +77,28 @@ def make(database: Database, state_dir: str, config: Path, named: Iterable[Path]
             break
     else:
         raise BackupError("The keys change all the time. Is m365gw keys rotate running?")
-    folder = config.parent
-    wanted = [config, *sorted((folder / "conf.d").glob("*.toml")), *named]
-    inside = {path.resolve() for path in wanted if path.is_file()}
+    wanted = [config, *sorted((config.parent / "conf.d").glob("*.toml")), *named]
+    inside = {path: name for path in wanted if (name := _name_in(config.parent, path))}
     return Backup(
         time.time(),
         __version__,
         REVISION,
         tables,
         before,
-        {
-            str(path.relative_to(folder.resolve())): path.read_bytes()
-            for path in sorted(inside)
-            if path.is_relative_to(folder.resolve())
-        },
+        {name: path.read_bytes() for path, name in inside.items() if path.is_file()},
     )
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    """The name of a file in a folder, as it is given; "" for one that is, or leads, outside.
+
+    A file may be a link to another one of the folder, as Kubernetes mounts a configuration.
+    """
+    real, root = path.resolve(), folder.resolve()
+    if not real.is_relative_to(root):
+        return ""
+    given = path.parent.resolve() / path.name
+    return str((given if given.is_relative_to(root) else real).relative_to(root))
 
 
 def named_files(value: Any) -> Iterator[Path]:

@@ -147,6 +147,27 @@ class BackupCommandTests(SynchronousTestCase):
         self.assertEqual(done.exit_code, 0, done.output)
         self.assertTrue((state / "state.db").exists())
 
+    def test_a_configuration_that_is_a_link(self) -> None:
+        """As Kubernetes mounts one: it is in the backup by the name it goes by."""
+        mounted, etc = self.folder / "mounted", self.folder / "etc"
+        data = mounted / "..data"
+        data.mkdir(parents=True)
+        (data / "m365gw.toml").write_text(
+            f'state_dir = "{self.folder}/state"\ncontrol_socket = ""\n'
+            '[[alerts.webhook]]\nurl = "https://hooks.contoso.com"\nca_file = "ca.pem"\n'
+        )
+        (data / "ca.pem").write_text("a certificate")
+        for name in ("m365gw.toml", "ca.pem"):
+            (mounted / name).symlink_to(data / name)
+        self.config = mounted / "m365gw.toml"
+        done = self.backup()
+        self.assertNotIn("Not in it", done.output)
+        words = ("restore", str(self.file), "--replace", "--configuration", str(etc))
+        done = self.run_command(*words, typed=f"{PHRASE}\n")
+        self.assertEqual(done.exit_code, 0, done.output)
+        for name in ("m365gw.toml", "ca.pem"):
+            self.assertEqual((etc / name).read_bytes(), (data / name).read_bytes())
+
     def test_a_file_that_is_not_in_it(self) -> None:
         """What the configuration names and the backup does not hold is said, in state_dir too."""
         etc = self.folder / "etc"
