@@ -1,0 +1,1 @@
+Mail is taken over ESMTP on ports 25, 587 and 465 (STARTTLS, implicit TLS, `tls = "auto"` for both on one port, AUTH, trusted networks) and committed to disk before the 250. Small messages are made durable in a commit log of the spool, 1.5 times as fast as Postfix and more (docs/benchmarks.md).

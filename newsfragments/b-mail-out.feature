@@ -1,0 +1,1 @@
+Mail leaves for Microsoft 365 by SMTP with XOAUTH2, by Microsoft Graph where SMTP AUTH is forbidden (`exit = "graph"`), or by an inbound connector of the tenant (`exit = "connector"`). SMTP and Graph can be each other's fallback, and nobody gets a message twice in silence.

@@ -1,1 +1,0 @@
-`m365gw backup FILE` writes everything but the mail into one file, sealed with a passphrase; `m365gw restore FILE` puts it back, here or on another machine, into SQLite or PostgreSQL, and mailboxes are signed in.

@@ -1,1 +1,0 @@
-What each mailbox has sent is counted exactly over crashes and restarts and shared by all processes of a spool; the log says when a mailbox has more mail than Microsoft lets it send, and when it has caught up; `tenant_external_recipients_per_day` keeps the limit of a whole tenant.

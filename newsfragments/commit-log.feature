@@ -1,1 +1,0 @@
-Small messages get their 250 in half the time: they are durable in a log of the spool (`commit-log`, 16 MiB, made at each start) before they are files of their own, which takes some hundredths of a second more; only then are they listed and sent. A crash loses none of them: the next start, or the next command that changes the queue, takes them out of the log.

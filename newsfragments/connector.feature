@@ -1,1 +1,0 @@
-Mail can leave by an inbound connector of the tenant (`exit = "connector"`), known by certificate or address, without a mailbox or an app; `m365gw script connector` prints the PowerShell that makes it.

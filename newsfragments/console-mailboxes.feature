@@ -1,1 +1,0 @@
-The console has pages for mailboxes (make one, sign in by code or browser, pause, renew, remove; with script and certificate for the tenant), incidents, test mails that are followed live, and the doctor, whose findings appear as they come; `m365gw status` says how many incidents are open.

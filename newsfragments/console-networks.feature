@@ -1,1 +1,0 @@
-In the console, a device that was refused without a login stands on the page Networks with the way to allow it, the form of a network says at which listeners it may send, and the form of a listener offers the networks there are.

@@ -1,1 +1,0 @@
-A console in the browser (`[web] endpoint`): what flows, what waits and why, each mailbox with its budget, open incidents; the queue with search and filters, each message with its timeline, hold, release, retry, return and remove, also for many at once after a look at what would be touched. Who may sign in: `m365gw operator add, list, passwd, role, remove`.

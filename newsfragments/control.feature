@@ -1,1 +1,0 @@
-`m365gw status`, `reload`, `drain` and `healthcheck` ask the running service over its control socket; a new configuration (also by SIGHUP) is taken while mail flows, all of it or nothing, and every problem is said with its place.

@@ -1,0 +1,1 @@
+Mailboxes sign in by certificate, client secret, federated token, managed identity, in a browser or by a code. Sign-ins are refreshed weekly, secrets and certificates can be changed with both valid meanwhile, and what is going to end is told 30, 14, 7 and 1 days before. `docs/mailboxes.md` sets up each.

@@ -1,1 +1,0 @@
-Mailboxes, clients and networks can be made beside the configuration file, where they stand locked: they are kept in SQLite (`state_dir/state.db`) or in PostgreSQL (`[directory] url`), changes are taken while mail flows and written down with who made them, and a database that cannot be used costs no mail.

@@ -1,1 +1,0 @@
-`m365gw doctor` comes to every listener as its clients do (TLS at once, STARTTLS, PROXY) and judges the certificate they see (D16); counts Microsoft's answers "too many connections" of the last day, also while the service stands still (D15); tries mailboxes that no app may open (D12, `[doctor] out_of_scope`); and compares the clock of the directory's server (D18).

@@ -1,0 +1,1 @@
+A gateway without a configuration takes no mail and shows a set-up in the browser, opened by a one-time password in its log. It leads from the first operator to a test mail followed to Microsoft's answer (docs/first-steps.md).

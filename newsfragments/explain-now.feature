@@ -1,1 +1,0 @@
-`m365gw explain` asks the running service, so it says what holds now, with the rules made beside the configuration.

@@ -1,1 +1,0 @@
-`m365gw explain --from A --to B [--login L] [--ip I] [--header-from H]` says which rule applies, by which mailbox a message would leave, what would be rewritten, and what would be refused with which reply; it needs no running service.

@@ -1,0 +1,1 @@
+`m365gw script entra` prints the PowerShell that sets a tenant up, with your ids: rights on your mailboxes only, `-WhatIf`, safe to run again, and a way back by `--undo`. `m365gw script connector` does so for a connector.

@@ -1,1 +1,0 @@
-The gateway carries mail: it takes messages over ESMTP (STARTTLS, implicit TLS, AUTH, trusted networks), commits them to disk before the 250, and delivers them to Microsoft 365 with XOAUTH2, within Microsoft's limits, with retries, holds and bounces that say what they mean.

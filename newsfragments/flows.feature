@@ -1,1 +1,0 @@
-Mailboxes sign in by certificate (PEM or PFX, also with a passphrase), client secret, federated token, managed identity, by a link in a browser (`flow = "web"`, also for Outlook.com) or by a code; `docs/mailboxes.md` sets up each. Two secrets or certificates may stand beside each other while they are changed: the new one is used as soon as Entra knows it.

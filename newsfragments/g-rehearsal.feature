@@ -1,0 +1,1 @@
+`m365gw demo` shows a message travel on one machine; `m365gw rehearsal` is the pretend Microsoft 365 behind it, with sign-ins, limits and errors, to try everything before there is a tenant, and to see it break (docs/rehearsal.md, docs/rehearsal-flows.md).

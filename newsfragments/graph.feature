@@ -1,1 +1,0 @@
-Mail can leave by Microsoft Graph where SMTP AUTH is forbidden (`exit = "graph"`), and either exit can be the stated fallback of the other; what Graph cannot carry goes by SMTP or is held with words, and nobody gets it twice.

@@ -1,0 +1,1 @@
+A console in the browser: what flows, what waits and why, the queue with its actions, mailboxes, logins, networks and rules, listeners, TLS, settings, incidents, doctor, test mails, live log and protocol, audit, backups. Operators have a password, or sign in at Microsoft. It works by keyboard, on a phone, and in the dark.

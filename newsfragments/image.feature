@@ -1,1 +1,0 @@
-A container image: Debian, a fixed user (3650) that is not root, a read-only root file system, a health check that asks the service itself; and a Compose file for the gateway alone, behind HAProxy, and with monitoring.

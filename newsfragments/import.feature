@@ -1,1 +1,0 @@
-`m365gw import` takes over the mailboxes, sign-ins, logins and networks of simple-m365-relay, microsoft-smtp-oauth2-proxy, and Postfix with sasl-xoauth2: devices keep their passwords, and nobody signs in anew.

@@ -1,0 +1,1 @@
+Mailboxes, logins, networks, listeners and settings stand in the configuration file, or are made by commands, in the console or by the API, and hold at once. They are kept in SQLite or PostgreSQL with who changed what; a database that cannot be used costs no mail.

@@ -1,0 +1,1 @@
+Rules say who may send as whom, from where, to whom, how much, and by which mailbox, for logins (with several passwords each), networks and local users. `m365gw explain` and the console say what would become of a message, and a refused sender can be allowed by a click.

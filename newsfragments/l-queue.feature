@@ -1,0 +1,1 @@
+`m365gw queue` lists, shows, holds, releases, retries, returns and removes messages, with the service running or stopped, after a look at what would be touched (`--dry-run`). `mailq`, `postqueue`, `postsuper`, `postcat`, `qshape` and `sendmail` do what Postfix's do and print the same (docs/postfix-commands.md).

@@ -1,0 +1,1 @@
+`m365gw doctor` tries all that mail needs, from the disk to Microsoft's answer, and says for each failure its likeliest cause and the mend. `m365gw send-test` follows a test mail to Microsoft's answer. The gateway examines itself once a day.

@@ -1,1 +1,0 @@
-`m365gw mailq`, `postqueue`, `postsuper`, `postcat`, `qshape` and `sendmail` do what Postfix's do and print the same, also when called by a link of that name; `sendmail` takes mail of local users with a `[[local]]` rule while the service is down, too.

@@ -1,1 +1,0 @@
-Behind a load balancer the client is whom its PROXY header names (versions 1 and 2), on listeners with `proxy_from`; TLS may end at the balancer or be passed through. `etc/haproxy.cfg` is a tested example.

@@ -1,1 +1,0 @@
-`m365gw queue hold, release, retry, bounce, remove, flush, shape, adopt` act on the queue with the service running or stopped, by queue id or by sender, recipient, mailbox, client, state, age and reason; `--dry-run` shows what would be touched, and `queue list` takes the same filters.

@@ -1,1 +1,0 @@
-`m365gw mailbox add, list, show, change, remove`, `m365gw client add, show, change, passwd, remove` and `m365gw network add, list, change, remove` make entries beside the configuration, with the service running (they hold at once) or stopped; secrets are asked for without echo or read from a file, and what stands in the configuration is locked and said to be so.

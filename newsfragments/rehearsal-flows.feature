@@ -1,1 +1,0 @@
-`m365gw rehearsal` has everything ready that a gateway proves itself with, for each way to sign in: a certificate, a federated token that is written anew each minute, a personal account. Certificates can be uploaded to it. docs/rehearsal-flows.md leads to a delivered mail with each, and shows how to break each.

@@ -1,1 +1,0 @@
-Messages of old devices can be mended on their way in, listener by listener (`repair`, quirk `bare-lf`): missing Date, Message-ID or From, raw 8-bit text, display names with "@", Bcc, lone CR or LF, over-long lines. What a signature covers is left alone, and the log says so. What would grow beyond `message_size_limit` is refused with 552.

@@ -1,1 +1,0 @@
-Delivery reports in full (RFC 3461, 3464, 6533): failures, warnings of delays (`delay_warning_time`, `confirm_delay_cleared`), and what was passed on when a client asked; from `report_from` or any mailbox that may send, at most `report_limit` to one address in an hour and the rest in summaries. See `docs/reports.md`.

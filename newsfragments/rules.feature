@@ -1,1 +1,0 @@
-Rules of clients, networks and local users say more: `default_from` (a shared mailbox, say), `foreign_sender`, `recipients` and `deny_recipients`, `messages_per_hour` and `recipients_per_day`. In `[[local]]`, `default_from` takes the place of `sender`.

@@ -1,1 +1,0 @@
-At `/me` people sign in at Microsoft, with work or personal accounts, and get SMTP passwords for their own mailbox: each shown once, listed with its last use, revocable. Settings for mail programs, devices and scripts are there to copy, and a test mail is followed to Microsoft's answer. Who may is said by `[self_service]` and `[[sign_in]]`; docs/self-service.md tells how.

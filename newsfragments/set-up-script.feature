@@ -1,1 +1,0 @@
-`m365gw script entra --mode certificate|secret|federated|web|device` prints the PowerShell that sets a tenant up, with the ids of the configuration: a role scoped to the mailboxes instead of rights on all, `-WhatIf`, safe to run again, with a verification and, by `--undo`, the way back; `--what-if` prints one that only shows.

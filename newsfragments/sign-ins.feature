@@ -1,1 +1,0 @@
-Sign-ins of persons are refreshed weekly, so that they do not die of 90 days without mail, and one that has died is an incident before the mail comes that needs it. `sign_in_as` lets somebody sign in for a shared mailbox, or by a user name that is not the address.

@@ -1,1 +1,0 @@
-Units for systemd: `Type=notify`, so what is ordered after the gateway finds it taking mail; a watchdog; few rights (exposure 1.6 by systemd's own measure); and, as an option, ports that systemd opens, so that a restart refuses nobody.

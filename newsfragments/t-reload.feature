@@ -1,0 +1,1 @@
+A new configuration is taken while mail flows, all of it or nothing (`m365gw reload`, SIGHUP). Renewed certificates are noticed, with a socket of systemd a restart refuses nobody, and a spool whose disk failed can be repaired and mounted again while the service runs.

@@ -1,1 +1,0 @@
-`tls = "auto"` takes TLS at once and STARTTLS on one port; several certificates by name (`[[tls.extra]]`); renewed files are taken within a minute, unusable ones are an incident; old devices get TLS 1.0 with the quirk `legacy-tls`, only from `quirk_networks`.

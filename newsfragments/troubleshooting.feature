@@ -1,1 +1,0 @@
-`docs/troubleshooting.md` says of every answer of Microsoft that is known what it means, what to do, who must do it, and what becomes of mail meanwhile; it is made from the tables the gateway decides by.

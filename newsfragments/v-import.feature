@@ -1,0 +1,1 @@
+`m365gw import` takes over mailboxes, sign-ins, logins and networks from simple-m365-relay, microsoft-smtp-oauth2-proxy, and Postfix with sasl-xoauth2: devices keep their passwords, nobody signs in anew (docs/moving.md).

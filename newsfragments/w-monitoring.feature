@@ -1,0 +1,1 @@
+`/metrics` for Prometheus with alert rules and a Grafana dashboard, `/livez` and `/readyz`, a log as text or JSON, and an API with tokens, described in OpenAPI 3.1 (docs/monitoring.md, docs/metrics.md, docs/openapi.json).

@@ -1,0 +1,1 @@
+Units for systemd with few rights (exposure 1.6), a container image without root on a read-only file system, Compose files, and a Helm chart (docs/containers.md). Manual pages, completion for bash, zsh and fish, a bill of materials (CycloneDX), and the same octets from the same commit. Python 3.11 to 3.14.
