@@ -43,7 +43,7 @@ STORIES = frozenset({"docs/rehearsal.md"})
 WALKED = {"docs/rehearsal-flows.md": "tests.documents.test_rehearsal_flows.PageTests"}
 
 # Commands that run until the end of their page.
-STAYS = r"\bm365gw rehearsal\b"
+STAYS = r"^(?!docker ).*\bm365gw rehearsal\b"
 
 # What a person types, or does elsewhere, while such a command runs.
 TYPED = (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from attrs import define, field
 
 from m365gw.rehearsal.tenant import APP_ID, APP_SECRET
-from tests.machine.contained import SCANNER, Contained
+from tests.machine.contained import SCANNER, STATE, Contained
 from tests.machine.docker import REPOSITORY, Docker
 from tests.machine.machine import Machine
 
@@ -192,6 +192,11 @@ class Walk:
         self.gateway.run("m365gw queue flush")
         self.gateway.arrived("upgraded")
 
+    def has_written_the_cloud(self, line: str, said: str) -> None:
+        """The rehearsal inside says where it is, before the next line takes that over."""
+        cloud = f"docker exec m365gw test -s {STATE}/rehearsal/cloud.toml"
+        self.machine.wait_until(lambda: self.machine.ends(cloud), "the rehearsal did not come")
+
     def becomes_healthy(self, line: str, said: str) -> None:
         self.machine.wait_until(
             lambda: self.machine.run(line).strip() == "healthy", "it does not become healthy"
@@ -253,6 +258,7 @@ AFTER: dict[str, Callable[[Walk, str, str], None]] = {
     r"^docker logs m365gw ": Walk.has_set_up,
     r"^docker stop ": Walk.has_stopped,
     r"^docker start ": Walk.answers_again,
+    r" m365gw rehearsal ": Walk.has_written_the_cloud,
     r"\bm365gw mailbox add": Walk.mail_arrives,
     r"^docker rm m365gw$": Walk.is_upgraded,
     r"^docker inspect .*Health": Walk.becomes_healthy,
