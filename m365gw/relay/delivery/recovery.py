@@ -41,8 +41,8 @@ REPORTS = "reports"  # the "listener" of our own reports in Origin
 MAYBE = "may have been delivered"  # begins what the spool keeps of an uncertain recipient
 SENT_AGAIN = Reply(0, "", "sent again after an uncertain attempt")
 LOST = Reply(0, "", f"{MAYBE}: this service ended before the answer to its final dot")
-TRIED_ANEW = (
-    "its sender was about to be told when that was cut off; it is tried again, and if a summary"
+CUT_OFF = (
+    "its sender was about to be told when that was cut off, so it is taken up again; if a summary"
     " with it had gone by then, its sender hears of it twice"
 )
 
@@ -172,7 +172,7 @@ class Recovery:
                 words = "this service ended while it was reported to the sender"
                 log_line(self.log, message, one.recipient, "bounced", one.reply, words)
             elif one.outcome is Outcome.PENDING:
-                log_line(self.log, message, one.recipient, "deferred", one.reply, TRIED_ANEW)
+                log_line(self.log, message, one.recipient, "deferred", one.reply, CUT_OFF)
 
     def _reported(self, message: Message) -> Iterator[Verdict]:
         """Verdicts on recipients whose report was under way."""

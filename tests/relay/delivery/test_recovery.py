@@ -92,6 +92,17 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(stage.reached(), [APP])
         self.assertEqual(stage.entries(), [])
 
+    def test_what_was_given_up_is_not_said_to_be_tried_again(self) -> None:
+        """An operator has returned it by then: it is reported, and the log says nothing else."""
+        stage = self.crashed("commit", SpoolError(OSError(5, "gone")), A)
+        (entry,) = stage.entries()
+        act(stage.spool, Action.EXPIRE, entry)
+        stage.wait(10_000, 50)
+        self.assertEqual(stage.reached(), [APP])
+        notes = [each["note"] for each in stage.events("delivery") if each["to"] == A]
+        self.assertTrue([each for each in notes if "about to be told" in each])
+        self.assertFalse([each for each in notes if "tried again" in each])
+
     def test_others_are_still_tried(self) -> None:
         """Of two recipients the one that was reported has failed; the other gets the message."""
         stage = self.crashed("settle", SpoolError(OSError(5, "gone")), A, B)
