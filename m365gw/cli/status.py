@@ -70,9 +70,12 @@ def _lines(
     for number, place in enumerate(gateway["listeners"]):
         head = "Listeners" if not number else ""
         yield f"{head:<9} {place['address']:<24} {place['listener']}"
+    if not gateway["listeners"]:
+        yield "Listeners none, so no mail is taken. The log names a set-up page for the browser,"
+        yield "          or: m365gw listener add"
     if incidents:
         yield f"Incidents {counted(incidents, 'incident')} open: m365gw incident list says which"
-    yield "Mailboxes"
+    yield "Mailboxes" if mailboxes else "Mailboxes none: m365gw mailbox add"
     for mailbox in mailboxes:
         yield from _mailbox(mailbox, now)
     if queue["without_mailbox"]:

@@ -109,8 +109,8 @@ _certificate = Diagnosis(
     "Microsoft does not know the certificate the gateway signs with.",
     "It was not uploaded to the app, was removed, has expired, or belongs to another key.",
     "Entra admin centre > App registrations > the app > Certificates & secrets > Certificates >"
-    " Upload certificate: the one in certificate_file, or, of a key made here, the one that"
-    " m365gw mailbox renew <mailbox> shows.",
+    " Upload certificate: the one in certificate_file, or, of a key made here, the .cer file of"
+    " its page in the console, or a new one by m365gw mailbox renew <mailbox>.",
     "entra-admin",
 )
 _clock = Diagnosis(

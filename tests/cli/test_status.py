@@ -38,6 +38,13 @@ class ScreenTests(SynchronousTestCase):
         self.assertIn("1 message of mailboxes that are not configured", self.shown(queue=queue))
         self.assertNotIn("not configured", self.shown())
 
+    def test_nothing_is_set_up(self) -> None:
+        """Where to begin."""
+        said = self.shown(listeners=[])
+        self.assertIn("The log names a set-up page", said)
+        self.assertIn("m365gw mailbox add", said)
+        self.assertNotIn("set-up", self.shown())
+
     def test_draining(self) -> None:
         """And until when."""
         said = self.shown(is_draining=True, drains_until=90.0)

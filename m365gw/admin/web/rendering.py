@@ -97,7 +97,7 @@ def refused(refusal: Refusal) -> Page:
 
 
 def _file(request: WebRequest, answer: File) -> bytes:
-    name = "".join(each for each in answer.name if each.isalnum() or each in "._-")
+    name = "".join(each for each in answer.name if each.isalnum() or each in "._-@")
     headers = request.responseHeaders
     headers.setRawHeaders(b"content-type", [b"application/octet-stream"])
     headers.setRawHeaders(b"content-disposition", [f'attachment; filename="{name}"'.encode()])

@@ -166,6 +166,8 @@ class FormTests(MailboxTestCase):
         script = browser.get(f"/mailboxes/{RELAY}/script")
         self.assertIn("contoso.com", script.body)
         self.assertIn("attachment", script.headers["content-disposition"])
+        given = browser.get(f"/mailboxes/{RELAY}/certificate").headers
+        self.assertIn(f"{RELAY}.cer", given.get("content-disposition", ""))
         self.assertNotEqual(browser.get(f"/mailboxes/{RELAY}/script?undo=1").body, script.body)
         for text in (page, script.body):
             self.assertNotIn("PRIVATE KEY", text)
