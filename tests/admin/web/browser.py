@@ -182,7 +182,9 @@ class Browser:
         found = re.match(r"([\w-]+)=([^;]*)", self.set_cookie)
         if found:
             self.cookies[found[1]] = found[2]
-        return Answer(int(first.split()[1]), headers, rest.decode())
+        is_file = headers.get("content-type") == "application/octet-stream"
+        text = rest.decode(errors="replace" if is_file else "strict")
+        return Answer(int(first.split()[1]), headers, text)
 
 
 def _joined(chunks: bytes) -> bytes:
