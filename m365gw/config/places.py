@@ -16,7 +16,7 @@ import attrs
 
 from m365gw.config.problems import ConfigError, Problem
 from m365gw.config.settings import Settings
-from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, Tree, read
+from m365gw.config.sources import DEFAULT_PATH, PATH_VARIABLE, Tree, is_there, read
 
 
 class Places:
@@ -32,7 +32,7 @@ class Places:
         path = Path(named or DEFAULT_PATH).absolute()
         self.unread = ""
         try:
-            must_exist = bool(named) or path.exists()
+            must_exist = bool(named) or is_there(path)
             open(path, "rb").close()
         except PermissionError:
             self.unread, path, must_exist = str(path), Path(os.devnull), False

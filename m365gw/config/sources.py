@@ -80,7 +80,7 @@ class Tree:
 def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> Tree:
     """Everything that was given. Unreadable files and variables become problems of the tree."""
     tree = Tree()
-    tree.files = [config] if must_exist or _is_there(config) else []
+    tree.files = [config] if must_exist or is_there(config) else []
     tree.files += _more_files(tree, config.parent / "conf.d")
     for file in tree.files:
         _read_file(tree, file)
@@ -90,12 +90,15 @@ def read(config: Path, environment: Mapping[str, str], *, must_exist: bool) -> T
     return tree
 
 
-def _is_there(file: Path) -> bool:
+def is_there(file: Path) -> bool:
     """Whether there is such a file. Where one may not look it is: reading it then says why."""
     try:
-        return file.exists()
-    except PermissionError:
+        file.stat()  # not `exists`, which from Python 3.14 on says no to whatever is in the way
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
         return True
+    return True
 
 
 def _more_files(tree: Tree, folder: Path) -> list[Path]:

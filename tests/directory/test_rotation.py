@@ -95,6 +95,17 @@ class RotationTests(DatabaseTestCase):
         self.vault.store("c", b"c")
         self.assertEqual(self.vault.load("c"), b"c")
 
+    def test_a_key_nobody_can_look_at_is_not_lost(self) -> None:
+        """So nothing is forgotten for it."""
+        keys = self.vault.seal.file.parent
+        aside = keys.rename(keys.with_name("aside"))
+        keys.symlink_to(keys)  # which no right lets root follow
+        with self.assertRaises((SealError, VaultError)):
+            self.rotate(forget_lost=True)
+        keys.unlink()
+        aside.rename(keys)
+        self.assert_all_opens()
+
     def test_a_file_that_does_not_open_is_not_written(self) -> None:
         """Whoever writes one is told when the keys do not open it."""
         self.patch(Seal, "open", lambda *_: None)
