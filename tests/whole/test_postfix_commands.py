@@ -26,6 +26,8 @@ KNOWN = [
     (r'"orig_address": "", ', ""),
     # Postfix has folders for deferred mail, ours are named otherwise.
     (r"\b(deferred|hold)/(?:[0-9A-F]/)?(\w+) \*\*\*", r"\1/\2 ***"),
+    # When Postfix began to write its file: at times a second after the message had begun to come.
+    (r"^((?: 65 )?create_time): .*", r"\1"),
     # Where the content begins in the file; Postfix counts its own flags.
     (r"(?m)^((?: 67 )?message_size: +\d+) .*", r"\1"),
     # What Postfix knows of a client and of its own processes, and we do not.
